@@ -351,6 +351,8 @@ mod tests {
 
     /// More than the system buffers.
     const LARGE: usize = 64 * 1024 * 1024;
+    /// How long a test waits for an event before it fails.
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_refusal_is_a_complete_503_response() {
@@ -372,6 +374,7 @@ mod tests {
             let (stream, peer) = listener.accept().unwrap();
             if number < 2 {
                 client.write_all(b"GET").unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 stream.peek(&mut [0]).unwrap();
             }
             stream.set_nonblocking(true).unwrap();
@@ -391,7 +394,11 @@ mod tests {
             let _ = (&mut &*client).write_all(b"GET");
         }
         for new in &waiting.new {
-            while !new.has_sent() {}
+            let begun = std::time::Instant::now();
+            while !new.has_sent() {
+                assert!(begun.elapsed() < PATIENCE, "nothing came from {}", new.peer);
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         let refused = waiting.most_dispensable();
         assert_eq!(waiting.new[refused].peer, clients[0].local_addr().unwrap());
@@ -405,7 +412,7 @@ mod tests {
         // More than tokio's default of 128, but few enough for the open files of a test.
         for _ in 0..300 {
             // If the system's queue were full, this would wait for an accept that never happens.
-            let connected = time::timeout(HEAD_WITHIN, TcpStream::connect(address)).await;
+            let connected = time::timeout(PATIENCE, TcpStream::connect(address)).await;
             clients.push(connected.expect("the system holds it").unwrap());
         }
     }
@@ -428,21 +435,22 @@ mod tests {
         socket.set_recv_buffer_size(4096).unwrap();
         let mut stuck = socket.connect(address).await.unwrap();
         stuck.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        // Its answer has begun, so the place is its.
-        stuck.read_exact(&mut [0; 12]).await.unwrap();
+        // Once its answer has begun, it holds the only place.
+        time::timeout(PATIENCE, stuck.read_exact(&mut [0; 12])).await.unwrap().unwrap();
 
         let ask = async || {
             let mut next = TcpStream::connect(address).await.unwrap();
-            // A refusal may come before that, and its connection may end before it is read.
+            // The server may refuse the connection before the request is sent, so writing and
+            // reading may fail.
             let ask = b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
             let _ = next.write_all(ask).await;
             let mut answer = String::new();
-            let _ = next.read_to_string(&mut answer).await;
+            let _ = time::timeout(PATIENCE, next.read_to_string(&mut answer)).await.unwrap();
             answer.ends_with("small")
         };
         assert!(!ask().await, "it was let in");
-        // A client may stand still for two minutes. They begin anew whenever the system takes
-        // another piece off the server's hands.
+        // The server closes a connection whose client reads nothing for two minutes. The time
+        // starts again whenever the system accepts another piece of the answer.
         let mut is_let_in = false;
         for _ in 0..8 {
             time::pause();
@@ -450,6 +458,6 @@ mod tests {
             time::resume();
             is_let_in = is_let_in || ask().await;
         }
-        assert!(is_let_in, "the place is not given back");
+        assert!(is_let_in, "the place was never free again");
     }
 }

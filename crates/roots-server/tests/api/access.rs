@@ -1,4 +1,4 @@
-//! Which callers are admitted, and what belongs to whom.
+//! API keys that are admitted or refused, and rows of other actors and accounts.
 
 use reqwest::Method;
 use roots_domain::model::account::{AccountKind, ActorKind};
@@ -25,7 +25,7 @@ roots_testkit::on_both! {
     a_suspended_account_reads_but_does_not_write,
 }
 
-/// Every path that needs a key, with a method that it takes.
+/// Paths that need an API key, each with a method that it allows.
 const KEYED: [(Method, &str); 33] = [
     (Method::GET, "/sessions"),
     (Method::POST, "/sessions"),
@@ -71,7 +71,7 @@ async fn a_key_is_sent_in_either_header(database: TestDatabase) {
         &[("Authorization", format!("Bearer {key}"))],
         &[("authorization", format!("bearer {key}"))],
         &[("X-API-Key", key.to_owned()), ("Authorization", format!("Bearer {key}"))],
-        // A proxy in front may have a scheme of its own.
+        // A proxy in front of the server may need its own Authorization.
         &[("X-API-Key", key.to_owned()), ("Authorization", "Basic cHJveHk6cHc=".to_owned())],
     ] {
         let mut request = app.unauthenticated(Method::GET, "/api/v1/whoami");
@@ -85,7 +85,7 @@ async fn a_key_is_sent_in_either_header(database: TestDatabase) {
 async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let key = app.key().to_owned();
-    // One letter mistyped, which the checksum tells; and one that fits, but is nobody's.
+    // A key whose checksum is wrong, and a well-formed key of another database.
     let typo = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
     let other = TestApp::start(TestDatabase::sqlite().await, 1).await;
     let unknown = other.key().to_owned();
@@ -166,7 +166,7 @@ async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
     }
     assert_eq!(ask(&[("Authorization", &key)]).await.status, 401);
     assert_eq!(ask(&[("X-API-Key", &key), ("X-API-Key", "another")]).await.status, 401);
-    // No key in the query either: it would stand in everyone's logs.
+    // A key in the query is not accepted, because proxies log URLs.
     let request = app.unauthenticated(Method::GET, &format!("/api/v1/sessions?api_key={key}"));
     assert_eq!(send(request).await.status, 401);
 }
@@ -174,19 +174,19 @@ async fn a_request_without_a_valid_key_is_401(database: TestDatabase) {
 async fn a_key_that_ends_is_refused_at_once(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     app.post("/sessions", &json!({ "notes": "x" })).await.expect(201);
-    // It is revoked by another process, while this one still remembers it.
+    // Another process revokes the key while it is in the cache of this one.
     let ends =
         format!("UPDATE api_keys SET ends_at = 1 WHERE account_id = {}", app.credentials.account);
     assert_eq!(app.database.execute(&ends).await, 1);
     app.database.execute("UPDATE accounts SET auth_epoch = auth_epoch + 1").await;
     assert_eq!(app.post("/sessions", &json!({})).await.status, 401);
-    // Having been told, it forgets the key for reads too.
+    // The refused write has dropped the key from the cache, so reads are refused too.
     assert_eq!(app.get("/sessions").await.status, 401);
     assert_eq!(app.another().await.get("/sessions").await.status, 401);
     let rows: Vec<(i64,)> = app.database.rows("SELECT balance FROM accounts").await;
     assert_eq!(rows, [(99,)]);
 
-    // Expiry is checked on every use, by the clock alone.
+    // The expiry of a key in the cache is checked on every use.
     let expiring = TestApp::start(TestDatabase::sqlite().await, 100).await;
     let at = "UPDATE api_keys SET expires_at = 1775743210000000";
     assert_eq!(expiring.database.execute(at).await, 1);
@@ -198,7 +198,7 @@ async fn a_key_that_ends_is_refused_at_once(database: TestDatabase) {
     assert_eq!(expiring.post("/sessions", &json!({})).await.status, 401);
 }
 
-/// Every kind of read. A second process remembers the caller when the first one ends its key.
+/// For every kind of read: the first process revokes a key that the second one has in its cache.
 async fn a_key_ended_by_another_process_stops_reading_at_once(database: TestDatabase) {
     const READS: [&str; 18] = [
         "/sessions",
@@ -234,13 +234,13 @@ async fn a_key_ended_by_another_process_stops_reading_at_once(database: TestData
         assert_eq!(elsewhere.get(path).await.status, 200, "{path}");
         let revoked = app.delete(&format!("/keys/{}", made["key_id"])).await;
         assert_eq!(revoked.status, 200);
-        // What the caller has already tells no more than what it has not.
+        // If-None-Match with the ETag of the earlier answer gets 401 too, and not 304.
         let mut again = elsewhere.unauthenticated(Method::GET, &format!("/api/v1{path}"));
         if let Some(tag) = first.header("etag") {
             again = again.header("If-None-Match", tag);
         }
         assert_eq!(send(again.header("X-API-Key", &ending.key)).await.status, 401, "{path}");
-        // Of the other keys nothing is felt.
+        // Other keys of the account still work.
         assert_eq!(elsewhere.get(path).await.status, 200, "{path}");
     }
 }
@@ -282,7 +282,7 @@ async fn rows_of_another_account_are_404(database: TestDatabase) {
     assert_eq!(as_other(Method::GET, "/todos/1/logs", None).await.status, 404);
     for path in ["/sessions", "/todos", "/activities"] {
         assert_eq!(as_other(Method::GET, path, None).await.expect(200)["total"], 0);
-        // Ids are counted per account: each begins with 1.
+        // Each account counts its ids from 1.
         let made = as_other(Method::POST, path, Some(body(path))).await.expect(201);
         assert!(made.to_string().contains("_id\":1"), "{made}");
         assert_eq!(as_other(Method::GET, path, None).await.expect(200)["total"], 1);
@@ -294,7 +294,7 @@ async fn rows_of_another_account_are_404(database: TestDatabase) {
     assert_eq!(stats["total_activities"], 1);
     assert_eq!(as_other(Method::GET, "/credits", None).await.expect(200)["balance"], 97);
 
-    // What is no id is not there either.
+    // A malformed id is 404 too.
     let odd = [
         "0",
         "-1",
@@ -358,7 +358,7 @@ async fn rows_of_another_actor_are_404_to_a_member(database: TestDatabase) {
     ] {
         assert_eq!(call(method, path, body).await.status, 404, "{path}");
     }
-    // What is linked belongs to one actor.
+    // A row can't link to a session of another actor.
     let linked = json!({ "title": "mine", "session_id": 1 });
     assert_eq!(faulty(&call(Method::POST, "/todos", linked).await.expect(422)), ["session_id"]);
     let linked = json!({ "description": "mine", "session_id": 1 });
@@ -372,12 +372,12 @@ async fn rows_of_another_actor_are_404_to_a_member(database: TestDatabase) {
     let stats = call(Method::GET, "/activities/stats?session_id=1", Value::Null).await.expect(200);
     assert_eq!(stats["sessions"], json!({ "total": 0, "active": 0 }));
 
-    // Ids are counted per account, and so is the balance.
+    // Both actors share the ids and the balance of the account.
     let mine = call(Method::POST, "/sessions", json!({ "notes": "mine" })).await;
     assert_eq!(mine.header("x-credits-remaining"), Some("96"));
     let mine = mine.expect(201);
     assert_eq!((&mine["session_id"], &mine["actor_id"]), (&json!(2), &json!(2)));
-    // The owner reaches it by its id; its lists are its own.
+    // The owner reads the row of the member by id, but does not see it in its lists.
     assert_eq!(app.get("/sessions/2").await.expect(200)["notes"], "mine");
     assert_eq!(ids(&app.get("/sessions").await.expect(200), "sessions", "session_id"), [1]);
     assert_answer!(call(Method::GET, "/whoami", Value::Null).await, @r#"
@@ -477,7 +477,7 @@ async fn a_signup_creates_an_account(database: TestDatabase) {
         let refused = send(app.unauthenticated(Method::POST, "/api/v1/bootstrap").json(&bad)).await;
         assert_eq!(faulty(&refused.expect(422)), fields, "{bad}");
     }
-    // The longest names there may be come back as they are.
+    // Names of the maximum length come back unchanged.
     let long = "\u{1f980}".repeat(100);
     let wanted = json!({ "account_name": long, "actor_name": long, "actor_type": "human" });
     let made = send(app.unauthenticated(Method::POST, "/api/v1/bootstrap").json(&wanted)).await;

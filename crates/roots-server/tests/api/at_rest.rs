@@ -1,4 +1,4 @@
-//! What is stored holds no text and no secret.
+//! The stored bytes contain no text and no secret.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,9 +23,9 @@ use secrecy::ExposeSecret;
 
 use crate::text_search::{FORMS, Search};
 
-roots_testkit::on_both! { nothing_that_is_stored_holds_a_text_or_a_secret }
+roots_testkit::on_both! { no_stored_bytes_contain_a_text_or_a_secret }
 
-/// A text for each sealed field, on each way that it comes in by.
+/// A text for each sealed field, and for each way to write it.
 const TEXTS: [&str; 13] = [
     "Quittenzwirbelei auf der Mondscheinkapelle",
     "Neue Notizen: Überschwänglichkeit, Fliederbuschwindrose",
@@ -41,14 +41,14 @@ const TEXTS: [&str; 13] = [
     "Verworfener Sternschnuppenkatalog",
     "verschwundener Zitronenfalterchor",
 ];
-/// How a write is named, and what stands in its body.
+/// The idempotency key of a write, and a text in its body.
 const NAMED: [&str; 2] = ["Schleiereulengezwitscher", "Rosenkohlverschwiegenheit"];
-/// The name of the account, which is stored in the clear.
+/// The name of the account, which is stored as plain text.
 const NAME: &str = "Marzipankartoffelverein";
-/// What the test stores in the clear itself, to be found in every form.
+/// A text that the test itself stores in every encoding, to check that the search finds it.
 const PLANTED: &str = "Rhabarberkuchenblech";
 
-async fn nothing_that_is_stored_holds_a_text_or_a_secret(database: TestDatabase) {
+async fn no_stored_bytes_contain_a_text_or_a_secret(database: TestDatabase) {
     let context = database.context();
     let credentials = found(&context).await;
     let caller = context.admit(&credentials).await;
@@ -58,7 +58,7 @@ async fn nothing_that_is_stored_holds_a_text_or_a_secret(database: TestDatabase)
     let key = credentials.api_key.expose_secret();
     let code = credentials.recovery_code.expose_secret();
     let bare_code = code.replace('-', "");
-    // The key's first characters are kept on purpose, to tell keys apart by.
+    // The prefix of a key is stored on purpose, to tell keys apart.
     let key_tail = key.strip_prefix(&credentials.key_prefix).expect("the key's own prefix");
     let secrets = [key, key_tail, code, &bare_code];
     let secret = Search::of(TEXTS.into_iter().chain(NAMED).chain(secrets));
@@ -79,7 +79,7 @@ async fn nothing_that_is_stored_holds_a_text_or_a_secret(database: TestDatabase)
         let found = |search: &Search| -> BTreeSet<_> {
             haystacks.iter().flat_map(|(_, bytes)| search.found_in(bytes)).collect()
         };
-        // The same search finds what does stand there.
+        // The same search finds the texts that are stored unsealed.
         assert_eq!(found(&planted), FORMS.into(), "{moment}");
         assert!(found(&named).contains("plain"), "{moment}");
         for (place, bytes) in &haystacks {
@@ -158,7 +158,7 @@ async fn write_all(context: &TestContext, caller: &Caller) {
     activities.delete(caller, activity.id, Preconditions::default()).await.unwrap();
 }
 
-/// Stores [`PLANTED`] in the clear, in every form.
+/// Stores [`PLANTED`] unsealed, in every encoding.
 async fn plant(database: &TestDatabase) {
     let bytes = if database.is_postgres() { "BYTEA" } else { "BLOB" };
     let utf16: Vec<_> = PLANTED.encode_utf16().collect();
@@ -188,7 +188,7 @@ async fn plant(database: &TestDatabase) {
     db.close().await.unwrap();
 }
 
-/// All that a thief of the database gets, by name.
+/// The stored bytes by name: the files of SQLite, or a dump of PostgreSQL.
 fn stored(database: &TestDatabase) -> Vec<(String, Vec<u8>)> {
     if database.is_postgres() {
         let mut dump = Command::new(roots_testkit::postgres::program("pg_dump"));
@@ -203,7 +203,7 @@ fn stored(database: &TestDatabase) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// The bytes that a dump writes as `\x` and hex.
+/// The bytes that a dump shows as `\x` and hex digits.
 fn decoded(dump: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = dump;
@@ -211,7 +211,7 @@ fn decoded(dump: &[u8]) -> Vec<u8> {
         rest = &rest[at + 2..];
         let digits = rest.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         bytes.extend(HEXLOWER.decode(&rest[..digits / 2 * 2]).unwrap());
-        // So that what ends here and what begins next do not make a word between them.
+        // A separator, so that no match spans two values.
         bytes.push(0);
     }
     bytes

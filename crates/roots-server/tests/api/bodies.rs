@@ -1,4 +1,4 @@
-//! Bodies: what is wrong with them is told whole, and what is right comes back as it was.
+//! Request bodies: all errors are reported at once, and valid texts come back unchanged.
 
 use reqwest::Method;
 use roots_testkit::app::{ApiResponse, TestApp, send};
@@ -156,20 +156,19 @@ async fn every_error_of_a_body_is_reported_at_once(database: TestDatabase) {
 async fn a_repeated_member_and_a_number_that_is_no_integer_are_errors(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let before = balance(&app).await;
-    // The same key twice is an error, whatever its values.
+    // A repeated member is an error even if both values are the same.
     let twice = raw(&app, Method::POST, "/sessions", r#"{"notes": "a", "notes": "a"}"#).await;
     assert_eq!(faulty(&twice.expect(422)), ["notes"]);
     let escaped =
         raw(&app, Method::POST, "/sessions", r#"{"notes": "a", "no\u0074es": "b"}"#).await;
     assert_eq!(faulty(&escaped.expect(422)), ["notes"]);
-    // Numbers that are no integers of ours.
     for priority in ["1.5", "1e-1", "99999999999999999999", "1e400", "true", "\"1\""] {
         let body = format!(r#"{{"title": "x", "priority": {priority}}}"#);
         let answer = raw(&app, Method::POST, "/todos", body).await;
         assert_eq!(faulty(&answer.expect(422)), ["priority"], "{priority}");
     }
     assert_eq!(balance(&app).await, before);
-    // Zero, however it is signed, and integers, however they are written.
+    // Negative zero and integers with a fraction or an exponent are accepted.
     for (priority, expected) in [("-0", 0), ("-0.0", 0), ("2.0", 2), ("2e0", 2)] {
         let body = format!("\u{feff}{{\"title\": \"x\", \"priority\": {priority}}}");
         let made = raw(&app, Method::POST, "/todos", body).await.expect(201);
@@ -241,7 +240,7 @@ async fn a_body_that_is_no_json_object_is_refused(database: TestDatabase) {
         let detail = refusal["detail"].as_str().unwrap();
         assert!(detail.contains("line") && detail.contains("column"), "{body}: {detail}");
     }
-    // Half of a pair of surrogates is no character.
+    // Half of a surrogate pair is not a character.
     for title in [r"\ud83d", r"\udc00", r"\ud83dx", r"\udc00\ud83d"] {
         let body = format!("{{\"title\": \"{title}\"}}");
         let refusal = raw(&app, Method::POST, "/todos", body).await.expect(422);
@@ -253,7 +252,7 @@ async fn a_body_that_is_no_json_object_is_refused(database: TestDatabase) {
     }
     let deep = format!("{{\"title\": {}", "[".repeat(200_000));
     assert_eq!(raw(&app, Method::POST, "/todos", deep).await.status, 400);
-    // Where something must be given, nothing at all lacks it.
+    // Without a body, the required fields are missing.
     let nothing = app.call(Method::POST, "/todos", None).await.expect(422);
     assert_eq!(faulty(&nothing), ["title"]);
     let nothing = app.call(Method::PATCH, "/sessions/1", None).await;
@@ -333,7 +332,7 @@ async fn a_body_of_another_media_type_is_415(database: TestDatabase) {
 async fn a_body_over_1_mib_is_413(database: TestDatabase) {
     const MIB: usize = 1024 * 1024;
     let app = TestApp::start(database, 100).await;
-    // The largest there may be is read, and judged.
+    // A body of exactly 1 MiB is accepted.
     let filled = |length: usize| format!("{{\"notes\": \"x\"{}}}", " ".repeat(length - 14));
     let most = filled(MIB);
     assert_eq!(most.len(), MIB);
@@ -356,7 +355,7 @@ async fn a_body_over_1_mib_is_413(database: TestDatabase) {
         let large = raw(&app, method, path, vec![b' '; 4 * MIB]).await;
         assert_eq!(large.status, 413, "{path}");
     }
-    // The same where no length is told beforehand.
+    // A chunked body without a Content-Length gets the same answer.
     let head = format!(
         "POST /api/v1/todos HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\nConnection: close\r\n\
          Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -365,7 +364,7 @@ async fn a_body_over_1_mib_is_413(database: TestDatabase) {
     let piece = format!("10000\r\n{}\r\n", " ".repeat(0x1_0000));
     let request = [&head, &piece.repeat(48), "0\r\n\r\n"].concat();
     assert_eq!(wire::send(&app, request.into_bytes()).await.unwrap().status, 413);
-    // And where nobody would have read it at all.
+    // The server answers 404 or 405 without reading the body.
     for path in ["/no-such-path", "/sessions/1"] {
         let answer = raw(&app, Method::PUT, path, vec![b' '; 3 * MIB]).await;
         assert!(matches!(answer.status, 404 | 405), "{path}: {}", answer.status);
@@ -414,7 +413,7 @@ async fn texts_come_back_byte_for_byte(database: TestDatabase) {
     assert_eq!(todo["description"], long);
     assert_eq!(app.get("/todos/1/logs").await.expect(200)["logs"][0]["note"], note);
     assert_eq!(app.get("/todos").await.expect(200)["todos"][0], read);
-    // Escapes are but another way to write them; a pair of surrogates is one character.
+    // Escapes are decoded. A surrogate pair is one character.
     let escaped = r#"{"notes": "\ud83e\udd80\u00e9\/\t"}"#;
     let session = raw(&app, Method::POST, "/sessions", escaped).await.expect(201);
     assert_eq!(session["notes"], "\u{1f980}\u{e9}/\t");
@@ -451,7 +450,7 @@ async fn a_text_over_its_limit_is_422(database: TestDatabase) {
             json!({ "description": "x", "activity_type": "" }),
             "activity_type",
         ),
-        // NUL is the one character that there can't be.
+        // NUL is the only character that is not allowed.
         (Method::POST, "/sessions", json!({ "notes": "a\0b" }), "notes"),
         (Method::PATCH, "/sessions/1", json!({ "notes": "\0" }), "notes"),
         (Method::POST, "/todos", json!({ "title": "\0" }), "title"),

@@ -1,10 +1,11 @@
-//! What the tests of the API share.
+//! Assertions and reads that most tests of the API use.
 
+use roots_domain::port::store::Verifier;
 use roots_testkit::app::TestApp;
 use serde_json::Value;
 
-/// Holds an answer to the text beside it, or a long one to the file of that name. The text is the
-/// same on both databases.
+/// Compares an answer with an inline snapshot (`@"…"`) or with the snapshot file of that name. Both
+/// databases must give the same answer.
 macro_rules! assert_answer {
     ($answer:expr, @$text:literal) => {{
         let summary = $answer.summary();
@@ -19,15 +20,15 @@ macro_rules! assert_answer {
 }
 pub(crate) use assert_answer;
 
-/// An answer as the documents show it: they do not know `actor_id`, which everything carries, nor
-/// cursors.
+/// An answer as the seed documents show it: without `actor_id` and `next_cursor`, which they do not
+/// mention.
 pub(crate) fn as_documented(mut answer: Value) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Array(items) => items.iter_mut().for_each(strip),
             Value::Object(members) => {
                 let actor = members.remove("actor_id");
-                assert!(actor.is_none_or(|actor| actor == 1), "another's");
+                assert!(actor.is_none_or(|actor| actor == 1), "a row of another actor");
                 let next = members.remove("next_cursor");
                 assert!(next.is_none_or(|next| next.is_null()), "the documents show whole lists");
                 members.values_mut().for_each(strip);
@@ -39,18 +40,24 @@ pub(crate) fn as_documented(mut answer: Value) -> Value {
     answer
 }
 
-/// The ids of a list's items, in its order.
+/// The ids of a list's items, in order.
 pub(crate) fn ids(list: &Value, items: &str, id: &str) -> Vec<i64> {
     list[items].as_array().unwrap().iter().map(|item| item[id].as_i64().unwrap()).collect()
 }
 
-/// The fields that a refusal reports, in its order.
+/// The fields that a problem reports errors of, in order.
 pub(crate) fn faulty(refusal: &Value) -> Vec<&str> {
     let errors = refusal["errors"].as_array().unwrap();
     errors.iter().map(|error| error["field"].as_str().unwrap()).collect()
 }
 
-/// What is left of the account's credits.
+/// The balance of the account.
 pub(crate) async fn balance(app: &TestApp) -> i64 {
     app.get("/credits").await.expect(200)["balance"].as_i64().unwrap()
+}
+
+/// Asserts that ledger, counters and links agree with the rows, as `roots-server verify` checks.
+pub(crate) async fn assert_ledger_matches(app: &TestApp) {
+    let (_, mismatches) = app.context.store.verify().await.unwrap();
+    assert_eq!(mismatches, []);
 }

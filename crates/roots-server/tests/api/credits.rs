@@ -1,4 +1,4 @@
-//! What writes cost, and how it is accounted for.
+//! The cost of writes, and the ledger of it.
 
 use std::sync::Arc;
 
@@ -163,7 +163,7 @@ async fn an_account_without_credits_reads_but_does_not_write(database: TestDatab
         let refusal = app.call(method, path, body).await.expect(402);
         assert_eq!((&refusal["balance"], &refusal["cost"]), (&json!(0), &json!(1)), "{path}");
     }
-    // Reads go on, and nothing has changed.
+    // Reads still work, and the refused writes changed nothing.
     assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "kept");
     let todo = app.get("/todos/1").await.expect(200);
     assert_eq!((&todo["status"], &todo["session_id"]), (&json!("open"), &json!(1)));
@@ -172,7 +172,7 @@ async fn an_account_without_credits_reads_but_does_not_write(database: TestDatab
         app.get(path).await.expect(200);
     }
     assert_eq!(app.get("/whoami").await.expect(200)["credits_remaining"], 0);
-    // Given some, it writes again.
+    // After a grant of one credit, one write succeeds.
     let grant = Grant::parse(1).unwrap();
     app.context.accounts.grant(app.credentials.account, grant, None).await.unwrap();
     app.post("/sessions", &json!({})).await.expect(201);
@@ -201,7 +201,7 @@ async fn the_ledger_lists_every_reason(database: TestDatabase) {
     assert_eq!((&second["total"], &second["limit"]), (&json!(3), &json!(1)));
 }
 
-/// Over two processes on one database, at once.
+/// The writers use two processes on one database.
 async fn concurrent_writers_spend_each_credit_once(database: TestDatabase) {
     const WRITERS: usize = 32;
     const WRITES: usize = 5;
@@ -228,7 +228,7 @@ async fn concurrent_writers_spend_each_credit_once(database: TestDatabase) {
         outcomes.into_iter().partition(|(status, _)| *status == 201);
     assert_eq!((made.len(), refused.len()), (100, WRITERS * WRITES - 100));
     assert!(refused.iter().all(|(status, left)| *status == 402 && left.is_none()));
-    // Each success was balances a balance of its own.
+    // Each successful write left a different balance.
     let mut balances: Vec<i64> =
         made.iter().map(|(_, left)| left.as_ref().unwrap().parse().unwrap()).collect();
     balances.sort_unstable();

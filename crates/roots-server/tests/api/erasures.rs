@@ -1,4 +1,4 @@
-//! The end of an account.
+//! Erasing an account.
 
 use std::collections::BTreeSet;
 
@@ -27,13 +27,14 @@ async fn erase(app: &TestApp, code: &str) -> ApiResponse {
     app.call(Method::DELETE, "/accounts/me", Some(&json!({ "recovery_code": code }))).await
 }
 
-async fn swept(app: &TestApp) {
+/// Waits until all rows of erased accounts are deleted.
+async fn wait_until_swept(app: &TestApp) {
     until("nothing is left", async || app.context.store.left_over(None).await.unwrap().is_none())
         .await;
 }
 
-/// Something of everything.
-async fn live(app: &TestApp) {
+/// Writes a session, a todo with a log entry and an activity.
+async fn write_rows(app: &TestApp) {
     app.post("/sessions", &json!({ "notes": "Quittenzwirbelei" })).await.expect(201);
     let todo = json!({ "title": "Drosselklappenpoesie", "session_id": 1 });
     app.post("/todos", &todo).await.expect(201);
@@ -43,7 +44,7 @@ async fn live(app: &TestApp) {
     app.post("/activities", &activity).await.expect(201);
 }
 
-/// How many rows each table has of an account.
+/// The number of rows of an account in each table.
 async fn rows_of(database: &TestDatabase, account: i64) -> Vec<(String, i64)> {
     let of_tenants = if database.is_postgres() {
         "SELECT CAST(table_name AS TEXT) FROM information_schema.columns \
@@ -65,15 +66,15 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
     let app = TestApp::start(database, 5_000).await;
     let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
-    live(&app).await;
-    // More than one step sweeps.
+    write_rows(&app).await;
+    // A step of the sweep deletes 1,000 rows, so this takes more than one step.
     for _ in 0..1_200 {
         app.post("/activities", &json!({ "description": "Heidelbeerzentrifuge" }))
             .await
             .expect(201);
     }
     let other = app.as_another(100).await;
-    live(&other).await;
+    write_rows(&other).await;
     let others = other.credentials.account.0;
     let before = rows_of(&app.database, others).await;
     let id = app.credentials.account.0;
@@ -81,7 +82,7 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
     let empty: BTreeSet<_> =
         own.iter().filter(|(_, rows)| *rows == 0).map(|(table, _)| table.as_str()).collect();
     assert!(empty.contains("erasures") && empty.len() <= 6, "nothing to erase: {empty:?}");
-    // Texts at rest, names and wraps: whatever belongs to this account alone.
+    // The bytes that only this account has: sealed texts, wraps, and lookups of keys and codes.
     let sealed: Vec<(Vec<u8>,)> = app
         .database
         .rows(&format!(
@@ -103,7 +104,7 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
 
     {"status": "erased", "account_id": 1}
     "#);
-    swept(&app).await;
+    wait_until_swept(&app).await;
 
     let left = rows_of(&app.database, id).await;
     let left: Vec<_> = left.into_iter().filter(|(_, rows)| *rows > 0).collect();
@@ -112,11 +113,12 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
     assert_eq!(other.get("/todos/1").await.expect(200)["title"], "Drosselklappenpoesie");
     let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);
-    // Its id is not given again.
+    // The id of an erased account is not used again.
     assert!(app.context.found(0).await.account.0 > others);
 
     if !app.database.is_postgres() {
-        // SQLite writes zeros over what is deleted, once the WAL has been taken over.
+        // With secure_delete, SQLite overwrites deleted rows with zeros. The checkpoint moves them
+        // from the WAL to the file.
         app.database.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
         let files = std::fs::read_dir(app.database.folder.path()).unwrap();
         for file in files.map(Result::unwrap) {
@@ -152,13 +154,13 @@ async fn every_process_refuses_the_keys_of_an_erased_account(database: TestDatab
     assert_eq!(app.get("/todos").await.status, 401);
     assert_eq!(as_member(&app, Method::GET).await, 401);
     assert_eq!(erase(&app, &code).await.status, 401);
-    // The other process remembers them for some seconds, and finds nothing for them to write.
+    // The other process has the keys in its cache, but the store refuses their writes.
     assert_eq!(as_member(&elsewhere, Method::POST).await, 401);
     assert_eq!(elsewhere.post("/todos", &json!({ "title": "x" })).await.status, 401);
     assert_eq!(elsewhere.get("/todos").await.status, 401);
     let (_, errors) = app.context.store.verify().await.unwrap();
-    assert_eq!(errors, [], "while it is swept");
-    swept(&app).await;
+    assert_eq!(errors, [], "during the sweep");
+    wait_until_swept(&app).await;
 }
 
 async fn an_interrupted_erasure_is_finished_later(database: TestDatabase) {
@@ -171,12 +173,11 @@ async fn an_interrupted_erasure_is_finished_later(database: TestDatabase) {
     let sweep = Action::System(SystemAction::SweepErased(app.credentials.account));
     app.context.store.apply(Command::uncharged(sweep, Timestamp::FIRST)).await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;
-    // A thousand rows a step. The first three are the wrap that the account held, the key and the
-    // actor.
+    // A step deletes 1,000 rows: one wrap, one key and one actor, and then 997 activities.
     assert_eq!(left, [(503,)], "a step is bounded");
     let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);
-    // The process ends here, and another one starts.
+    // Another process finishes the sweep.
     let elsewhere = app.another().await;
     elsewhere.context.leftovers.work_off().await.unwrap();
     let left: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM activities").await;

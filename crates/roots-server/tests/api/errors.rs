@@ -1,4 +1,4 @@
-//! What callers see when the database is away, held up, or damaged.
+//! Answers while the database is unavailable, locked or damaged.
 
 use reqwest::Method;
 use roots_domain::port::store::Verifier;
@@ -15,12 +15,12 @@ roots_testkit::on_both! {
     a_text_that_does_not_open_is_reported_with_its_id,
 }
 
-/// The way to the server beside the test's own database.
-async fn server() -> DatabaseConnection {
+/// A connection to the PostgreSQL server, outside of the test's database.
+async fn postgres_server() -> DatabaseConnection {
     Database::connect(roots_testkit::postgres::server_url()).await.unwrap()
 }
 
-/// Lets nobody into a database, and throws out who is in: when it answers, they are out.
+/// Forbids new connections to a database and ends the open ones, waiting until they have ended.
 async fn lock_out(server: &DatabaseConnection, name: &str) {
     let deny = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
     server.execute_unprepared(&deny).await.unwrap();
@@ -35,7 +35,7 @@ fn assert_unavailable(answer: &ApiResponse, what: &str) {
     let seconds: u32 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&seconds), "{what}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
-    // It says nothing of the inside.
+    // The answer reveals nothing about the implementation.
     let text = answer.text.to_lowercase();
     for inside in ["postgres", "sql", "connection", "database", "roots_", "127.0.0.1"] {
         assert!(!text.contains(inside), "{what}: {text}");
@@ -47,7 +47,7 @@ async fn an_unavailable_database_is_503_until_it_is_back() {
     let app = TestApp::start(TestDatabase::postgres().await, 100).await;
     app.post("/sessions", &json!({ "notes": "before" })).await.expect(201);
     let (_, name) = app.database.url.rsplit_once('/').unwrap();
-    let server = server().await;
+    let server = postgres_server().await;
     for _ in 0..2 {
         let before = balance(&app).await;
         lock_out(&server, name).await;
@@ -70,7 +70,7 @@ async fn an_unavailable_database_is_503_until_it_is_back() {
             assert_unavailable(answer, what);
         }
         assert_eq!(health.status, 200);
-        // It tells what was so up to a second ago.
+        // `/ready` may answer from a check that is up to a second old.
         until("it is not ready", async || {
             let ready = send(app.unauthenticated(Method::GET, "/ready")).await;
             if ready.status != 200 {
@@ -79,7 +79,8 @@ async fn an_unavailable_database_is_503_until_it_is_back() {
             ready.status == 503
         })
         .await;
-        // A caller that was never seen before can't be admitted either; a wrong key still is wrong.
+        // A well-formed key that this process has not admitted before needs the database. A
+        // malformed key does not.
         assert_unavailable(&app.another_caller().await, "another caller");
         let request =
             app.unauthenticated(Method::GET, "/api/v1/todos").header("X-API-Key", "roots_1_x");
@@ -92,7 +93,7 @@ async fn an_unavailable_database_is_503_until_it_is_back() {
         })
         .await;
         until("it reads again", async || app.get("/sessions/1").await.status == 200).await;
-        // Nothing was done while it was away.
+        // None of the refused writes was applied.
         assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "before");
         assert_eq!(app.get("/todos").await.expect(200)["total"], 0);
         assert_eq!(balance(&app).await, before);
@@ -139,7 +140,7 @@ async fn a_locked_database_file_is_503_until_it_is_released() {
     assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "before");
     assert_eq!(send(app.unauthenticated(Method::GET, "/ready")).await.status, 200);
     hold.release().await;
-    // What was refused was not done, and is not done afterwards.
+    // The refused writes are not applied after the lock is released.
     assert_eq!(app.post("/sessions", &notes).await.expect(201)["session_id"], 2);
     assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], "before");
     assert_eq!(balance(&app).await, 98);
@@ -155,7 +156,7 @@ async fn reads_go_on_while_a_write_waits(database: TestDatabase) {
         let request = app.request(Method::POST, "/sessions").header("Idempotency-Key", "second");
         writes.spawn(send(request.json(&json!({ "notes": "second" }))));
     }
-    // The later one is refused: the earlier one has come to where it waits.
+    // The 409 of one request says that the other one waits for the lock.
     writes.join_next().await.unwrap().unwrap().expect(409);
     assert_eq!(app.get("/sessions").await.expect(200)["total"], 1);
     assert_eq!(balance(&app).await, 99);
@@ -206,10 +207,10 @@ async fn a_text_that_does_not_open_is_reported_with_its_id(database: TestDatabas
     "#);
     assert_eq!(app.get("/activities/1").await.status, 500);
     assert_eq!(app.get("/sessions").await.status, 500);
-    // What is sound is read, what is counted is counted.
+    // Other rows can be read, and statistics count the damaged rows.
     assert_eq!(app.get("/sessions/2").await.expect(200)["notes"], "kept");
     assert_eq!(app.get("/activities/stats").await.expect(200)["total_activities"], 1);
-    // It can be overwritten, and deleted.
+    // Damaged texts can be overwritten, and their rows deleted.
     let mended = app.patch("/sessions/1", &json!({ "notes": "new" })).await.expect(200);
     assert_eq!(mended["notes"], "new");
     let saved = app.patch("/todos/1", &json!({ "priority": 3 })).await;

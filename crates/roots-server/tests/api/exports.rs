@@ -1,4 +1,4 @@
-//! Files of all that there is.
+//! Exporting all rows of an account as a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ roots_testkit::on_both! {
     a_row_that_exists_throughout_is_exported_once,
     an_export_crosses_wide_gaps_between_ids,
     a_damaged_text_does_not_end_an_export,
-    an_export_without_a_wrap_holds_all_else_and_an_error_line,
+    an_export_with_a_missing_wrap_holds_other_texts_and_an_error_line,
     an_owners_export_is_in_the_audit_log,
     an_unread_export_blocks_no_other_request,
     a_revoked_key_ends_its_export,
@@ -29,7 +29,7 @@ roots_testkit::on_both! {
 }
 
 fn lines(file: &str) -> Vec<Value> {
-    assert!(file.ends_with('\n'), "the last line is whole");
+    assert!(file.ends_with('\n'), "the last line is complete");
     file.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
@@ -81,7 +81,7 @@ async fn an_export_holds_every_row(database: TestDatabase) {
     assert_eq!(file.len(), 398);
     assert_eq!(balance(&app).await, left, "an export costs nothing");
 
-    // Each line is what the API answers, and the kind.
+    // Each line is the answer of the API for the row, plus its kind.
     for (kind, path, id) in [
         ("session", "/sessions", "session_id"),
         ("todo", "/todos", "todo_id"),
@@ -122,18 +122,18 @@ async fn begin(app: &TestApp) -> Export {
     app.context.exports.begin(Arc::new(caller), lookup, None).await.unwrap()
 }
 
-/// One more of each kind.
-async fn live(app: &TestApp, text: &str) {
+/// Writes a row of each kind.
+async fn write_rows(app: &TestApp, text: &str) {
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/todos", &json!({ "title": text })).await.expect(201);
     app.post("/activities", &json!({ "description": text })).await.expect(201);
 }
 
-/// While it is told, rows come, change and go.
+/// Between the pieces of the export, rows are created, changed and deleted.
 async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
     let app = TestApp::start(database, 10_000).await;
     for _ in 0..150 {
-        live(&app, "x").await;
+        write_rows(&app, "x").await;
     }
     let mut export = begin(&app).await;
     let mut ids_by_kind: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
@@ -149,7 +149,8 @@ async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
                     ("todo", todo.id.0)
                 }
                 Record::Step(_, step) => {
-                    let so_far = steps.get_mut(&step.todo.0).expect("its todo comes before");
+                    let so_far =
+                        steps.get_mut(&step.todo.0).expect("the todo comes before its log");
                     so_far.push((step.old_status, step.new_status));
                     continue;
                 }
@@ -158,7 +159,7 @@ async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
             ids_by_kind.entry(kind).or_default().push(id);
         }
         round += 1;
-        // Even ids are deleted and odd ones changed, at either end of what is yet to come.
+        // Even ids are deleted and odd ones changed, from both ends of the rows.
         for id in [2 * round, 150 - 2 * (round - 1)] {
             app.patch(&format!("/sessions/{}", id - 1), &json!({ "status": "ended" })).await;
             app.patch(&format!("/todos/{}", id - 1), &json!({ "status": "done" })).await;
@@ -166,12 +167,15 @@ async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
                 app.delete(&format!("/{path}/{id}")).await.expect(200);
             }
         }
-        live(&app, "new").await;
+        write_rows(&app, "new").await;
     }
-    assert!(round > 8, "a walk of several pieces");
+    assert!(round > 8, "the export has several pieces");
     for (kind, ids) in ids_by_kind {
         assert!(ids.is_sorted_by(|one, next| one < next), "{kind}: {ids:?}");
-        assert!(ids.iter().all(|id| *id <= 150), "{kind}: what is newer is left out");
+        assert!(
+            ids.iter().all(|id| *id <= 150),
+            "{kind}: rows created after the start are left out"
+        );
         let odd: BTreeSet<_> = ids.iter().copied().filter(|id| id % 2 == 1).collect();
         assert_eq!(odd, (1..150).step_by(2).collect(), "{kind}");
     }
@@ -182,12 +186,12 @@ async fn a_row_that_exists_throughout_is_exported_once(database: TestDatabase) {
 
 async fn an_export_crosses_wide_gaps_between_ids(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    live(&app, "x").await;
-    // As if there had been many between them.
+    write_rows(&app, "x").await;
+    // The next ids are far higher, as if the rows between had been deleted.
     app.database
         .execute("UPDATE accounts SET last_session_id = 34567, last_todo_id = 1234567")
         .await;
-    live(&app, "x").await;
+    write_rows(&app, "x").await;
     let file = lines(&app.get("/export").await.text);
     let ids = |kind, id: &str| -> Vec<_> {
         of_kind(&file, kind).into_iter().map(|line| line[id].as_i64().unwrap()).collect()
@@ -236,7 +240,7 @@ async fn a_damaged_text_does_not_end_an_export(database: TestDatabase) {
     assert_eq!((&todo["title"], &todo["description"]), (&Value::Null, &json!("d")));
 }
 
-async fn an_export_without_a_wrap_holds_all_else_and_an_error_line(database: TestDatabase) {
+async fn an_export_with_a_missing_wrap_holds_other_texts_and_an_error_line(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     add_member(&app.database, &owner, 2).await;
@@ -255,8 +259,8 @@ async fn an_export_without_a_wrap_holds_all_else_and_an_error_line(database: Tes
         (&end["kind"], &end["type"]),
         (&json!("error"), &json!("/docs/problems#internal-error"))
     );
-    assert!(of_kind(&file, "end").is_empty(), "it does not pass for whole");
-    // What needs no such wrap ends well.
+    assert!(of_kind(&file, "end").is_empty(), "an incomplete export has no end line");
+    // An export that does not need the missing wrap is complete.
     let own = lines(&app.get("/export?actor_id=1").await.text);
     assert_eq!(own.last().unwrap()["kind"], "end");
 }
@@ -304,7 +308,7 @@ async fn a_revoked_key_ends_its_export(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let mut export = begin(&app).await;
     assert!(export.next().await.unwrap().is_some());
-    // Another key of the account ends.
+    // If another key of the account ends, the export goes on.
     app.database.execute("UPDATE accounts SET auth_epoch = auth_epoch + 1").await;
     assert!(export.next().await.unwrap().is_some());
     app.database.execute("UPDATE api_keys SET ends_at = 1").await;

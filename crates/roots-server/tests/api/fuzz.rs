@@ -1,4 +1,5 @@
-//! No input gives a 5xx, a hang or a half-done write: requests drawn at random, the same each time.
+//! Random requests: each is answered, none with 5xx, and no write is half applied. The seed is
+//! fixed, so each run is the same.
 
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use crate::wire::{self, WireReply};
 
 roots_testkit::on_both! { no_input_is_answered_with_5xx }
 
-/// How many requests are drawn.
+/// The number of requests.
 const REQUESTS: usize = 2_000;
-/// Longest that one may take.
+/// How long the test waits for an answer before it fails.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// A text of the requests' that no refusal repeats.
+/// A text in the requests that no problem may repeat.
 const SECRET: &str = "Pfauenaugenflimmern";
 
 /// Random numbers, from a seed (xorshift64*).
@@ -72,9 +73,9 @@ const ROUTES: [Route; 26] = [
     ("/{}", &["GET"], &[]),
 ];
 const OTHER_METHODS: [&str; 6] = ["GET", "PUT", "HEAD", "OPTIONS", "BREW", "patch"];
-/// Ids as they come; the others are odd.
+/// The ids of existing rows.
 const PLAIN_IDS: [&str; 9] = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
-/// Queries that some list or other understands.
+/// Queries that at least one list accepts.
 const QUERIES: [&str; 7] = [
     "status=open",
     "status=active&limit=1",
@@ -242,7 +243,7 @@ const LITERALS: [&str; 36] = [
     "{\"notes\": {\"notes\": 1}}",
 ];
 
-/// What fits a field.
+/// A valid value of a field.
 fn fitting(rng: &mut FuzzRng, field: &str) -> &'static str {
     match field {
         "title" | "description" | "notes" | "note" => "\"Pfauenaugenflimmern\"",
@@ -259,7 +260,7 @@ fn fitting(rng: &mut FuzzRng, field: &str) -> &'static str {
 fn body(rng: &mut FuzzRng, fields: &[&str]) -> Vec<u8> {
     let mut members = Vec::new();
     for (at, field) in fields.iter().enumerate() {
-        // The first is mostly one that has to be there.
+        // The first field is usually required, so it is rarely left out.
         if rng.is_one_in(if at == 0 { 20 } else { 3 }) {
             continue;
         }
@@ -290,7 +291,7 @@ fn body(rng: &mut FuzzRng, fields: &[&str]) -> Vec<u8> {
     text
 }
 
-/// A request in the form of HTTP, whatever it asks for.
+/// A random request with a well-formed head.
 fn request(rng: &mut FuzzRng, key: &str) -> Vec<u8> {
     let (route, methods, fields) = ROUTES[rng.roll(ROUTES.len())];
     let id = if rng.is_one_in(4) { rng.one_of(&ODD_IDS) } else { rng.one_of(&PLAIN_IDS) };
@@ -333,11 +334,11 @@ fn request(rng: &mut FuzzRng, key: &str) -> Vec<u8> {
     [head.join("\r\n").as_bytes(), b"\r\n\r\n", &body].concat()
 }
 
-/// Holds a refusal to its form.
+/// Asserts that an answer is no 5xx, and that a refusal is a problem document.
 fn validate(reply: &WireReply, asked: &str) {
     assert!(reply.status < 500, "{asked}: {reply:?}");
     let is_head = asked.starts_with("HEAD");
-    // What is no HTTP is refused before it comes to us.
+    // hyper refuses malformed HTTP itself, without a request id and a problem document.
     let is_ours = reply.head.contains("\r\nx-request-id: ");
     if reply.status < 400 || is_head || !is_ours {
         assert!(is_ours || reply.status == 400 || reply.status == 431, "{asked}: {reply:?}");
@@ -377,7 +378,7 @@ async fn no_input_is_answered_with_5xx(database: TestDatabase) {
         writes += i64::from(reply.head.contains("\r\nx-credits-cost: 1") && reply.status < 300);
         *statuses.entry(reply.status).or_default() += 1;
     }
-    // They came far enough to try something.
+    // The requests reach all kinds of answers.
     for status in [200, 201, 204, 400, 401, 404, 405, 409, 415, 422] {
         assert!(statuses.get(&status).is_some_and(|count| *count > 0), "{status}: {statuses:?}");
     }
@@ -385,7 +386,7 @@ async fn no_input_is_answered_with_5xx(database: TestDatabase) {
     assert_eq!(balance(&app).await, before - writes, "{statuses:?}");
     let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);
-    // Whatever came in by chance is read again.
+    // The random rows can be read.
     for path in ["/sessions?limit=100", "/todos?limit=100", "/activities?limit=100"] {
         app.get(path).await.expect(200);
     }

@@ -1,6 +1,7 @@
-//! Idempotent writes are done once, however often they are asked for.
+//! A write with an idempotency key is applied once, however often it is sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use roots_domain::model::idempotency::{EPOCHS_BEFORE_MAX, KEPT_SECONDS};
@@ -9,6 +10,7 @@ use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use crate::client::balance;
 use crate::keys::{Holder, member, owner, secret};
@@ -30,6 +32,8 @@ roots_testkit::on_both! {
 }
 
 const DUPLICATES: usize = 16;
+/// How long a test waits for an answer before it fails.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 async fn idempotent(
     app: &TestApp,
@@ -46,13 +50,28 @@ async fn post(app: &TestApp, key: &str, path: &str, body: &Value) -> ApiResponse
     idempotent(app, key, Method::POST, path, body).await
 }
 
+/// Sends a todo, again and again while the answer is 409. Panics after two minutes.
+async fn post_until_answered(app: &TestApp, key: &str, body: &Value) -> ApiResponse {
+    let answering = async {
+        loop {
+            let answer = post(app, key, "/todos", body).await;
+            if answer.status != 409 {
+                return answer;
+            }
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, answering).await.expect("an answer other than 409 in time")
+}
+
 fn is_replay(answer: &ApiResponse) -> bool {
     let header = answer.header("idempotent-replayed");
     assert!(header.is_none_or(|header| header == "true"));
     header.is_some()
 }
 
-/// The same answer as the first, told again, with what is left now.
+/// Asserts that an answer repeats the first one, except for the balance, which is the current one.
 fn assert_replay(again: &ApiResponse, first: &ApiResponse, left: i64) {
     assert!(!is_replay(first) && is_replay(again), "{again:?}");
     assert_eq!((again.status, &again.text), (first.status, &first.text));
@@ -95,8 +114,8 @@ async fn a_write_is_replayed_though_its_row_changed_or_is_gone(database: TestDat
         }
         assert_eq!(balance(&app).await, left, "nothing was charged");
     }
-    assert_eq!(app.get("/todos").await.expect(200)["total"], 0, "nothing was done");
-    // Another process knows it too, and whichever way the key is written.
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 0, "no replay was applied");
+    // Another process replays the answer too. The key may be quoted.
     let other = app.another().await;
     let (method, path, body) = &writes[1];
     let again = idempotent(&other, "\"key-1\"", method.clone(), path, body).await;
@@ -134,7 +153,8 @@ async fn another_request_with_the_same_key_is_422(database: TestDatabase) {
         assert_eq!(refused.expect(422)["type"], "/docs/problems#idempotency-key-reused", "{path}");
         assert_eq!(refused.header("x-credits-cost"), None);
     }
-    // The same members in other bytes are another body; another query is refused as a query.
+    // A body with other bytes is another request, even with the same members. An unknown query
+    // parameter is refused before the key is looked up.
     let spaced = app.request(Method::POST, "/todos").header("Idempotency-Key", "key");
     let spaced = spaced.header("Content-Type", "application/json").body(r#"{ "title": "x" }"#);
     send(spaced).await.expect(422);
@@ -144,15 +164,16 @@ async fn another_request_with_the_same_key_is_422(database: TestDatabase) {
     assert!(is_replay(&post(&app, "key", "/todos", &body).await));
 }
 
-/// Asks for the same twice while the account's writers are held up. Answers what the later request
-/// was told, and the earlier one, which is in flight.
-async fn ask_twice(app: &Arc<TestApp>, body: &Value) -> (ApiResponse, JoinSet<ApiResponse>) {
+/// Sends the same write twice while a lock holds the account's writers. Returns the answer of the
+/// request that came second, and the other request, which is in flight.
+async fn send_twice(app: &Arc<TestApp>, body: &Value) -> (ApiResponse, JoinSet<ApiResponse>) {
     let mut requests = JoinSet::new();
     for _ in 0..2 {
         let (app, body) = (Arc::clone(app), body.clone());
         requests.spawn(async move { post(&app, "key", "/todos", &body).await });
     }
-    let refused = requests.join_next().await.unwrap().unwrap();
+    let answered = timeout(PATIENCE, requests.join_next()).await.expect("an answer in time");
+    let refused = answered.unwrap().unwrap();
     (refused, requests)
 }
 
@@ -160,7 +181,7 @@ async fn a_duplicate_in_flight_is_409(database: TestDatabase) {
     let app = Arc::new(TestApp::start(database, 100).await);
     let body = json!({ "title": "x" });
     let hold = app.database.hold(app.credentials.account).await;
-    let (refused, mut in_flight) = ask_twice(&app, &body).await;
+    let (refused, mut in_flight) = send_twice(&app, &body).await;
     assert_eq!(refused.expect(409)["type"], "/docs/problems#still-in-flight");
     assert_eq!(refused.header("retry-after"), Some("1"));
     hold.release().await;
@@ -169,22 +190,16 @@ async fn a_duplicate_in_flight_is_409(database: TestDatabase) {
     assert_replay(&post(&app, "key", "/todos", &body).await, &first, 99);
 }
 
-/// The answer is lost on the way: the connection goes after the write was accepted.
+/// The caller closes the connection while the write waits for the lock.
 async fn a_caller_that_hung_up_gets_the_answer_on_retry(database: TestDatabase) {
     let app = Arc::new(TestApp::start(database, 100).await);
     let body = json!({ "title": "x" });
     let hold = app.database.hold(app.credentials.account).await;
-    let (refused, mut in_flight) = ask_twice(&app, &body).await;
+    let (refused, mut in_flight) = send_twice(&app, &body).await;
     refused.expect(409);
     in_flight.shutdown().await;
     hold.release().await;
-    let found = loop {
-        let found = post(&app, "key", "/todos", &body).await;
-        if found.status != 409 {
-            break found;
-        }
-        tokio::task::yield_now().await;
-    };
+    let found = post_until_answered(&app, "key", &body).await;
     assert_eq!(found.expect(201)["todo_id"], 1);
     assert!(is_replay(&found));
     assert_eq!(balance(&app).await, 99);
@@ -212,7 +227,7 @@ async fn a_replay_comes_before_preconditions_and_rules(database: TestDatabase) {
     };
     let first = tied().await;
     first.expect(200);
-    // The state has moved by this very write.
+    // The write itself has changed the ETag, so If-Match no longer matches.
     assert_replay(&tied().await, &first, 98);
     app.patch("/todos/1", &json!({ "status": "open" })).await.expect(200);
     app.patch("/todos/1", &json!({ "status": "cancelled" })).await.expect(200);
@@ -232,21 +247,15 @@ async fn a_refusal_is_not_replayed(database: TestDatabase) {
     assert_eq!(balance(&app).await, 98);
 }
 
-/// All ask for the same until they are answered. One is done, and all are told of it.
+/// Sends 16 duplicates of a write, each until it is answered. One must be applied, and all others
+/// must replay its answer.
 async fn race(apps: [Arc<TestApp>; 2]) {
     let mut duplicates = JoinSet::new();
     for duplicate in 0..DUPLICATES {
         let app = Arc::clone(&apps[duplicate % 2]);
         duplicates.spawn(async move {
             let body = json!({ "title": "one and the same", "description": "of many" });
-            loop {
-                let answer = post(&app, "race", "/todos", &body).await;
-                if answer.status != 409 {
-                    return answer;
-                }
-                assert_eq!(answer.header("retry-after"), Some("1"));
-                tokio::task::yield_now().await;
-            }
+            post_until_answered(&app, "race", &body).await
         });
     }
     let answers = duplicates.join_all().await;
@@ -255,7 +264,7 @@ async fn race(apps: [Arc<TestApp>; 2]) {
     assert!(answers.iter().all(|answer| answer.expect(201) == first));
     assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
     let app = &apps[0];
-    assert_eq!(balance(app).await, 99, "one was charged");
+    assert_eq!(balance(app).await, 99, "one write was charged");
     assert_eq!(app.get("/credits/ledger?reason=api_write").await.expect(200)["total"], 1);
     assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
     assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
@@ -272,7 +281,7 @@ async fn sixteen_duplicates_of_two_processes_are_charged_once(database: TestData
     race([app, other]).await;
 }
 
-/// A todo, named `key`, by the bearer of an API key.
+/// Creates a todo with the idempotency key `key`.
 async fn todo_by(holder: &Holder<'_>, body: &Value) -> ApiResponse {
     let request = holder.app.unauthenticated(Method::POST, "/api/v1/todos");
     let request = request.header("X-API-Key", &holder.key).header("X-Request-Id", "a-test");
@@ -297,7 +306,7 @@ async fn a_new_api_key_of_the_actor_replays_its_writes(database: TestDatabase) {
         holder.key = secret(&holder.post("/keys/rotate", json!({})).await.expect(201));
     }
     assert_replayed(&boss, &peer).await;
-    // Each renewal makes another epoch of the actor's key, under which the name was never kept.
+    // A renewal starts a new key epoch of the actor. The records are stored under the first one.
     for _ in 0..2 {
         let renewed = json!({ "actor_id": 2, "renew": true });
         peer.key = secret(&boss.post("/keys", renewed).await.expect(201));
@@ -310,8 +319,11 @@ async fn a_new_api_key_of_the_actor_replays_its_writes(database: TestDatabase) {
     peer.key = secret(&boss.post("/keys", made).await.expect(201));
     assert_replayed(&boss, &peer).await;
     let totals = [boss.get("/todos").await, peer.get("/todos").await];
-    assert!(totals.iter().all(|list| list.expect(200)["total"] == 1), "each was done once");
-    // As many renewals back as are looked at, and one more.
+    assert!(
+        totals.iter().all(|list| list.expect(200)["total"] == 1),
+        "each write was applied once"
+    );
+    // Records are looked up in a limited number of earlier epochs. One more renewal goes beyond.
     for left in (0..EPOCHS_BEFORE_MAX - 2).rev() {
         let renewed = json!({ "actor_id": 2, "renew": true });
         peer.key = secret(&boss.post("/keys", renewed).await.expect(201));
@@ -323,7 +335,7 @@ async fn a_new_api_key_of_the_actor_replays_its_writes(database: TestDatabase) {
     assert_eq!(app.context.store.verify().await.unwrap(), (1, vec![]));
 }
 
-/// A name is its caller's, whomever the row is of.
+/// An idempotency key belongs to its caller, even if the row belongs to another actor.
 async fn an_owners_write_for_a_member_is_replayed_to_the_owner(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let (boss, peer) = (owner(&app), member(&app).await);
@@ -331,7 +343,7 @@ async fn an_owners_write_for_a_member_is_replayed_to_the_owner(database: TestDat
     let first = todo_by(&boss, &body).await;
     assert_eq!(first.expect(201)["actor_id"], 2);
     assert_replay(&todo_by(&boss, &body).await, &first, 99);
-    // The same without the member is another request, and by the member it is the member's own.
+    // Without `actor_id` it is another request. Sent by the member, it is a new write.
     let own = todo_by(&boss, &json!({ "title": "for the member" })).await.expect(422);
     assert_eq!(own["type"], "/docs/problems#idempotency-key-reused");
     let theirs = todo_by(&peer, &body).await;
@@ -339,7 +351,7 @@ async fn an_owners_write_for_a_member_is_replayed_to_the_owner(database: TestDat
     assert_eq!(theirs.expect(201)["todo_id"], 2);
     assert_replay(&todo_by(&peer, &body).await, &theirs, 98);
     assert_replay(&todo_by(&boss, &body).await, &first, 98);
-    // The answer is the first one, in texts too, even after the row has changed.
+    // The replay has the texts of the first answer after the row is changed and deleted.
     let path = format!("/todos/{}", first.json()["todo_id"]);
     peer.call(Method::PATCH, &path, Some(json!({ "title": "changed" }))).await.expect(200);
     peer.call(Method::DELETE, &path, None).await.expect(200);

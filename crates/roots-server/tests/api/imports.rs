@@ -1,6 +1,7 @@
-//! Files that come in again.
+//! Importing export files.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reqwest::Method;
 use roots_domain::service::accounts::Grant;
@@ -11,8 +12,9 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::client::{assert_answer, balance};
+use crate::client::{assert_answer, assert_ledger_matches, balance};
 
 roots_testkit::on_both! {
     an_export_is_imported_unchanged,
@@ -20,7 +22,7 @@ roots_testkit::on_both! {
     an_import_that_was_cut_off_can_be_resumed,
     a_second_import_updates_rows_that_changed_in_the_source,
     an_import_keeps_later_changes_and_deletions,
-    an_id_that_comes_twice_with_another_text_is_an_error_of_its_line,
+    a_repeated_id_with_another_text_is_an_error_of_its_line,
     missing_rows_are_reported_only_for_whole_readable_files,
     a_line_with_errors_is_reported_and_the_others_are_imported,
     an_import_without_a_valid_header_type_or_parameter_is_refused,
@@ -31,7 +33,7 @@ roots_testkit::on_both! {
     each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry,
     an_import_without_credits_left_can_be_resumed_later,
     a_dry_run_writes_nothing,
-    a_dry_run_is_refused_as_the_import_is,
+    a_dry_run_is_refused_with_the_same_error_as_the_import,
     an_import_ends_when_its_key_ends,
     an_import_limits_its_lines_but_not_its_size,
 }
@@ -51,7 +53,7 @@ pub(crate) fn lines(file: &str) -> Vec<Value> {
     file.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
-/// A file as it would be, had its ids been given in another account: each kind counted from 1.
+/// The rows of a file, with the ids that a new account would give: 1, 2, … for each kind.
 pub(crate) fn renumbered(file: &str) -> Vec<Value> {
     let mut ids: BTreeMap<(String, i64), i64> = BTreeMap::new();
     let mut last: BTreeMap<String, i64> = BTreeMap::new();
@@ -84,8 +86,8 @@ pub(crate) fn renumbered(file: &str) -> Vec<Value> {
     rows
 }
 
-/// A life of some variety: gaps in the ids, links, logs, ends, texts of every kind.
-async fn live(app: &TestApp) {
+/// Writes rows of all kinds: with gaps between ids, links, logs, ended sessions and odd characters.
+async fn write_rows(app: &TestApp) {
     for number in 1..=70 {
         app.post("/sessions", &json!({ "notes": format!("session {number} \u{1f980}\u{1}\n") }))
             .await
@@ -119,7 +121,7 @@ async fn live(app: &TestApp) {
 
 async fn an_export_is_imported_unchanged(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
-    live(&app).await;
+    write_rows(&app).await;
     let file = exported(&app).await;
     let other = app.as_another(1_000).await;
     let report = import(&other, "", file.clone()).await.expect(200);
@@ -135,25 +137,23 @@ async fn an_export_is_imported_unchanged(database: TestDatabase) {
         assert_eq!(other.get(path).await.expect(200), app.get(path).await.expect(200));
     }
     assert_eq!(other.get("/todos?status=done").await.expect(200)["total"], 1);
-    let (_, errors) =
-        roots_domain::port::store::Verifier::verify(&other.context.store).await.unwrap();
-    assert_eq!(errors, []);
+    assert_ledger_matches(&other).await;
 }
 
 async fn a_repeated_import_writes_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
-    live(&app).await;
+    write_rows(&app).await;
     let file = exported(&app).await;
     let other = app.as_another(1_000).await;
     import(&other, "", file.clone()).await.expect(200);
     let first = exported(&other).await;
-    // What was deleted since does not come back, and nothing is reported of that.
+    // A row that was deleted after the first import counts as already imported.
     other.delete("/sessions/1").await.expect(200);
     let report = import(&other, "", file.clone()).await.expect(200);
     assert_eq!(report["already_imported"], 69 + 68 + 5 + 69);
     assert_eq!(report["faulty"], 0);
     assert_eq!(lines(&exported(&other).await).len(), lines(&first).len() - 1);
-    // What is new since comes in beside it, linked to what came before.
+    // A later row of the source is imported, with a link to a row of the first import.
     let link = json!({ "title": "later", "session_id": 6 });
     app.post("/todos", &link).await.expect(201);
     let report = import(&other, "", exported(&app).await).await.expect(200);
@@ -203,7 +203,7 @@ async fn a_second_import_updates_rows_that_changed_in_the_source(database: TestD
     }
     let new = json!({ "sessions": 0, "todos": 1, "todo_logs": 3, "activities": 0 });
     assert_eq!(report["imported"], new);
-    // Sessions 1 and 3 and todos 1 and 3. Todo 3 has lost its session in the source.
+    // Updated are sessions 1 and 3, and todos 1 and 3. Todo 3 lost its session in the source.
     let counts = ["updated", "unchanged", "already_imported", "deleted", "faulty", "cost"];
     assert_eq!(counts.map(|name| report[name].as_i64().unwrap()), [4, 4, 8, 0, 0, 4 + 4]);
     let missing = json!({
@@ -219,14 +219,14 @@ async fn a_second_import_updates_rows_that_changed_in_the_source(database: TestD
         let (there, mut here) =
             (app.get(path).await.expect(200), other.get(path).await.expect(200));
         if path == "/todos/4" {
-            // Its session is missing, and stands here still.
+            // The source has deleted session 2. Here it still exists.
             assert_eq!(here["session_id"].take(), json!(2));
         }
         assert_eq!(here, there, "{path}");
     }
     other.get("/todos/2").await.expect(200);
 
-    // There is nothing more to bring.
+    // Importing the same file again changes nothing.
     let again = import(&other, "", file.clone()).await.expect(200);
     assert_eq!(counts.map(|name| again[name].as_i64().unwrap()), [0, 12, 12, 0, 0, 0]);
     assert_eq!(again["missing"], missing);
@@ -245,7 +245,7 @@ async fn a_second_import_updates_rows_that_changed_in_the_source(database: TestD
     let again = import(&other, "?delete_missing=true", file).await.expect(200);
     assert_eq!((&again["missing"], &again["deleted"]), (&none, &json!(0)));
     assert_eq!(balance(&other).await, before - 3);
-    assert_audited(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn an_import_keeps_later_changes_and_deletions(database: TestDatabase) {
@@ -274,10 +274,10 @@ async fn an_import_keeps_later_changes_and_deletions(database: TestDatabase) {
     assert_eq!(counts.map(|name| report[name].as_i64().unwrap()), [0, 3, 6, 0, 0, 0]);
     let rows = |file: &str| renumbered(file);
     assert_eq!(rows(&exported(&other).await), rows(&before));
-    assert_audited(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
-async fn an_id_that_comes_twice_with_another_text_is_an_error_of_its_line(database: TestDatabase) {
+async fn a_repeated_id_with_another_text_is_an_error_of_its_line(database: TestDatabase) {
     let app = TestApp::start(database, 200).await;
     let session = json!({
         "kind": "session", "session_id": 1, "status": "active", "notes": "x",
@@ -295,7 +295,7 @@ async fn an_id_that_comes_twice_with_another_text_is_an_error_of_its_line(databa
         with(step, "note", "y"),
         with(activity, "description", "y"),
     ];
-    // Together in one batch, then in two, then in another file.
+    // The second file is longer than a batch of 64 rows, so the copies are in another batch.
     let together: Vec<_> = rows.iter().chain(&rows).chain(&others).cloned().collect();
     let apart: Vec<_> =
         rows.iter().cloned().chain((2..=70).map(todo)).chain(others.clone()).collect();
@@ -316,11 +316,12 @@ async fn an_id_that_comes_twice_with_another_text_is_an_error_of_its_line(databa
     }
     assert_eq!(app.get("/todos/1").await.expect(200)["title"], "t");
     let report = import(&app, "", file(&others)).await.expect(200);
-    // A session and a newer todo may have changed since; a step and an activity can't.
+    // In another file, a session and a newer todo are updates. A log entry and an activity never
+    // change, so they are errors.
     assert_eq!((&report["updated"], &report["faulty"]), (&json!(2), &json!(2)), "{report}");
     let report = import(&app, "", file(&[with(todo(2), "title", "u")])).await.expect(200);
     assert_eq!((&report["updated"], &report["faulty"]), (&json!(0), &json!(1)), "{report}");
-    assert_audited(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn missing_rows_are_reported_only_for_whole_readable_files(database: TestDatabase) {
@@ -349,7 +350,7 @@ async fn missing_rows_are_reported_only_for_whole_readable_files(database: TestD
     assert_eq!(report["missing"], Value::Null);
     let refused = import(&other, "?delete_missing=true", of_one.text).await.expect(422);
     assert_eq!(refused["errors"][0]["field"], "actor_id");
-    // Lines that are left out are in the file all the same.
+    // Lines before `from_line` are not imported, but count as present in the file.
     let report = import(&other, "?delete_missing=true&from_line=9", file).await.expect(200);
     assert_eq!(report["missing"]["rows"], json!([{ "kind": "todo", "id": 1, "source_id": 1 }]));
     assert_eq!(other.get("/todos").await.expect(200)["total"], 2);
@@ -357,7 +358,7 @@ async fn missing_rows_are_reported_only_for_whole_readable_files(database: TestD
 
 async fn an_import_that_was_cut_off_can_be_resumed(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
-    live(&app).await;
+    write_rows(&app).await;
     let file = exported(&app).await;
     let whole = app.as_another(1_000).await;
     import(&whole, "", file.clone()).await.expect(200);
@@ -575,7 +576,7 @@ async fn an_owners_import_is_in_the_audit_log(database: TestDatabase) {
     add_member(&app.database, &owner, 2).await;
     import(&app, "", file(&[todo(1)])).await.expect(200);
     import(&app, "?actor_id=2", file(&[])).await.expect(200);
-    // What is refused is not noted.
+    // A refused import is not in the audit log.
     import(&app, "?actor_id=9", file(&[todo(2)])).await.expect(422);
     import(&app, "", todo(2).to_string()).await.expect(422);
     let audit_log = app.get("/audit").await.expect(200);
@@ -583,9 +584,7 @@ async fn an_owners_import_is_in_the_audit_log(database: TestDatabase) {
     let brief = |it: &Value| json!([it["action"], it["actor_id"], it["subject_actor_id"]]);
     let noted: Vec<_> = entries.map(brief).collect();
     assert_eq!(noted, [json!(["imported", 1, 2]), json!(["imported", 1, null])]);
-    let (_, errors) =
-        roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
-    assert_eq!(errors, []);
+    assert_ledger_matches(&app).await;
 }
 
 async fn a_members_import_is_403(database: TestDatabase) {
@@ -637,12 +636,6 @@ async fn grant(app: &TestApp, amount: i64) {
     app.context.accounts.grant(app.credentials.account, amount, None).await.unwrap();
 }
 
-async fn assert_audited(app: &TestApp) {
-    let (_, errors) =
-        roots_domain::port::store::Verifier::verify(&app.context.store).await.unwrap();
-    assert_eq!(errors, []);
-}
-
 fn credits_of(answer: &ApiResponse) -> [Option<&str>; 2] {
     [answer.header("X-Credits-Cost"), answer.header("X-Credits-Remaining")]
 }
@@ -661,7 +654,7 @@ async fn each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry(database: 
         .collect();
     let expected = [json!([-7, 29, "POST /import"]), json!([-64, 36, "POST /import"])];
     assert_eq!(entries, expected);
-    // What is there, what is faulty, and actors cost nothing.
+    // Rows that exist, lines with errors and actors cost nothing.
     let mut again = rows.clone();
     again.push(with(todo(71), "title", ""));
     again.push(step(2, 99, "open", "done"));
@@ -669,7 +662,7 @@ async fn each_new_row_costs_a_credit_and_a_batch_has_one_ledger_entry(database: 
     assert_eq!(credits_of(&imported), [Some("0"), Some("29")]);
     assert_eq!(imported.expect(200)["faulty"], 2);
     assert_eq!(app.get("/credits/ledger").await.expect(200)["total"], 3);
-    assert_audited(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn an_import_without_credits_left_can_be_resumed_later(database: TestDatabase) {
@@ -714,7 +707,7 @@ async fn an_import_without_credits_left_can_be_resumed_later(database: TestDatab
     let so_far = &stopped.json()["import"];
     assert_eq!((&so_far["imported"]["todos"], &so_far["from_line"]), (&json!(70), &json!(73)));
     assert_eq!(app.get("/todos").await.expect(200)["total"], 70);
-    assert_audited(&app).await;
+    assert_ledger_matches(&app).await;
 
     grant(&app, 20).await;
     let stopped = import(&app, "?from_line=73", file.clone()).await.expect(402);
@@ -728,12 +721,12 @@ async fn an_import_without_credits_left_can_be_resumed_later(database: TestDatab
         (balance(&app).await, app.get("/todos").await.expect(200)["total"].clone()),
         (10, json!(100))
     );
-    assert_audited(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn a_dry_run_writes_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
-    live(&app).await;
+    write_rows(&app).await;
     let mut file = exported(&app).await;
     file.push_str(&with(step(900, 9, "done", "cancelled"), "actor_id", 1).to_string());
     let other = app.as_another(10).await;
@@ -755,10 +748,10 @@ async fn a_dry_run_writes_nothing(database: TestDatabase) {
     let again = import(&other, "?dry_run=true", file).await.expect(200);
     assert_eq!((&again["cost"], &again["already_imported"]), (&json!(0), &json!(211)));
     assert_eq!(again["is_covered"], true);
-    assert_audited(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
-async fn a_dry_run_is_refused_as_the_import_is(database: TestDatabase) {
+async fn a_dry_run_is_refused_with_the_same_error_as_the_import(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let own = exported(&app).await;
     assert_eq!(
@@ -771,7 +764,7 @@ async fn a_dry_run_is_refused_as_the_import_is(database: TestDatabase) {
     import(&app, "?dry_run=true", file(&[todo(1)])).await.expect(403);
 }
 
-/// An import whose file comes bit by bit.
+/// An import whose file is sent in pieces.
 struct SlowImport(TcpStream);
 
 impl SlowImport {
@@ -792,11 +785,12 @@ impl SlowImport {
         self.0.write_all(chunk.as_bytes()).await.unwrap();
     }
 
-    /// The answer as it stands on the wire.
+    /// Ends the file and returns the raw answer. Panics after two minutes.
     async fn answer(mut self) -> String {
         self.0.write_all(b"0\r\n\r\n").await.unwrap();
         let mut answer = String::new();
-        self.0.read_to_string(&mut answer).await.unwrap();
+        let reading = self.0.read_to_string(&mut answer);
+        timeout(Duration::from_mins(2), reading).await.expect("an answer in time").unwrap();
         answer
     }
 }
@@ -832,7 +826,7 @@ async fn an_import_ends_when_its_key_ends(database: TestDatabase) {
         assert!(answer.contains("\"from_line\":67"), "{how}: {answer}");
         assert_eq!(count().await, before + 64, "{how}");
     }
-    assert_audited(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn an_import_limits_its_lines_but_not_its_size(database: TestDatabase) {

@@ -1,13 +1,14 @@
-//! Actors and keys: whatever becomes of a key, no text is lost, and no ended key is admitted.
+//! Actors and API keys: no change of keys loses a text, and an ended key is refused.
 
 use std::time::Duration;
 
 use reqwest::Method;
-use roots_domain::port::store::Verifier;
 use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+
+use crate::client::assert_ledger_matches;
 
 roots_testkit::on_both! {
     no_change_of_keys_loses_data,
@@ -24,7 +25,7 @@ roots_testkit::on_both! {
     keys_are_listed_with_their_states,
 }
 
-/// The bearer of a key.
+/// A caller with an API key.
 pub(crate) struct Holder<'a> {
     pub(crate) app: &'a TestApp,
     pub(crate) key: String,
@@ -61,7 +62,7 @@ impl Holder<'_> {
         self.call(Method::DELETE, path, None).await
     }
 
-    pub(crate) async fn is_let_in(&self) -> bool {
+    pub(crate) async fn is_admitted(&self) -> bool {
         match self.get("/whoami").await.status {
             200 => true,
             401 => false,
@@ -69,7 +70,7 @@ impl Holder<'_> {
         }
     }
 
-    /// A text in every place that holds one.
+    /// Writes a text to each field that holds one.
     pub(crate) async fn write(&self, text: &str) {
         self.post("/sessions", json!({ "notes": format!("{text} notes") })).await.expect(201);
         let todo = json!({
@@ -83,7 +84,7 @@ impl Holder<'_> {
         self.post("/activities", activity).await.expect(201);
     }
 
-    /// Every text that it has written, as it reads it now.
+    /// Reads the texts that the actor has written, sorted.
     pub(crate) async fn read(&self) -> Vec<String> {
         let mut texts = Vec::new();
         let mut todos = Vec::new();
@@ -107,7 +108,7 @@ impl Holder<'_> {
     }
 }
 
-/// What [`Holder::write`] writes.
+/// The texts that [`Holder::write`] writes, sorted.
 pub(crate) fn texts_of(written: &[&str]) -> Vec<String> {
     let parts = ["notes", "title", "description", "note", "happened"];
     let each = written.iter().flat_map(|text| parts.map(|part| format!("{text} {part}")));
@@ -133,11 +134,6 @@ pub(crate) async fn member(app: &TestApp) -> Holder<'_> {
     Holder { app, key: secret(&made) }
 }
 
-pub(crate) async fn assert_books_balance(app: &TestApp) {
-    let (_, discrepancies) = app.context.store.verify().await.unwrap();
-    assert_eq!(discrepancies, []);
-}
-
 async fn no_change_of_keys_loses_data(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let mut boss = owner(&app);
@@ -146,46 +142,46 @@ async fn no_change_of_keys_loses_data(database: TestDatabase) {
     boss.write(written[0]).await;
     peer.write(written[0]).await;
 
-    // Rotation.
+    // Rotate the keys of both.
     for holder in [&mut peer, &mut boss] {
         let before = Holder { app: &app, key: holder.key.clone() };
         holder.key = secret(&holder.post("/keys/rotate", json!({})).await.expect(201));
-        assert!(before.is_let_in().await, "until the new one is used");
+        assert!(before.is_admitted().await, "until the new one is used");
         assert_eq!(holder.read().await, texts_of(&written));
-        assert!(!before.is_let_in().await);
+        assert!(!before.is_admitted().await);
         holder.write("rotated").await;
     }
     written.push("rotated");
 
-    // Revocation, with a new key by the owner.
+    // Revoke the keys of the member. The owner makes it a new one.
     let keys = boss.get("/keys?limit=100").await.expect(200);
     for key in keys["keys"].as_array().unwrap() {
         if key["actor_id"] == 2 {
             boss.delete(&format!("/keys/{}", key["key_id"])).await.expect(200);
         }
     }
-    assert!(!peer.is_let_in().await);
+    assert!(!peer.is_admitted().await);
     peer.key = secret(&boss.post("/keys", json!({ "actor_id": 2 })).await.expect(201));
     assert_eq!(peer.read().await, texts_of(&written));
 
-    // Expiry.
+    // Let a key expire.
     let soon = app.context.clock_in(60);
     let expiring = json!({ "actor_id": 2, "expires_at": soon, "label": "short" });
     peer.key = secret(&boss.post("/keys", expiring).await.expect(201));
     assert_eq!(peer.read().await, texts_of(&written));
     app.context.clock.advance_seconds(60);
-    assert!(!peer.is_let_in().await);
+    assert!(!peer.is_admitted().await);
     peer.key = secret(&boss.post("/keys", json!({ "actor_id": 2 })).await.expect(201));
     assert_eq!(peer.read().await, texts_of(&written));
 
-    // Renewal of the member, twice.
+    // Renew the key of the member, twice.
     for text in ["renewed", "renewed again"] {
         let before = Holder { app: &app, key: peer.key.clone() };
         let renewed = boss.post("/keys", json!({ "actor_id": 2, "renew": true })).await;
         assert_eq!(renewed.header("cache-control"), Some("no-store"));
         let renewed = renewed.expect(201);
         assert_eq!(renewed.get("recovery_code"), None);
-        assert!(!before.is_let_in().await, "it has leaked");
+        assert!(!before.is_admitted().await, "a renewal ends the old key at once");
         peer.key = secret(&renewed);
         assert_eq!(peer.read().await, texts_of(&written));
         peer.write(text).await;
@@ -194,7 +190,7 @@ async fn no_change_of_keys_loses_data(database: TestDatabase) {
         assert_eq!(peer.read().await, texts_of(&written));
     }
 
-    // Renewal of the owner: an answer that is lost, and one that is not, twice.
+    // Renew the key of the owner, twice. The first answer of each pair is lost.
     for text in ["owner renewed", "owner renewed again"] {
         let renew = json!({ "actor_id": 1, "renew": true });
         let lost = boss.post("/keys", renew.clone()).await.expect(201);
@@ -202,32 +198,32 @@ async fn no_change_of_keys_loses_data(database: TestDatabase) {
         let renewed = boss.post("/keys", renew).await.expect(201);
         assert_ne!(renewed["recovery_code"], lost["recovery_code"]);
         let before = Holder { app: &app, key: boss.key.clone() };
-        assert!(before.is_let_in().await, "until the new one is used");
-        assert!(!Holder { app: &app, key: secret(&lost) }.is_let_in().await);
+        assert!(before.is_admitted().await, "until the new one is used");
+        assert!(!Holder { app: &app, key: secret(&lost) }.is_admitted().await);
         boss.key = secret(&renewed);
         let read = boss.read().await;
         assert!(texts_of(&written).iter().all(|text| read.contains(text)));
-        assert!(!before.is_let_in().await);
+        assert!(!before.is_admitted().await);
         assert_eq!(peer.read().await, texts_of(&written));
         boss.write(text).await;
         peer.write(text).await;
         written.push(text);
-        // The member's key is reached by the account's new one, and renewed under it.
+        // The account's new key opens the member's key, and can renew it.
         for renew in [false, true] {
             let made = boss.post("/keys", json!({ "actor_id": 2, "renew": renew })).await;
             peer.key = secret(&made.expect(201));
             assert_eq!(peer.read().await, texts_of(&written));
         }
     }
-    // What is over goes, and nothing that is needed with it.
+    // Maintenance deletes what ended keys held. All texts can still be read.
     app.context.key_usage.maintain().await.unwrap();
     let other = app.another().await;
     assert_eq!(Holder { app: &other, key: peer.key.clone() }.read().await, texts_of(&written));
     let read = Holder { app: &other, key: boss.key.clone() }.read().await;
     assert!(texts_of(&written).iter().all(|text| read.contains(text)));
     let codes: Vec<(i64,)> = app.database.rows("SELECT COUNT(*) FROM recovery_codes").await;
-    assert_eq!(codes, [(1,)], "each renewal brought one and took the one before");
-    assert_books_balance(&app).await;
+    assert_eq!(codes, [(1,)], "each renewal replaces the recovery code");
+    assert_ledger_matches(&app).await;
 }
 
 async fn a_lost_answer_to_a_rotation_locks_nobody_out(database: TestDatabase) {
@@ -243,16 +239,16 @@ async fn a_lost_answer_to_a_rotation_locks_nobody_out(database: TestDatabase) {
     assert_eq!(boss.read().await, texts_of(&["before"]));
     let made = boss.post("/keys/rotate", json!({ "label": "kept" })).await;
     let made = made.expect(201);
-    assert_eq!(wraps().await, before + 2, "those of the unseen key went");
-    assert!(!Holder { app: &app, key: lost }.is_let_in().await);
+    assert_eq!(wraps().await, before + 2, "the wraps of the first, unused key are deleted");
+    assert!(!Holder { app: &app, key: lost }.is_admitted().await);
     assert_eq!(boss.get("/keys").await.expect(200)["total"], 2);
     boss.write("between").await;
     let next = Holder { app: &app, key: secret(&made) };
     assert_eq!(next.read().await, texts_of(&["before", "between"]));
-    assert_eq!(wraps().await, before, "those of the old key went");
-    assert!(!boss.is_let_in().await);
+    assert_eq!(wraps().await, before, "the wraps of the old key are deleted");
+    assert!(!boss.is_admitted().await);
     assert_eq!(boss.post("/sessions", json!({})).await.status, 401);
-    // An id is never used twice.
+    // Key ids are not used again.
     assert_eq!(made["key_id"], 3);
     assert_eq!(next.post("/keys/rotate", json!({})).await.expect(201)["key_id"], 4);
 }
@@ -271,9 +267,9 @@ async fn a_rotated_key_works_until_its_grace_ends(database: TestDatabase) {
     let made = old.post("/keys/rotate", json!({ "grace_seconds": 100 })).await.expect(201);
     assert_eq!((&made["label"], &made["expires_at"]), (&json!("server"), &json!(expires_at)));
     let new = Holder { app: &app, key: secret(&made) };
-    // The grace begins with the first use.
+    // The grace period starts with the first use of the new key.
     app.context.clock.advance_seconds(1_000);
-    assert!(new.is_let_in().await);
+    assert!(new.is_admitted().await);
     old.write("in grace").await;
     assert_eq!(new.read().await, texts_of(&["in grace"]));
     for refused in [
@@ -285,14 +281,14 @@ async fn a_rotated_key_works_until_its_grace_ends(database: TestDatabase) {
         assert_eq!(refused.expect(403)["type"], "/docs/problems#key-in-grace");
     }
     app.context.clock.advance_seconds(99);
-    assert!(old.is_let_in().await);
+    assert!(old.is_admitted().await);
     app.context.clock.advance_seconds(1);
-    assert!(!old.is_let_in().await);
+    assert!(!old.is_admitted().await);
     assert_eq!(old.post("/sessions", json!({})).await.status, 401);
     assert_eq!(new.read().await, texts_of(&["in grace"]));
     app.context.clock.advance_seconds(10_000);
-    assert!(!new.is_let_in().await, "it expires when the old one would have");
-    assert!(boss.is_let_in().await);
+    assert!(!new.is_admitted().await, "it expires when the old one would have");
+    assert!(boss.is_admitted().await);
 }
 
 async fn a_key_that_ends_stops_writing_at_once_in_every_process(database: TestDatabase) {
@@ -302,7 +298,7 @@ async fn a_key_that_ends_stops_writing_at_once_in_every_process(database: TestDa
     let boss = owner(&app);
     let elsewhere = Holder { app: &other, key: peer.key.clone() };
     let with_label = |label: &str| json!({ "actor_id": 2, "label": label });
-    // Ended by revocation, by the first use of a newer one, by renewal, and by deactivation.
+    // The ways to end a key: revocation, use of its successor, renewal, deactivation of the actor.
     for way in 0..4 {
         let made = boss.post("/keys", with_label("next")).await.expect(201);
         let here = Holder { app: &app, key: secret(&made) };
@@ -312,7 +308,7 @@ async fn a_key_that_ends_stops_writing_at_once_in_every_process(database: TestDa
             0 => drop(boss.delete(&format!("/keys/{}", made["key_id"])).await.expect(200)),
             1 => {
                 let next = here.post("/keys/rotate", json!({})).await.expect(201);
-                assert!(Holder { app: &app, key: secret(&next) }.is_let_in().await);
+                assert!(Holder { app: &app, key: secret(&next) }.is_admitted().await);
             }
             2 => {
                 let renew = json!({ "actor_id": 2, "renew": true });
@@ -320,31 +316,36 @@ async fn a_key_that_ends_stops_writing_at_once_in_every_process(database: TestDa
             }
             _ => drop(boss.delete("/actors/2").await.expect(200)),
         }
-        // The other process remembers it still, and is told by the store.
+        // The other process has the key in its cache, but the store refuses the write.
         assert_eq!(there.post("/sessions", json!({})).await.status, 401, "{way}");
-        assert_eq!(there.get("/sessions").await.status, 401, "and then it knows");
+        assert_eq!(
+            there.get("/sessions").await.status,
+            401,
+            "the process has dropped the key from its cache"
+        );
         assert_eq!(here.get("/sessions").await.status, 401);
     }
-    assert!(!elsewhere.is_let_in().await);
+    assert!(!elsewhere.is_admitted().await);
 
-    // Reads end with the memory of the other process, without its being told.
+    // A process that caches no keys refuses the first read.
     let forgetful = app.another_remembering(Duration::ZERO).await;
     let made = boss.post("/keys", json!({ "actor_id": 1 })).await.expect(201);
     let reader = Holder { app: &forgetful, key: secret(&made) };
-    assert!(reader.is_let_in().await);
+    assert!(reader.is_admitted().await);
     boss.delete(&format!("/keys/{}", made["key_id"])).await.expect(200);
-    assert!(!reader.is_let_in().await);
-    // A key that has not ended still works, though it was remembered from before.
+    assert!(!reader.is_admitted().await);
+    // Another key that the process has in its cache still works.
     assert_eq!(other.post("/sessions", &json!({})).await.status, 201);
 }
 
-/// What is remembered of a member of the account's keys is over when the owner has renewed them.
+/// The other process has an older key of the account in its cache. Its first write gets 409, and
+/// the retry succeeds.
 async fn a_renewal_by_another_process_is_found_and_retried(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let other = app.another().await;
     let peer = member(&app).await;
     let peer_there = Holder { app: &other, key: peer.key.clone() };
-    assert!(peer_there.is_let_in().await);
+    assert!(peer_there.is_admitted().await);
     let renew = json!({ "actor_id": 1, "renew": true });
     let renewed = owner(&app).post("/keys", renew).await.expect(201);
     let boss = Holder { app: &app, key: secret(&renewed) };
@@ -367,7 +368,7 @@ async fn a_member_manages_its_own_keys_only(database: TestDatabase) {
     ] {
         assert_eq!(refused.expect(403)["type"], "/docs/problems#owner-only", "{what}");
     }
-    // It sees the actors, and its own keys.
+    // A member may list all actors, but only its own keys.
     assert_eq!(peer.get("/actors").await.expect(200)["total"], 2);
     assert_eq!(peer.get("/actors/1").await.expect(200)["role"], "owner");
     let own = peer.get("/keys").await.expect(200);
@@ -376,9 +377,9 @@ async fn a_member_manages_its_own_keys_only(database: TestDatabase) {
     for path in ["/keys/1", "/keys/99", "/keys/0", "/keys/x"] {
         assert_eq!(peer.delete(path).await.status, 404, "{path}");
     }
-    // A member's last key is its own to end; its owner makes it another.
+    // A member may revoke its last key.
     peer.delete("/keys/2").await.expect(200);
-    assert!(!peer.is_let_in().await);
+    assert!(!peer.is_admitted().await);
     boss.delete("/keys/2").await.expect(200);
     assert_eq!(boss.delete("/keys/99").await.status, 404);
     for path in ["/actors/99", "/actors/0", "/actors/x"] {
@@ -393,15 +394,15 @@ async fn a_member_manages_its_own_keys_only(database: TestDatabase) {
     let renamed = boss.call(Method::PATCH, "/actors/2", Some(renamed)).await.expect(200);
     assert_eq!(renamed["name"], "Ada");
     assert_eq!(boss.get("/actors/2").await.expect(200), renamed);
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn an_owner_cannot_lock_itself_out(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let boss = owner(&app);
     assert_eq!(boss.delete("/keys/1").await.status, 409);
-    // A key that nobody may ever have got is none to go on with, and ends with the one that it was
-    // to succeed.
+    // A rotated key that was never used does not count as another key of the owner. It ends with
+    // the key that it was to replace.
     let unseen = boss.post("/keys/rotate", json!({})).await.expect(201);
     assert_eq!(boss.delete("/keys/1").await.status, 409);
     assert_eq!(boss.delete("/actors/1").await.status, 409);
@@ -410,8 +411,8 @@ async fn an_owner_cannot_lock_itself_out(database: TestDatabase) {
     let next = boss.post("/keys", json!({ "actor_id": 1 })).await.expect(201);
     boss.delete("/keys/1").await.expect(200);
     let next = Holder { app: &app, key: secret(&next) };
-    assert!(!Holder { app: &app, key: secret(&unseen) }.is_let_in().await);
-    assert!(!boss.is_let_in().await && next.is_let_in().await);
+    assert!(!Holder { app: &app, key: secret(&unseen) }.is_admitted().await);
+    assert!(!boss.is_admitted().await && next.is_admitted().await);
     assert_eq!(next.delete("/keys/3").await.status, 409);
     assert_eq!(next.delete("/keys/1").await.expect(200)["status"], "revoked");
 }
@@ -425,12 +426,12 @@ async fn a_deactivated_actor_is_refused_and_its_data_stays(database: TestDatabas
         let gone = boss.delete("/actors/2").await.expect(200);
         assert_eq!(gone, json!({ "status": "deactivated", "actor_id": 2 }));
     }
-    assert!(!peer.is_let_in().await);
+    assert!(!peer.is_admitted().await);
     assert_eq!(boss.post("/keys", json!({ "actor_id": 2 })).await.status, 409);
     assert_eq!(boss.get("/keys").await.expect(200)["keys"][0]["is_active"], false);
     let active = json!({ "is_active": true });
     boss.call(Method::PATCH, "/actors/2", Some(active)).await.expect(200);
-    assert!(!peer.is_let_in().await, "its keys have ended");
+    assert!(!peer.is_admitted().await, "its keys have ended");
     let made = boss.post("/keys", json!({ "actor_id": 2 })).await.expect(201);
     assert_eq!(Holder { app: &app, key: secret(&made) }.read().await, texts_of(&["mine"]));
 }
@@ -462,11 +463,11 @@ async fn a_suspended_account_may_only_revoke_keys(database: TestDatabase) {
     ] {
         assert_eq!(refused.expect(403)["type"], "/docs/problems#account-suspended");
     }
-    // To read is to use a key.
-    assert!(Holder { app: &app, key: secret(&rotated) }.is_let_in().await);
-    assert!(!peer.is_let_in().await);
+    // The first use of the rotated key, a read, ends the old key.
+    assert!(Holder { app: &app, key: secret(&rotated) }.is_admitted().await);
+    assert!(!peer.is_admitted().await);
     boss.delete(&format!("/keys/{}", rotated["key_id"])).await.expect(200);
-    assert!(!Holder { app: &app, key: secret(&rotated) }.is_let_in().await);
+    assert!(!Holder { app: &app, key: secret(&rotated) }.is_admitted().await);
 }
 
 async fn wraps_of_ended_keys_are_deleted_and_last_uses_recorded(database: TestDatabase) {
@@ -478,13 +479,13 @@ async fn wraps_of_ended_keys_are_deleted_and_last_uses_recorded(database: TestDa
         );
         app.database.rows::<(i64,)>(&sql).await[0].0
     };
-    // The latest stands first: of two keys the second.
+    // The list starts with the newest of the two keys.
     let last_used = async |key: usize| {
         boss.get("/keys").await.expect(200)["keys"][2 - key]["last_used"].clone()
     };
     let expiring = json!({ "actor_id": 1, "expires_at": app.context.clock_in(50) });
     boss.post("/keys", expiring).await.expect(201);
-    assert_eq!(last_used(1).await, Value::Null, "written now and then, not at once");
+    assert_eq!(last_used(1).await, Value::Null, "maintenance writes it, not the request");
     let used_at = app.context.clock_in(0);
     app.context.key_usage.maintain().await.unwrap();
     assert_eq!(last_used(1).await, json!(used_at));
@@ -494,18 +495,18 @@ async fn wraps_of_ended_keys_are_deleted_and_last_uses_recorded(database: TestDa
     let before: Vec<(i64, i64)> = app.database.rows(epoch).await;
     app.context.clock.advance_seconds(50);
     let used_at = app.context.clock_in(0);
-    assert!(boss.is_let_in().await);
+    assert!(boss.is_admitted().await);
     app.context.key_usage.maintain().await.unwrap();
     assert_eq!((wraps(1).await, wraps(2).await), (2, 0));
     assert_eq!(last_used(1).await, json!(used_at));
-    assert_eq!(app.database.rows::<(i64, i64)>(epoch).await, before, "nobody is checked for it");
-    // A process whose clock is behind does not bring it back.
+    assert_eq!(app.database.rows::<(i64, i64)>(epoch).await, before, "no caller is admitted again");
+    // The key stays ended for a process whose clock is slow.
     assert_eq!(boss.get("/keys").await.expect(200)["keys"][0]["is_active"], false);
     let ended: Vec<(i64,)> =
         app.database.rows("SELECT CAST(is_ended AS BIGINT) FROM api_keys ORDER BY key_id").await;
     assert_eq!(ended, [(0,), (1,)]);
     app.context.key_usage.maintain().await.unwrap();
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn keys_are_listed_with_their_states(database: TestDatabase) {

@@ -1,4 +1,4 @@
-//! Limits, over HTTP and with real keys.
+//! Rate limits and the limits of actors and keys.
 
 use std::num::NonZeroU32;
 
@@ -13,7 +13,7 @@ use serde_json::json;
 on_both! {
     a_write_beyond_the_limit_is_neither_done_nor_charged,
     signups_are_limited_by_the_address_that_a_trusted_proxy_names,
-    bad_keys_of_an_address_keep_no_good_key_out,
+    invalid_keys_of_an_address_do_not_limit_its_valid_keys,
     renewals_of_an_actor_are_limited_by_day_in_every_process,
     the_10001st_actor_of_an_account_is_409,
     new_keys_of_a_full_account_replace_ended_ones,
@@ -39,7 +39,7 @@ async fn renewals_of_an_actor_are_limited_by_day_in_every_process(database: Test
         assert!((1..=86_400).contains(&wait), "{wait}");
     }
     assert_eq!(total().await, before);
-    // A key beside it is still made, and its owner's renewals are counted apart.
+    // Another key of the actor can still be made. The owner's renewals are counted separately.
     app.post("/keys", &json!({ "actor_id": actor })).await.expect(201);
     app.post("/keys", &json!({"actor_id": 1, "renew": true})).await.expect(201);
 }
@@ -84,7 +84,7 @@ async fn new_keys_of_a_full_account_replace_ended_ones(database: TestDatabase) {
     let refused = app.post("/keys", &beside).await;
     let problem = refused.expect(409);
     assert!(problem["detail"].as_str().unwrap().contains("50000 keys"), "{problem}");
-    // Nobody is kept from rotating.
+    // A key of a full account can still be rotated.
     app.post("/keys/rotate", &json!({})).await.expect(201);
     let counted = format!(
         "UPDATE accounts SET keys = (SELECT COUNT(*) FROM api_keys WHERE account_id = {account}) \
@@ -110,7 +110,7 @@ async fn a_write_beyond_the_limit_is_neither_done_nor_charged(database: TestData
     assert!((1..=30).contains(&wait), "{wait}");
     assert_eq!(refused.header("x-credits-cost"), None);
 
-    // Another process counts for itself.
+    // Each process counts its own requests.
     let another = app.another().await;
     assert_eq!(another.get("/credits").await.expect(200)["balance"], 8);
     assert_eq!(another.get("/sessions").await.expect(200)["total"], 2);
@@ -133,7 +133,7 @@ async fn signups_are_limited_by_the_address_that_a_trusted_proxy_names(database:
     sign_up("198.51.100.1, 203.0.113.7").await.expect(429);
 }
 
-async fn bad_keys_of_an_address_keep_no_good_key_out(database: TestDatabase) {
+async fn invalid_keys_of_an_address_do_not_limit_its_valid_keys(database: TestDatabase) {
     let limits = RateLimits { requests_per_minute: NonZeroU32::new(1_000), ..RateLimits::OFF };
     let app = TestApp::start_with(database, 10, |settings| settings.limits = limits).await;
     let member = json!({"name": "builder", "actor_type": "agent"});
@@ -145,7 +145,7 @@ async fn bad_keys_of_an_address_keep_no_good_key_out(database: TestDatabase) {
     }
     let [revoked, good] = [&keys[0], &keys[1]];
     app.delete(&format!("/keys/{}", revoked["key_id"])).await.expect(200);
-    // Another process has seen none of them.
+    // This process has not admitted any of the keys.
     let another = app.another().await;
     let ask = |key: Option<&str>| {
         let request = another.unauthenticated(Method::GET, "/api/v1/sessions");

@@ -1,4 +1,4 @@
-//! Lists and statistics: their order, their filters, their pages.
+//! Lists and statistics: order, filters and pages.
 
 use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
@@ -9,9 +9,9 @@ use crate::client::{assert_answer, faulty, ids};
 roots_testkit::on_both! {
     sessions_are_listed_by_their_start,
     todos_are_listed_by_priority_and_then_by_time,
-    activities_are_listed_by_when_they_happened,
-    statistics_count_what_is_selected,
-    statistics_of_a_session_follow_its_links,
+    activities_are_listed_by_their_logged_at,
+    statistics_count_the_selected_activities,
+    statistics_of_a_session_count_its_linked_activities,
     pages_make_up_the_whole_list,
     a_cursor_of_another_list_or_account_is_400,
     every_invalid_parameter_of_a_list_is_400,
@@ -19,7 +19,7 @@ roots_testkit::on_both! {
 
 async fn sessions_are_listed_by_their_start(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    // Two at one time, and one that started before them though it was written after.
+    // Sessions 1 and 2 start at the same time. Session 3 starts earlier than both.
     for seconds in [0, 0, -60, 120] {
         app.context.clock.advance_seconds(seconds);
         app.post("/sessions", &json!({ "notes": "one of them" })).await.expect(201);
@@ -112,8 +112,8 @@ async fn todos_are_listed_by_priority_and_then_by_time(database: TestDatabase) {
     }
 }
 
-/// Activities of some types, days and sessions.
-async fn some_activities(app: &TestApp) {
+/// Logs six activities of different types, days and sessions.
+async fn log_activities(app: &TestApp) {
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/sessions", &json!({})).await.expect(201);
     app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
@@ -135,9 +135,9 @@ async fn some_activities(app: &TestApp) {
     }
 }
 
-async fn activities_are_listed_by_when_they_happened(database: TestDatabase) {
+async fn activities_are_listed_by_their_logged_at(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    some_activities(&app).await;
+    log_activities(&app).await;
     let now = app.post("/activities", &json!({ "description": "now" })).await;
     assert_answer!(now, @r#"
     201 Created
@@ -182,7 +182,7 @@ async fn activities_are_listed_by_when_they_happened(database: TestDatabase) {
     }
 }
 
-async fn statistics_count_what_is_selected(database: TestDatabase) {
+async fn statistics_count_the_selected_activities(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     assert_answer!(app.get("/activities/stats").await, @r#"
     200 OK
@@ -196,7 +196,7 @@ async fn statistics_count_what_is_selected(database: TestDatabase) {
       "sessions": {"total": 0, "active": 0}
     }
     "#);
-    some_activities(&app).await;
+    log_activities(&app).await;
     assert_answer!(app.get("/activities/stats").await, @r#"
     200 OK
 
@@ -235,7 +235,7 @@ async fn statistics_count_what_is_selected(database: TestDatabase) {
       "sessions": {"total": 2, "active": 1}
     }
     "#);
-    // Where the clock is 5:45 ahead, two of them happened a day later than in UTC.
+    // In a time zone 5:45 ahead of UTC, two activities are on a later day.
     let zoned = "/activities/stats?tz=Asia/Kathmandu";
     assert_answer!(app.get(zoned).await, @r#"
     200 OK
@@ -271,9 +271,9 @@ async fn statistics_count_what_is_selected(database: TestDatabase) {
     }
 }
 
-async fn statistics_of_a_session_follow_its_links(database: TestDatabase) {
+async fn statistics_of_a_session_count_its_linked_activities(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    some_activities(&app).await;
+    log_activities(&app).await;
     assert_answer!(app.get("/activities/stats?session_id=1").await, @r#"
     200 OK
 
@@ -299,7 +299,7 @@ async fn statistics_of_a_session_follow_its_links(database: TestDatabase) {
     assert_eq!(ended["sessions"], json!({ "total": 1, "active": 0 }));
     let none = app.get("/activities/stats?session_id=3").await.expect(200);
     assert_eq!(none["sessions"], json!({ "total": 0, "active": 0 }));
-    // They follow what is deleted and unlinked.
+    // Deleting an activity and a session changes the counts.
     app.delete("/activities/6").await.expect(200);
     app.delete("/sessions/1").await.expect(200);
     let after = app.get("/activities/stats").await.expect(200);
@@ -323,7 +323,7 @@ async fn pages_make_up_the_whole_list(database: TestDatabase) {
         let list = app.get(path).await.expect(200);
         assert_eq!((&list["limit"], &list["offset"]), (&json!(20), &json!(0)));
         assert_eq!(ids(&list, items, id), (total - 19..=total).rev().collect::<Vec<_>>());
-        // Above 100 reads as 100, and the answer says so.
+        // A limit above 100 reads as 100, and the answer shows 100.
         for above in ["101", "100", "18446744073709551616", "000100"] {
             let list = app.get(&format!("{path}?limit={above}")).await.expect(200);
             assert_eq!(list["limit"], 100, "{above}");
@@ -339,8 +339,11 @@ async fn pages_make_up_the_whole_list(database: TestDatabase) {
             seen.extend(ids(&list, items, id));
         }
         assert_eq!(seen, (1..=total).rev().collect::<Vec<_>>());
-        assert_eq!(walked(&app, &format!("{path}?limit=7"), items, id).await, seen);
-        assert_eq!(walked(&app, &format!("{path}?limit=50&offset=3"), items, id).await, seen[3..]);
+        assert_eq!(ids_of_pages(&app, &format!("{path}?limit=7"), items, id).await, seen);
+        assert_eq!(
+            ids_of_pages(&app, &format!("{path}?limit=50&offset=3"), items, id).await,
+            seen[3..]
+        );
         let beyond = app.get(&format!("{path}?offset=9223372036854775807")).await.expect(200);
         assert_eq!(beyond[items], json!([]));
         assert_eq!(beyond["offset"], i64::MAX);
@@ -348,8 +351,8 @@ async fn pages_make_up_the_whole_list(database: TestDatabase) {
     }
 }
 
-/// The ids of a list, page by page from that one on.
-async fn walked(app: &TestApp, path: &str, items: &str, id: &str) -> Vec<i64> {
+/// The ids on all pages of a list, from the page at `path` on.
+async fn ids_of_pages(app: &TestApp, path: &str, items: &str, id: &str) -> Vec<i64> {
     let (mut path, mut seen) = (path.to_owned(), Vec::new());
     loop {
         let answer = app.get(&path).await;
@@ -371,12 +374,12 @@ async fn a_cursor_of_another_list_or_account_is_400(database: TestDatabase) {
         let todo = json!({ "title": "one", "priority": priority });
         app.post("/todos", &todo).await.expect(201);
     }
-    assert_eq!(walked(&app, "/todos?limit=2", "todos", "todo_id").await, [4, 2, 5, 3, 1]);
-    let walk = walked(&app, "/todos?priority=1&limit=1", "todos", "todo_id").await;
+    assert_eq!(ids_of_pages(&app, "/todos?limit=2", "todos", "todo_id").await, [4, 2, 5, 3, 1]);
+    let walk = ids_of_pages(&app, "/todos?priority=1&limit=1", "todos", "todo_id").await;
     assert_eq!(walk, [5, 3, 1]);
     let list = app.get("/todos?priority=1&limit=1").await.expect(200);
     let cursor = list["next_cursor"].as_str().unwrap();
-    // The row it was told at may move or go.
+    // The cursor works after the row that it points to is deleted.
     app.delete("/todos/5").await.expect(200);
     let path = format!("/todos?priority=1&cursor={cursor}");
     assert_eq!(ids(&app.get(&path).await.expect(200), "todos", "todo_id"), [3, 1]);
@@ -482,7 +485,7 @@ async fn every_invalid_parameter_of_a_list_is_400(database: TestDatabase) {
         let refusal = app.get(path).await.expect(400);
         assert_eq!(faulty(&refusal), [field], "{path}");
     }
-    // A write is as strict, and does nothing then.
+    // A write with an unknown parameter is refused too.
     let refusal = app.post("/sessions?notes=x", &json!({})).await.expect(400);
     assert_eq!(faulty(&refusal), ["notes"]);
     assert_eq!(app.delete("/sessions/1?force=1").await.status, 400);

@@ -1,5 +1,5 @@
-//! The API as its callers see it: over HTTP, on each database, with real keys; and what is stored,
-//! as a thief of the database sees it.
+//! Tests of the API over HTTP, with real API keys and on both databases. Some also read the stored
+//! bytes, as a thief of the database would.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! What holds for every request, whatever it asks for.
+//! Behaviour that all paths share: methods, request ids, caching and problems.
 
 use reqwest::Method;
 use roots_testkit::app::{TestApp, send};
@@ -71,7 +71,7 @@ async fn head_answers_as_get_without_a_body(database: TestDatabase) {
 async fn every_path_lists_its_methods(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     for (path, methods) in PATHS {
-        // Neither needs a key.
+        // OPTIONS and 405 need no API key.
         let options = send(app.unauthenticated(Method::OPTIONS, path)).await;
         assert_eq!((options.status, options.text.as_str()), (204, ""), "{path}");
         assert_eq!(sorted(options.header("allow").unwrap()), methods, "{path}");
@@ -160,7 +160,7 @@ async fn every_answer_has_a_request_id(database: TestDatabase) {
             }
         }
         let mut own = Vec::new();
-        // A key and a code are names that nobody is told again.
+        // The server never repeats an API key or a recovery code as a request id.
         let code = app.credentials.recovery_code.expose_secret();
         let (bare, lower) = (code.replace('-', ""), code.to_lowercase());
         let long = "f".repeat(129);
@@ -177,9 +177,9 @@ async fn every_answer_has_a_request_id(database: TestDatabase) {
         }
         own.sort_unstable();
         own.dedup();
-        assert_eq!(own.len(), insane.len(), "each has a name of its own");
+        assert_eq!(own.len(), insane.len(), "each request gets its own id");
     }
-    // Even what can't be named in the usual way.
+    // A header value that is no UTF-8 is replaced too.
     let request =
         b"GET /health HTTP/1.1\r\nHost: x\r\nX-Request-Id: \xff\xfe\r\nConnection: close\r\n\r\n";
     let reply = wire::send(&app, request.to_vec()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Ciphertexts and wraps that someone moves about in the database do not open where they land.
+//! Ciphertexts and wraps that are moved within the database can't be decrypted.
 
 use roots_crypto::RingLocksmith;
 use roots_domain::command::NewAccount;
@@ -35,7 +35,7 @@ roots_testkit::on_both! {
     a_missing_wrap_is_never_recreated,
 }
 
-/// The fields of one principal's rows.
+/// The sealed fields: table, column, and the column of the row's id.
 const FIELDS: [(&str, &str, &str); 5] = [
     ("sessions", "notes", "session_id"),
     ("todos", "title", "todo_id"),
@@ -44,13 +44,13 @@ const FIELDS: [(&str, &str, &str); 5] = [
     ("activities", "description", "activity_id"),
 ];
 
-/// Two accounts. The first has a second actor, whose key has been renewed.
+/// Two accounts. The first also has a member, whose key has been renewed.
 struct TwoAccounts {
     context: TestContext,
     db: DatabaseConnection,
     /// The owner and the member of the first account, and the owner of the second.
     callers: [Caller; 3],
-    /// Their keys, by the account that each is of.
+    /// The API keys of the callers, each with its account and id.
     keys: [(i64, KeyId, SecretString); 3],
     codes: [SecretString; 2],
     cells: Vec<Cell>,
@@ -59,7 +59,7 @@ struct TwoAccounts {
 /// A sealed field of a row.
 #[derive(Debug, Clone)]
 struct Cell {
-    /// Which of the callers wrote it.
+    /// The index of the caller that wrote it.
     principal: usize,
     account: i64,
     table: &'static str,
@@ -92,7 +92,7 @@ impl TwoAccounts {
             codes: [ours.recovery_code, theirs.recovery_code],
             cells: Vec::new(),
         };
-        // The member's rows of its first epoch are read in its second.
+        // The member writes before its key is renewed, so these rows have its first key epoch.
         scene.write(1, &member, "the member, before").await;
         for principal in 0..3 {
             let caller = scene.callers[principal].clone();
@@ -105,7 +105,7 @@ impl TwoAccounts {
         scene
     }
 
-    /// Writes one row of everything, and notes its cells.
+    /// Writes a row of each kind, and adds its sealed fields to the cells.
     async fn write(&mut self, principal: usize, caller: &Caller, by: &str) {
         let Services { sessions, todos, activities, .. } = &self.context.services;
         let text = |table: &str, column: &str| format!("{table}.{column} by {by}");
@@ -155,7 +155,7 @@ impl TwoAccounts {
         steps.map(|step| Ok(step?.note.unwrap())).collect()
     }
 
-    /// Reads a cell as its principal.
+    /// Reads a cell as the caller that wrote it.
     async fn read(&self, cell: &Cell) -> Result<String, ReadError> {
         let (caller, context) = (&self.callers[cell.principal], &self.context);
         let todo = async || context.todos.get(caller, TodoId(cell.id)).await;
@@ -175,7 +175,7 @@ impl TwoAccounts {
     }
 }
 
-/// What reading a cell answers when it does not open.
+/// The error of reading a cell that can't be decrypted.
 fn unreadable(cell: &Cell) -> Result<String, ReadError> {
     let what = match cell.table {
         "sessions" => "session",
@@ -194,8 +194,8 @@ async fn execute<const N: usize>(db: &DatabaseConnection, sql: &str, values: [Va
     db.execute_raw(statement).await.unwrap().rows_affected()
 }
 
-/// Gives the owner's account a second actor, and renews its key. Answers it as it was before, and
-/// its new key.
+/// Adds a member to the owner's account and renews its key. Returns the caller of the old key, the
+/// actor's id and the new key.
 pub(crate) async fn member(
     context: &TestContext,
     database: &TestDatabase,
@@ -220,7 +220,7 @@ async fn a_ciphertext_opens_in_its_own_place_only(database: TestDatabase) {
             scene.put(to, to.column, from.stored.clone()).await;
             let expected = if is_home { Ok(to.text.clone()) } else { unreadable(to) };
             assert_eq!(scene.read(to).await, expected, "{from:?} in the place of {to:?}");
-            // Of another principal, it does not open with the identity of its row beside it either.
+            // The uid of the source row does not help if another caller wrote it.
             if from.principal != to.principal && from.table == to.table && from.column == to.column
             {
                 let mine: uuid::Uuid = scene.stored(to, "uid").await;
@@ -230,7 +230,8 @@ async fn a_ciphertext_opens_in_its_own_place_only(database: TestDatabase) {
                 scene.put(to, "uid", mine).await;
             }
         }
-        // Nor does what was changed: the epoch that it names, a bit, its end; nor what never was.
+        // A changed epoch, a flipped bit, a missing byte, no bytes and plaintext are unreadable
+        // too.
         let mut other_epoch = to.stored.clone();
         other_epoch[4] ^= 3;
         let mut flipped = to.stored.clone();
@@ -263,7 +264,7 @@ async fn a_row_that_changes_its_actor_does_not_open(database: TestDatabase) {
 async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: TestDatabase) {
     let scene = TwoAccounts::new(&database).await;
     let (context, caller) = (&scene.context, &scene.callers[0]);
-    // Each cell gets what stood in the last of its principal and kind.
+    // Swap the texts of the two rows of each kind.
     let mine: Vec<_> = scene.cells.iter().filter(|cell| cell.principal == 0).collect();
     let (first, second) = mine.split_at(FIELDS.len());
     for (to, from) in first.iter().zip(second).chain(second.iter().zip(first)) {
@@ -281,7 +282,7 @@ async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: Test
     assert_eq!(listed.unwrap_err(), message_of(unreadable(newest).unwrap_err()));
     assert!(context.todos.list(caller, filter, page).await.is_err());
     assert!(context.activities.list(caller, selection.clone(), page).await.is_err());
-    // What is counted is not opened.
+    // Statistics decrypt nothing.
     assert_eq!(context.activities.stats(caller, selection, &Zone::UTC).await.unwrap().total, 2);
 
     let patch = SessionPatch { status: None, notes: Patch::Set(long_text("mended")) };
@@ -301,7 +302,7 @@ async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: Test
     let (cost, balance_left) = (1, before - 1);
     let saved =
         Err(WriteError::SavedUnreadable { what: "todo", id: todo.0, cost, balance: balance_left });
-    assert_eq!(change(renamed).await, saved, "the description does not open yet");
+    assert_eq!(change(renamed).await, saved, "the description is still unreadable");
     assert_eq!(balance().await, before - 1);
     let described =
         TodoChange { description: Patch::Set(long_text("mended too")), ..TodoChange::EMPTY };
@@ -311,7 +312,7 @@ async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: Test
         ("mended", Some("mended too"))
     );
     assert_eq!(context.todos.get(caller, todo).await.unwrap().unwrap(), mended);
-    // The note in its log goes with the todo.
+    // Deleting the todo also deletes the unreadable note in its log.
     assert!(scene.notes(caller, todo).await.is_err());
     context.todos.delete(caller, todo, Preconditions::default()).await.unwrap();
     assert_eq!(context.todos.get(caller, todo).await, Ok(None));
@@ -336,7 +337,7 @@ async fn a_text_that_does_not_open_can_be_overwritten_and_deleted(database: Test
     assert_eq!(context.todos.list(caller, filter, page).await.unwrap().total, 0);
 }
 
-/// A stored wrap: its key but for the account, and its bytes.
+/// A row of `key_wraps`.
 #[derive(Debug, Clone, PartialEq)]
 struct StoredWrap {
     account: i64,
@@ -400,10 +401,10 @@ impl StoredWrap {
 }
 
 impl TwoAccounts {
-    /// The ways in that stay shut: the three keys, then the codes of the two accounts, then the
-    /// owner's way to the member.
-    async fn shut(&self, wraps: &[StoredWrap]) -> Vec<usize> {
-        let mut shut = Vec::new();
+    /// The ways to a key that fail: 0 to 2 are the API keys of the callers, 3 and 4 the recovery
+    /// codes of the two accounts, and 5 is the owner's key to the member.
+    async fn failing_ways(&self, wraps: &[StoredWrap]) -> Vec<usize> {
+        let mut failing = Vec::new();
         for (way, (.., key)) in self.keys.iter().enumerate() {
             match admit(&self.context, key).await {
                 Ok(caller) => {
@@ -411,15 +412,15 @@ impl TwoAccounts {
                     let cell = cells.next().unwrap();
                     let scene_caller = &self.callers[way];
                     assert_eq!(caller.actor, scene_caller.actor);
-                    // A caller that is let in has the right keys, or none for texts of earlier
-                    // epochs, whose wraps are read when a text needs them.
+                    // Admission reads no wraps of earlier epochs. A missing one shows when a text
+                    // needs it.
                     match self.context.sessions.get(&caller, SessionId(cell.id)).await {
                         Ok(found) => assert_eq!(found.unwrap().notes.as_ref(), Some(&cell.text)),
-                        Err(ReadError::Store(StoreError::Broken(_))) => shut.push(way),
+                        Err(ReadError::Store(StoreError::Broken(_))) => failing.push(way),
                         Err(other) => unreachable!("{other}"),
                     }
                 }
-                Err(ReadError::Store(StoreError::Broken(_))) => shut.push(way),
+                Err(ReadError::Store(StoreError::Broken(_))) => failing.push(way),
                 Err(other) => unreachable!("{other}"),
             }
         }
@@ -440,23 +441,22 @@ impl TwoAccounts {
             let code = locksmith.parse_code(&self.codes[code]).unwrap();
             let recovered =
                 locksmith.recover(&code, account, identity(owner), NewAccount::CODE, &wraps);
-            shut.extend(recovered.is_err().then_some(way));
+            failing.extend(recovered.is_err().then_some(way));
         }
         let [owner, member, _] = &self.callers;
         let reached = owner.keys.for_actor(identity(member), &of(owner.account.id));
-        shut.extend(reached.is_err().then_some(5));
-        shut
+        failing.extend(reached.is_err().then_some(5));
+        failing
     }
 }
 
 async fn a_wrap_opens_in_its_own_place_only(database: TestDatabase) {
     let scene = TwoAccounts::new(&database).await;
     let wraps = StoredWrap::all(&database).await;
-    // Two accounts have four wraps each; the ways to the member and from its second epoch to the
-    // first make five more.
+    // Each account has four wraps. The member adds five, for its two keys and its two epochs.
     assert_eq!(wraps.len(), 2 * 4 + 5);
-    assert_eq!(scene.shut(&wraps).await, [0; 0]);
-    let mut ways_shut = [0; 6];
+    assert_eq!(scene.failing_ways(&wraps).await, [0; 0]);
+    let mut failures_by_way = [0; 6];
     for (at, target) in wraps.iter().enumerate() {
         let mut outcomes = Vec::new();
         let mut others: Vec<Vec<u8>> = wraps.iter().map(|wrap| wrap.sealed.clone()).collect();
@@ -466,21 +466,21 @@ async fn a_wrap_opens_in_its_own_place_only(database: TestDatabase) {
             target.put(&scene.db, &other).await;
             let mut stored = wraps.clone();
             stored[at].sealed = other;
-            outcomes.push(scene.shut(&stored).await);
+            outcomes.push(scene.failing_ways(&stored).await);
         }
         target.put(&scene.db, &target.sealed).await;
-        // It never matters what else stands there: nothing but its own opens.
+        // Every other content makes the same ways fail.
         outcomes.dedup();
         assert_eq!(outcomes.len(), 1, "{target:?}: {outcomes:?}");
         let outcome = &outcomes[0];
-        // The old key of the member leads nowhere any more; each other wrap is somebody's way.
+        // Only the wrap of the member's old API key is used by none of the ways.
         assert_eq!(outcome.is_empty(), target.holder == ("api_key".into(), 2, 0), "{target:?}");
         for way in outcome {
-            ways_shut[*way] += 1;
+            failures_by_way[*way] += 1;
         }
     }
-    assert!(ways_shut.iter().all(|count| *count > 0), "{ways_shut:?}");
-    assert_eq!(scene.shut(&wraps).await, [0; 0]);
+    assert!(failures_by_way.iter().all(|count| *count > 0), "{failures_by_way:?}");
+    assert_eq!(scene.failing_ways(&wraps).await, [0; 0]);
 }
 
 async fn a_missing_wrap_is_never_recreated(database: TestDatabase) {
@@ -494,7 +494,7 @@ async fn a_missing_wrap_is_never_recreated(database: TestDatabase) {
         assert!(matches!(refused, Err(ReadError::Store(StoreError::Broken(_)))), "{way}");
     }
     assert_eq!(StoredWrap::all(&database).await.len(), before - 2 - 1 - 2);
-    // A way to nobody names nobody: the error holds neither key nor wrap.
+    // The error reveals neither the key nor the wrap.
     let refused = admit(&scene.context, &scene.keys[0].2).await.unwrap_err().to_string();
     assert!(refused.ends_with("a key wrap is missing"), "{refused}");
 }

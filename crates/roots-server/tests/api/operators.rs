@@ -1,4 +1,4 @@
-//! What operators do to accounts, and the audit log that it leaves.
+//! Operations of operators on accounts, and their entries in the audit log.
 
 use std::sync::Arc;
 
@@ -122,7 +122,10 @@ async fn operations_on_accounts_are_403_to_customers(database: TestDatabase) {
       "error": "Only an operator's account may do this."
     }
     "#);
-    assert!(answers.iter().all(|answer| answer.text == answers[0].text), "nothing else is told");
+    assert!(
+        answers.iter().all(|answer| answer.text == answers[0].text),
+        "a 403 reveals nothing about the account"
+    );
     assert_eq!(balance(&app).await, 100);
     assert_eq!(app.get("/audit").await.expect(200)["total"], 0);
     app.post("/sessions", &json!({})).await.expect(201);
@@ -161,7 +164,7 @@ async fn a_grant_is_in_the_ledger_and_costs_nothing(database: TestDatabase) {
     }
     "#);
     app.post("/sessions", &json!({})).await.expect(201);
-    // Their own too, and the most there is at once.
+    // An operator may grant its own account credits. The largest grant is a billion.
     let most = json!({ "amount": 1_000_000_000 });
     let own = operator.post("/accounts/2/credits", &most).await.expect(201);
     assert_eq!(own, json!({ "account_id": 2, "balance": 1_000_000_000 }));
@@ -188,7 +191,7 @@ async fn a_grant_is_in_the_ledger_and_costs_nothing(database: TestDatabase) {
     assert_eq!(app.context.store.verify().await.unwrap(), (2, vec![]));
 }
 
-/// From two processes, while the account writes in both.
+/// The grants come from two processes, while the account writes through both.
 async fn racing_grants_of_two_operators_add_up(database: TestDatabase) {
     const GRANTS: i64 = 32;
     let app = TestApp::start(database, 100).await;
@@ -229,7 +232,7 @@ async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDataba
     let app = TestApp::start(database, 100).await;
     let there = app.another().await;
     let operator = operator(&app).await;
-    // Both have admitted it and remember it.
+    // Both processes admit the account, and keep it in their caches.
     for here in [&app, &there] {
         here.post("/sessions", &json!({ "notes": "kept" })).await.expect(201);
     }
@@ -259,7 +262,7 @@ async fn a_suspension_stops_writes_at_once_in_every_process(database: TestDataba
         assert_eq!(here.get("/sessions/1").await.expect(200)["notes"], "kept");
         assert_eq!(balance(here).await, 98);
     }
-    // Once is enough, and it can be given credits.
+    // A second suspension succeeds too. A suspended account can be granted credits.
     operator.call(Method::POST, "/accounts/1/suspend", None).await.expect(200);
     operator.post("/accounts/1/credits", &json!({ "amount": 1 })).await.expect(201);
     assert_eq!(account_state(&operator, 1).await["status"], "suspended");
@@ -303,7 +306,7 @@ async fn an_operator_suspends_others_but_not_itself(database: TestDatabase) {
         assert_eq!(refused["type"], "/docs/problems#account-suspended");
     }
     other.post("/accounts/1/credits", &json!({ "amount": 1 })).await.expect(403);
-    // It still sees.
+    // A suspended operator may still read.
     other.get("/accounts").await.expect(200);
     assert_eq!(balance(&app).await, 100);
     assert_eq!(account_state(&one, own).await["status"], "active");
@@ -315,7 +318,7 @@ async fn an_operator_suspends_others_but_not_itself(database: TestDatabase) {
     }
 }
 
-/// Each of them suspends the others and erases itself, from two processes.
+/// Four operators suspend each other and erase themselves, through two processes.
 async fn racing_suspensions_and_erasures_leave_an_operator_that_can_act(database: TestDatabase) {
     const OPERATORS: usize = 4;
     let app = TestApp::start(database, 100).await;
@@ -327,7 +330,7 @@ async fn racing_suspensions_and_erasures_leave_an_operator_that_can_act(database
             operators.push(Arc::new(operator(process).await));
         }
         let ids: Vec<_> = operators.iter().map(|it| it.credentials.account.0).collect();
-        // Those of the round before can be suspended or gone, but for one, which is.
+        // Suspend the operators that earlier rounds left active.
         let others: Vec<(i64,)> = app
             .database
             .rows(
@@ -363,7 +366,7 @@ async fn racing_suspensions_and_erasures_leave_an_operator_that_can_act(database
             .database
             .rows("SELECT COUNT(*) FROM accounts WHERE kind = 'operator' AND status = 'active'")
             .await;
-        assert!(left[0].0 >= 1, "nobody is left, in round {round}");
+        assert!(left[0].0 >= 1, "no active operator is left in round {round}");
     }
     let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);

@@ -1,4 +1,4 @@
-//! What an owner reads and writes for its members, and a member for nobody else.
+//! An owner reads and writes the rows of its members. A member does so only for itself.
 
 use reqwest::Method;
 use roots_testkit::app::{ApiResponse, TestApp, send};
@@ -16,10 +16,10 @@ roots_testkit::on_both! {
     a_ciphertext_of_another_actor_does_not_open_to_the_owner,
 }
 
-/// Every kind of text: of two bytes and of four, with combining characters, quotes and line ends.
+/// A text with characters of two and four bytes, combining characters, quotes and line ends.
 const TEXT: &str = "Grüße \u{1f331} e\u{301} \"quoted\" \\ \t\r\n end ";
 
-/// An account of an owner and the members 2 and 3.
+/// An account with the owner, actor 1, and the members 2 and 3.
 struct ThreeActors {
     app: TestApp,
     keys: [SecretString; 2],
@@ -34,7 +34,7 @@ impl ThreeActors {
         Self { app, keys: [two, three] }
     }
 
-    /// Calls as the actor of that id.
+    /// Sends a request with the key of an actor.
     async fn call(&self, actor: usize, method: Method, path: &str, body: Value) -> ApiResponse {
         let key = match actor {
             1 => self.app.key(),
@@ -80,7 +80,7 @@ async fn an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte(database:
         assert_eq!(account.get(reader, &session).await.json()["notes"], *text);
         assert_eq!(account.get(reader, &activity).await.json()["description"], *text);
 
-        // The reader now changes what the writer made, and the writer reads that.
+        // The reader changes the rows, and the writer reads the changes.
         let changed = format!("{TEXT}changed by {reader}");
         let patch = async |path: &str, body: Value| {
             account.call(reader, Method::PATCH, path, body).await.expect(200)
@@ -104,8 +104,8 @@ async fn an_owner_and_a_member_read_what_the_other_wrote_byte_for_byte(database:
             assert_eq!(account.get(writer, path).await.status, 404);
         }
     }
-    // The ledger names the actor that asked: each made three rows, patched four times and deleted
-    // three.
+    // The ledger names the actor that sent the write. Each made three rows, patched four times and
+    // deleted three rows.
     let asked = "SELECT actor_id, COUNT(*) FROM ledger WHERE reason = 'api_write' \
         GROUP BY actor_id ORDER BY actor_id";
     let asked = account.app.database.rows::<(i64, i64)>(asked).await;
@@ -174,7 +174,7 @@ async fn linked_rows_belong_to_one_actor(database: TestDatabase) {
     }
     let linked = account.get(1, "/todos?actor_id=all&session_id=2").await.expect(200);
     assert_eq!(ids(&linked, "todos", "todo_id"), [2]);
-    // A filter by somebody else's session matches nothing.
+    // A filter by a session of another actor matches nothing.
     assert_eq!(account.get(1, "/todos?session_id=2").await.expect(200)["total"], 0);
     let stats = account.get(1, "/activities/stats?actor_id=all&session_id=2").await.expect(200);
     assert_eq!(stats["sessions"], json!({ "total": 1, "active": 1 }));
@@ -224,7 +224,7 @@ async fn lists_and_stats_of_all_actors_combine_those_of_each(database: TestDatab
     assert_eq!(of("/sessions?actor_id=1", "sessions").await, [6, 3, 0]);
     assert_eq!(account.get(1, "/todos?actor_id=9").await.expect(200)["total"], 0);
 
-    // A cursor leads on in the list of the same actors alone.
+    // A cursor is valid only in the list of the same actors.
     let page = account.get(1, "/sessions?actor_id=all&limit=1").await.expect(200);
     let cursor = page["next_cursor"].as_str().unwrap();
     for of in ["", "actor_id=1&", "actor_id=2&"] {
@@ -294,7 +294,7 @@ async fn a_ciphertext_of_another_actor_does_not_open_to_the_owner(database: Test
         assert!(read["detail"].as_str().unwrap().contains(&format!("session {to}")), "{read}");
     }
     assert_eq!(account.get(1, "/sessions?actor_id=all").await.status, 500);
-    // Nor does a row that is given to another actor.
+    // A row that is moved to another actor can't be read either.
     account.post(2, "/sessions", json!({ "notes": TEXT })).await.expect(201);
     assert_eq!(account.get(1, "/sessions/4").await.expect(200)["notes"], TEXT);
     db.execute("UPDATE sessions SET actor_id = 3 WHERE session_id = 4").await;

@@ -1,5 +1,5 @@
-//! The way back into an account by its recovery code: nothing that was written is lost, and what is
-//! over opens nothing.
+//! Recovering an account with its recovery code: no text is lost, and ended keys and codes are
+//! refused.
 
 use std::num::NonZeroU32;
 
@@ -10,8 +10,8 @@ use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::client::faulty;
-use crate::keys::{Holder, assert_books_balance, member, owner, secret, texts_of};
+use crate::client::{assert_ledger_matches, faulty};
+use crate::keys::{Holder, member, owner, secret, texts_of};
 
 roots_testkit::on_both! {
     a_recovery_loses_nothing_and_ends_the_owners_keys,
@@ -23,7 +23,7 @@ roots_testkit::on_both! {
     a_new_code_ends_the_old_at_once,
     recovery_costs_nothing_and_works_for_a_suspended_account,
     racing_recoveries_leave_one_key,
-    an_epoch_that_was_set_back_recovers_nothing_and_seals_nothing,
+    a_key_epoch_set_back_in_the_database_is_500_and_writes_nothing,
     recoveries_are_limited_by_address,
 }
 
@@ -37,7 +37,7 @@ async fn recover_by(app: &TestApp, code: &str) -> ApiResponse {
     recover(app, &json!({ "recovery_code": code })).await
 }
 
-/// The code that an account is founded with.
+/// The recovery code that the account was created with.
 fn first_code(app: &TestApp) -> String {
     app.credentials.recovery_code.expose_secret().to_owned()
 }
@@ -69,7 +69,7 @@ async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabas
     let second_there = holder(&other, &second);
     second_there.post("/sessions", json!({ "notes": "there notes" })).await.expect(201);
     let boss_there = Holder { app: &other, key: boss.key.clone() };
-    assert!(boss_there.is_let_in().await);
+    assert!(boss_there.is_admitted().await);
 
     let answer = recover_by(&app, &first_code(&app)).await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -77,9 +77,9 @@ async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabas
     let made = answer.expect(201);
     assert_eq!(json!([made["account_id"], made["actor_id"], made["key_id"]]), json!([1, 1, 5]),);
     assert!(secret(&made).starts_with(made["key_prefix"].as_str().unwrap()));
-    // The owner's keys stop at once, in other processes too: one that remembers a key learns of its
-    // end with the first write.
-    assert!(!boss.is_let_in().await && !holder(&app, &rotated).is_let_in().await);
+    // The owner's keys end at once. Another process that has a key in its cache refuses its first
+    // write.
+    assert!(!boss.is_admitted().await && !holder(&app, &rotated).is_admitted().await);
     for ended in [&boss_there, &second_there] {
         assert_eq!(ended.post("/sessions", json!({})).await.status, 401);
         assert_eq!(ended.get("/sessions").await.status, 401);
@@ -91,11 +91,11 @@ async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabas
     let read = next.read().await;
     assert!(texts_of(&[text]).iter().all(|text| read.contains(text)));
     assert!(read.contains(&"there notes".to_owned()));
-    assert_eq!(recover_by(&app, &first_code(&app)).await.status, 401, "it is used");
+    assert_eq!(recover_by(&app, &first_code(&app)).await.status, 401, "the code is used");
     assert_eq!(count(&app, "recovery_codes").await, 1);
-    // Two of the owner's key, one of its code, one of the member's key.
+    // Two wraps of the owner's key, one of its code and one of the member's key.
     assert_eq!(count(&app, OWNERS_WRAPS).await, 4);
-    // An owner reads what its members wrote, and makes them keys.
+    // The owner reads the rows of the member, and renews its key.
     let theirs = next.get("/sessions?actor_id=2&limit=100").await.expect(200);
     assert_eq!(theirs["total"], 2);
     let made = next.post("/keys", json!({ "actor_id": 2, "renew": true })).await.expect(201);
@@ -106,7 +106,7 @@ async fn a_recovery_loses_nothing_and_ends_the_owners_keys(database: TestDatabas
         let noted = entries.iter().filter(|entry| entry["action"] == action).count();
         assert_eq!(noted, 1, "{action}: {audit_log}");
     }
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn a_lost_answer_to_a_recovery_locks_nobody_out(database: TestDatabase) {
@@ -117,25 +117,29 @@ async fn a_lost_answer_to_a_recovery_locks_nobody_out(database: TestDatabase) {
     peer.write("before").await;
     let lost = recover_by(&app, &first_code(&app)).await.expect(201);
     let wraps = count(&app, OWNERS_WRAPS).await;
-    assert!(!boss.is_let_in().await);
+    assert!(!boss.is_admitted().await);
     let again = recover_by(&app, &first_code(&app)).await.expect(201);
-    assert_eq!(count(&app, OWNERS_WRAPS).await, wraps, "those of what nobody saw went");
+    assert_eq!(
+        count(&app, OWNERS_WRAPS).await,
+        wraps,
+        "the wraps of the first recovery are deleted"
+    );
     assert_eq!(count(&app, "recovery_codes").await, 2);
-    assert!(!holder(&app, &lost).is_let_in().await);
+    assert!(!holder(&app, &lost).is_admitted().await);
     assert_eq!(recover_by(&app, &code(&lost)).await.status, 401);
     let next = holder(&app, &again);
     assert_eq!(next.read().await, texts_of(&["before"]));
     assert_eq!(peer.read().await, texts_of(&["before"]));
     assert_eq!(recover_by(&app, &first_code(&app)).await.status, 401);
     next.write("after").await;
-    // By the code of a recovery whose key was never used: the one before it ends with that use.
+    // Recovery with the code of an unused recovery ends the recovery before that one too.
     let unused = recover_by(&app, &code(&again)).await.expect(201);
     let latest = recover_by(&app, &code(&unused)).await.expect(201);
     assert_eq!(recover_by(&app, &code(&again)).await.status, 401);
-    assert!(!holder(&app, &unused).is_let_in().await && !next.is_let_in().await);
+    assert!(!holder(&app, &unused).is_admitted().await && !next.is_admitted().await);
     assert_eq!(holder(&app, &latest).read().await, texts_of(&["before", "after"]));
     assert_eq!(count(&app, "recovery_codes").await, 1);
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn a_renewed_account_is_recovered_by_its_new_code(database: TestDatabase) {
@@ -162,7 +166,7 @@ async fn a_renewed_account_is_recovered_by_its_new_code(database: TestDatabase) 
         assert_eq!(peer.read().await, texts_of(&written));
     }
     assert_eq!(recover_by(&app, &first_code(&app)).await.status, 401);
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn the_code_of_an_unused_renewal_puts_it_in_force(database: TestDatabase) {
@@ -173,7 +177,7 @@ async fn the_code_of_an_unused_renewal_puts_it_in_force(database: TestDatabase) 
     let renewed = boss.post("/keys", renew.clone()).await.expect(201);
     boss.write("meanwhile").await;
     let recovered = recover_by(&app, &code(&renewed)).await.expect(201);
-    assert!(!boss.is_let_in().await && !holder(&app, &renewed).is_let_in().await);
+    assert!(!boss.is_admitted().await && !holder(&app, &renewed).is_admitted().await);
     assert_eq!(recover_by(&app, &first_code(&app)).await.status, 401);
     let next = holder(&app, &recovered);
     assert_eq!(next.read().await, texts_of(&["before", "meanwhile"]));
@@ -182,14 +186,14 @@ async fn the_code_of_an_unused_renewal_puts_it_in_force(database: TestDatabase) 
         .rows("SELECT a.key_epoch, o.key_epoch FROM accounts a, actors o WHERE o.actor_id = 1")
         .await;
     assert_eq!(epochs, [(2, 2)]);
-    // The code before it does not: a renewal that nobody saw goes.
+    // The code from before an unused renewal discards the renewal.
     next.write("after").await;
     let renewed = next.post("/keys", renew).await.expect(201);
     let recovered = recover_by(&app, &code(&recovered)).await.expect(201);
     assert_eq!(recover_by(&app, &code(&renewed)).await.status, 401);
     let last = holder(&app, &recovered);
     assert_eq!(last.read().await, texts_of(&["before", "meanwhile", "after"]));
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn a_code_outlasts_the_key_that_it_came_with(database: TestDatabase) {
@@ -201,18 +205,18 @@ async fn a_code_outlasts_the_key_that_it_came_with(database: TestDatabase) {
     let renewed = boss.post("/keys", renew).await.expect(201);
     app.context.clock.advance_seconds(60);
     app.context.key_usage.maintain().await.unwrap();
-    assert!(!holder(&app, &renewed).is_let_in().await);
+    assert!(!holder(&app, &renewed).is_admitted().await);
     let key = renewed["key_id"].to_string();
     let held = format!("key_wraps WHERE holder_kind = 'api_key' AND holder_id = {key}");
-    assert_eq!(count(&app, &held).await, 0, "the key opens nothing any more");
+    assert_eq!(count(&app, &held).await, 0, "the wraps of the expired key are deleted");
     boss.write("meanwhile").await;
 
     let recovered = recover_by(&app, &code(&renewed)).await.expect(201);
-    assert!(!boss.is_let_in().await);
+    assert!(!boss.is_admitted().await);
     let next = holder(&app, &recovered);
     assert_eq!(next.read().await, texts_of(&["before", "meanwhile"]));
     assert_eq!(recover_by(&app, &first_code(&app)).await.status, 401);
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn every_wrong_code_is_the_same_401(database: TestDatabase) {
@@ -247,8 +251,8 @@ async fn every_wrong_code_is_the_same_401(database: TestDatabase) {
         assert!(!answer.text.contains(&good[5..]), "an answer shows no code");
         assert_eq!(faulty(&answer.expect(422)), fields, "{body}");
     }
-    // Nothing of it ended a key, nor the code.
-    assert!(owner(&app).is_let_in().await);
+    // The refused recoveries ended neither a key nor the code.
+    assert!(owner(&app).is_admitted().await);
     let agreeing = json!({ "recovery_code": good, "account_id": 1 });
     recover(&app, &agreeing).await.expect(201);
 }
@@ -264,14 +268,14 @@ async fn a_new_code_ends_the_old_at_once(database: TestDatabase) {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let made = answer.expect(201);
     assert_eq!(made["account_id"], 1);
-    assert!(boss.is_let_in().await);
+    assert!(boss.is_admitted().await);
     assert_eq!(recover_by(&app, &first_code(&app)).await.status, 401);
     assert_eq!(count(&app, "recovery_codes").await, 1);
     assert_eq!(count(&app, "key_wraps WHERE holder_kind = 'recovery'").await, 1);
     let recovered = recover_by(&app, &code(&made)).await.expect(201);
     assert_eq!(holder(&app, &recovered).read().await, texts_of(&["before"]));
     assert_eq!(recover_by(&app, &code(&made)).await.status, 401);
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn recovery_costs_nothing_and_works_for_a_suspended_account(database: TestDatabase) {
@@ -284,7 +288,7 @@ async fn recovery_costs_nothing_and_works_for_a_suspended_account(database: Test
     assert_eq!(refused.expect(403)["type"], "/docs/problems#account-suspended");
     let recovered = recover_by(&app, &code(&made)).await.expect(201);
     let next = holder(&app, &recovered);
-    assert!(next.is_let_in().await);
+    assert!(next.is_admitted().await);
     assert_eq!(next.post("/sessions", json!({})).await.status, 403);
     assert_eq!(next.get("/credits/ledger").await.expect(200)["total"], 0);
 }
@@ -303,14 +307,14 @@ async fn racing_recoveries_leave_one_key(database: TestDatabase) {
     let mut good = Vec::new();
     for answer in [a, b, c, d] {
         let made = answer.expect(201);
-        if holder(&app, &made).is_let_in().await {
+        if holder(&app, &made).is_admitted().await {
             good.push(made);
         }
     }
     assert_eq!(good.len(), 1);
     assert_eq!(holder(&other, &good[0]).read().await, texts_of(&["before"]));
     assert_eq!(recover_by(&other, &code).await.status, 401);
-    assert_books_balance(&app).await;
+    assert_ledger_matches(&app).await;
 }
 
 async fn recoveries_are_limited_by_address(database: TestDatabase) {
@@ -327,7 +331,7 @@ async fn recoveries_are_limited_by_address(database: TestDatabase) {
     assert!(refused.header("retry-after").is_some());
 }
 
-async fn an_epoch_that_was_set_back_recovers_nothing_and_seals_nothing(database: TestDatabase) {
+async fn a_key_epoch_set_back_in_the_database_is_500_and_writes_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let boss = owner(&app);
     let peer = member(&app).await;

@@ -1,4 +1,4 @@
-//! What was written stays, over restarts and between processes.
+//! Rows survive a restart, and two processes see the same rows.
 
 use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
@@ -9,8 +9,8 @@ roots_testkit::on_both! {
     two_processes_see_each_others_writes,
 }
 
-/// One answer of each kind, to be compared later.
-async fn everything(app: &TestApp) -> Vec<Value> {
+/// The answers of all kinds of reads.
+async fn read_all(app: &TestApp) -> Vec<Value> {
     let mut all = Vec::new();
     for path in [
         "/sessions",
@@ -32,7 +32,8 @@ async fn everything(app: &TestApp) -> Vec<Value> {
     all
 }
 
-async fn something_of_everything(app: &TestApp) {
+/// Writes sessions, todos and activities, and changes and deletes some.
+async fn write_rows(app: &TestApp) {
     app.post("/sessions", &json!({ "notes": "the first" })).await.expect(201);
     app.post("/sessions", &json!({ "notes": "the second" })).await.expect(201);
     app.patch("/sessions/2", &json!({ "status": "ended", "notes": "over" })).await.expect(200);
@@ -50,14 +51,14 @@ async fn something_of_everything(app: &TestApp) {
 
 async fn a_restart_loses_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    something_of_everything(&app).await;
-    let before = everything(&app).await;
+    write_rows(&app).await;
+    let before = read_all(&app).await;
     app.context.store.close().await;
-    assert_eq!(app.post("/sessions", &json!({})).await.status, 503, "it has stopped");
+    assert_eq!(app.post("/sessions", &json!({})).await.status, 503, "the store is closed");
 
     let app = app.another().await;
-    assert_eq!(everything(&app).await, before);
-    // Ids go on from where they were, and none is used again.
+    assert_eq!(read_all(&app).await, before);
+    // New ids follow the last ones. The id of deleted todo 2 is not used again.
     assert_eq!(app.post("/sessions", &json!({})).await.expect(201)["session_id"], 3);
     assert_eq!(app.post("/todos", &json!({ "title": "x" })).await.expect(201)["todo_id"], 3);
     let step = json!({ "status": "done" });
@@ -72,12 +73,12 @@ async fn a_restart_loses_nothing(database: TestDatabase) {
 async fn two_processes_see_each_others_writes(database: TestDatabase) {
     let one = TestApp::start(database, 100).await;
     let other = one.another().await;
-    something_of_everything(&one).await;
-    assert_eq!(everything(&other).await, everything(&one).await);
+    write_rows(&one).await;
+    assert_eq!(read_all(&other).await, read_all(&one).await);
     other.patch("/todos/1", &json!({ "status": "done", "title": "by another" })).await.expect(200);
     let read = one.get("/todos/1").await.expect(200);
     assert_eq!((&read["status"], &read["title"]), (&json!("done"), &json!("by another")));
-    // Each goes on from what the other left.
+    // The processes give ids in turn.
     for id in 3..9 {
         let app = if id % 2 == 0 { &one } else { &other };
         let made = app.post("/sessions", &json!({})).await.expect(201);
@@ -86,10 +87,10 @@ async fn two_processes_see_each_others_writes(database: TestDatabase) {
     one.delete("/sessions/1").await.expect(200);
     assert_eq!(other.get("/sessions/1").await.status, 404);
     assert_eq!(other.get("/todos/1").await.expect(200)["session_id"], Value::Null);
-    assert_eq!(everything_but_session_1(&other).await, everything_but_session_1(&one).await);
+    assert_eq!(read_lists(&other).await, read_lists(&one).await);
 }
 
-async fn everything_but_session_1(app: &TestApp) -> [Value; 3] {
+async fn read_lists(app: &TestApp) -> [Value; 3] {
     [
         app.get("/sessions").await.expect(200),
         app.get("/credits/ledger").await.expect(200),

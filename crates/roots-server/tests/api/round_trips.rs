@@ -1,5 +1,5 @@
-//! Lives drawn at random, the same each time, that are taken along: exported, imported into a fresh
-//! account, and exported again.
+//! Random histories of an account are exported, imported into a new account and exported again. The
+//! seeds are fixed, so each run is the same.
 
 use roots_domain::port::store::Verifier;
 use roots_testkit::app::TestApp;
@@ -13,8 +13,8 @@ use crate::imports::{exported, import, lines, renumbered};
 
 roots_testkit::on_both! { a_random_history_survives_export_and_import }
 
-const LIVES: u64 = 3;
-/// How much is tried in a life. Not all of it is possible.
+const HISTORIES: u64 = 3;
+/// How many requests make up a history. Some are refused.
 const STEPS: usize = 150;
 const TEXTS: [&str; 8] = [
     "plain",
@@ -35,17 +35,18 @@ const TIMES: [&str; 5] = [
     "9999-12-31T23:59:59.999999Z",
 ];
 
-/// A text, or none.
+/// A random text, or null.
 fn text(rng: &mut FuzzRng) -> Value {
     if rng.is_one_in(5) { Value::Null } else { rng.one_of(&TEXTS).into() }
 }
 
-/// An id that may be of a row.
+/// A random id. A row with this id may exist.
 fn id(rng: &mut FuzzRng) -> usize {
     1 + rng.roll(20)
 }
 
-/// Something that the owner does for itself or for the member. What is not possible is refused.
+/// A random write of the owner for itself or for the member. The API may refuse it, but not with
+/// 5xx.
 async fn step(app: &TestApp, rng: &mut FuzzRng) {
     let actor = 1 + rng.roll(2);
     let session = if rng.is_one_in(2) { json!(id(rng)) } else { Value::Null };
@@ -83,7 +84,7 @@ async fn step(app: &TestApp, rng: &mut FuzzRng) {
             app.delete(&format!("/{kind}/{}", id(rng))).await
         }
         _ => {
-            // Many things happen at one instant.
+            // The clock advances only here, so many rows have the same time.
             app.context.clock.advance_seconds(i64::try_from(rng.roll(5_000)).unwrap());
             return;
         }
@@ -92,7 +93,7 @@ async fn step(app: &TestApp, rng: &mut FuzzRng) {
 }
 
 /// A new account with a member.
-async fn fresh(app: &TestApp, credits: i64) -> TestApp {
+async fn account_with_member(app: &TestApp, credits: i64) -> TestApp {
     let account = app.as_another(credits).await;
     let owner = account.context.admit(&account.credentials).await;
     add_member(&account.database, &owner, 2).await;
@@ -101,18 +102,18 @@ async fn fresh(app: &TestApp, credits: i64) -> TestApp {
 
 async fn a_random_history_survives_export_and_import(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
-    for seed in 1..=LIVES {
+    for seed in 1..=HISTORIES {
         let mut rng = FuzzRng(seed);
-        let lived = fresh(&app, 1_000).await;
+        let original = account_with_member(&app, 1_000).await;
         for _ in 0..STEPS {
-            step(&lived, &mut rng).await;
+            step(&original, &mut rng).await;
         }
-        let file = exported(&lived).await;
+        let file = exported(&original).await;
         let rows = lines(&file);
         let kinds = ["session", "todo", "todo_log", "activity"];
         assert!(kinds.iter().all(|kind| rows.iter().any(|row| row["kind"] == *kind)), "{seed}");
 
-        let other = fresh(&app, 1_000).await;
+        let other = account_with_member(&app, 1_000).await;
         let dry_run = import(&other, "?dry_run=true", file.clone()).await.expect(200);
         let report = import(&other, "", file.clone()).await.expect(200);
         let found =
@@ -129,13 +130,13 @@ async fn a_random_history_survives_export_and_import(database: TestDatabase) {
         let again = exported(&other).await;
         assert_eq!(renumbered(&again), renumbered(&file), "{seed}");
         let stats = "/activities/stats?actor_id=all";
-        assert_eq!(other.get(stats).await.expect(200), lived.get(stats).await.expect(200));
+        assert_eq!(other.get(stats).await.expect(200), original.get(stats).await.expect(200));
         let written = rows.iter().filter(|row| kinds.contains(&row["kind"].as_str().unwrap()));
         let cost = i64::try_from(written.count()).unwrap();
         assert_eq!((&report["cost"], balance(&other).await), (&json!(cost), 1_000 - cost));
 
-        // Cut anywhere, begun again each time, and taken along once more.
-        let third = fresh(&app, 1_000).await;
+        // Import parts of the second file that are cut at random lines, and then the whole file.
+        let third = account_with_member(&app, 1_000).await;
         for _ in 0..4 {
             let part: Vec<_> = again.lines().take(1 + rng.roll(rows.len())).collect();
             let report = import(&third, "", part.join("\n")).await.expect(200);

@@ -1,4 +1,4 @@
-//! The client crate against the API.
+//! The `roots-client` crate against the API.
 
 use std::io::{self, Cursor};
 
@@ -23,13 +23,13 @@ mod first_session;
 
 roots_testkit::on_both! {
     the_clients_first_session_works,
-    the_client_reads_what_there_is,
-    the_client_repeats_a_write_that_is_charged_once,
+    the_client_reads_every_resource,
+    a_write_repeated_by_the_client_is_charged_once,
     the_client_makes_conditional_requests,
     the_client_lists_all_rows,
-    the_client_moves_an_account,
+    the_client_exports_and_imports_an_account,
     the_client_manages_actors_and_keys,
-    the_client_tells_why_it_was_refused,
+    an_error_of_the_client_holds_the_problem,
 }
 
 fn client(app: &TestApp) -> Client {
@@ -46,7 +46,7 @@ async fn the_clients_first_session_works(database: TestDatabase) {
     assert_eq!(balance(&app).await, 5, "five writes");
 }
 
-async fn the_client_reads_what_there_is(database: TestDatabase) {
+async fn the_client_reads_every_resource(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let client = client(&app);
     first_session::run(&client).await.unwrap();
@@ -80,7 +80,7 @@ async fn the_client_reads_what_there_is(database: TestDatabase) {
     client.get_usage_history(Some("2026-04")).await.unwrap();
 }
 
-async fn the_client_repeats_a_write_that_is_charged_once(database: TestDatabase) {
+async fn a_write_repeated_by_the_client_is_charged_once(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     let client = client(&app);
     let key = IdempotencyKey::unique();
@@ -133,7 +133,7 @@ async fn the_client_lists_all_rows(database: TestDatabase) {
     assert_eq!(todos, (1..=130).rev().collect::<Vec<_>>());
 }
 
-async fn the_client_moves_an_account(database: TestDatabase) {
+async fn the_client_exports_and_imports_an_account(database: TestDatabase) {
     let app = TestApp::start(database, 10).await;
     first_session::run(&client(&app)).await.unwrap();
     let mut file = Vec::new();
@@ -143,7 +143,7 @@ async fn the_client_moves_an_account(database: TestDatabase) {
     let checked = ImportOptions { is_dry_run: true, ..ImportOptions::default() };
     let dry: Import =
         client(&other).import_from(&checked, Cursor::new(file.clone())).await.unwrap();
-    // A session, a todo, a step of its log and an activity.
+    // A session, a todo, a log entry and an activity cost one credit each.
     assert_eq!((dry.cost, dry.is_covered), (4, Some(true)));
     let pieces = file.chunks(100).map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece)));
     let pieces: Vec<_> = pieces.collect();
@@ -174,7 +174,7 @@ async fn the_client_manages_actors_and_keys(database: TestDatabase) {
     assert!(!owner.get_actor(actor.actor_id).await.unwrap().is_active);
 }
 
-async fn the_client_tells_why_it_was_refused(database: TestDatabase) {
+async fn an_error_of_the_client_holds_the_problem(database: TestDatabase) {
     let app = TestApp::start(database, 1).await;
     let client = client(&app);
     let error = client.create_todo(&titled("")).await.unwrap_err();

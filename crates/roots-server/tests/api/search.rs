@@ -1,4 +1,4 @@
-//! Searches over HTTP: every kind of text, page by page, at no cost.
+//! Searches over HTTP: matches in every kind of text, pages and cost.
 
 use reqwest::Method;
 use roots_testkit::app::{TestApp, send};
@@ -17,7 +17,7 @@ roots_testkit::on_both! {
     a_damaged_text_is_counted_and_the_others_are_found,
 }
 
-/// The kinds, ids and fields of what is found.
+/// The kind, id and field of each match.
 fn found(answer: &Value) -> Vec<(&str, i64, &str)> {
     let results = answer["results"].as_array().unwrap();
     results

@@ -1,5 +1,5 @@
-//! The three documents that the product was asked for: each `curl` line of them is sent as it
-//! stands there, and each answer that they show is what comes back.
+//! The three seed documents that specify the API: each of their `curl` commands is sent unchanged,
+//! and must get the answer that the document shows.
 
 use reqwest::Method;
 use roots_testkit::app::{ApiResponse, TestApp, send};
@@ -15,13 +15,13 @@ roots_testkit::on_both! {
     the_statistics_of_the_activities_document_hold,
 }
 
-/// One of the documents.
+/// The commands and answers in a seed document.
 struct SeedDocument {
     curls: Vec<Curl>,
     answers: Vec<Value>,
 }
 
-/// A `curl` line.
+/// A `curl` command.
 #[derive(Debug, PartialEq)]
 struct Curl {
     method: String,
@@ -92,7 +92,6 @@ impl Curl {
             request = request.body(body.clone());
         }
         let answer = send(request).await;
-        // Reads cost nothing, and writes one credit.
         let cost = if self.method == "GET" { None } else { Some("1") };
         assert_eq!(answer.header("x-credits-cost"), cost, "{self:?}");
         assert_eq!(answer.header("content-type"), Some("application/json"), "{self:?}");
@@ -100,8 +99,8 @@ impl Curl {
     }
 }
 
-/// The words of a shell line: to its end, but for those that go on. In one document the line ends
-/// behind some backslashes were lost; there, what follows goes on all the same.
+/// The words of a shell command. A backslash continues the command on the next line. One document
+/// has lost some line ends after backslashes, so any character after a backslash is skipped.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = None;
@@ -175,7 +174,8 @@ fn the_commands_of_the_seed_documents_are_parsed() {
     assert_eq!(answers.map(|document| document.answers.len()), [3, 2, 2]);
 }
 
-/// Starts it at ten o'clock, when the documents' day begins. The clock starts at two.
+/// Starts the API at 10:00, the time of the first rows in the documents. The test clock starts at
+/// 14:00.
 async fn at_ten(database: TestDatabase) -> TestApp {
     let app = TestApp::start(database, 100).await;
     app.context.clock.advance_seconds(-4 * 3_600);
@@ -202,7 +202,11 @@ async fn the_examples_of_the_sessions_document_hold(database: TestDatabase) {
     ended["ended_at"] = "2026-04-09T15:30:00Z".into();
     assert_eq!(as_documented(update.send(&app).await.expect(200)), ended);
     assert_eq!(as_documented(app.get("/sessions/2").await.expect(200)), ended);
-    assert_eq!(as_documented(list.send(&app).await.expect(200)), answers[0], "it is not active");
+    assert_eq!(
+        as_documented(list.send(&app).await.expect(200)),
+        answers[0],
+        "the ended session is not listed"
+    );
 
     let gone = delete.send(&app).await.expect(200);
     assert_eq!(gone, json!({ "status": "deleted", "session_id": 2 }));
@@ -311,15 +315,15 @@ async fn the_statistics_of_the_activities_document_hold(database: TestDatabase) 
     for (number, (activity_type, day)) in types.zip(days).enumerate() {
         log(activity_type, format!("{day}T{:02}:30:00Z", number % 24)).await;
     }
-    // The day before the one that is asked for.
+    // This activity is from the day before `since`, so it must not be counted.
     log("deploy", "2026-04-06T23:59:59.999999Z".to_owned()).await;
 
     let stats = curls[4].send(&app).await.expect(200);
     let mut expected = answers[1].clone();
-    // What is told beside the document's: nothing is left out.
+    // The answer has two more fields than the document.
     expected["by_type_omitted"] = json!(0);
     expected["by_day_omitted"] = json!(0);
-    // The document's list is in no order; the answer falls by count.
+    // The document lists the types in no order. The answer sorts them by falling count.
     expected["by_type"].as_array_mut().unwrap().sort_by_key(|row| -row["count"].as_i64().unwrap());
     assert_eq!(stats, expected);
     let all = app.get("/activities/stats").await.expect(200);

@@ -1,4 +1,4 @@
-//! Sessions, and what is linked to them.
+//! Sessions, and the todos and activities linked to them.
 
 use roots_domain::service::Preconditions;
 use roots_domain::service::sessions::SessionDraft;
@@ -12,7 +12,7 @@ roots_testkit::on_both! {
     a_session_starts_without_a_body_or_with_one,
     a_session_ends_once,
     notes_are_merged_as_a_patch,
-    new_links_need_an_active_session_and_moved_ones_any,
+    new_rows_link_to_active_sessions_and_patches_to_any,
     deleting_a_session_unlinks_its_todos_and_activities,
 }
 
@@ -44,7 +44,7 @@ async fn a_session_starts_without_a_body_or_with_one(database: TestDatabase) {
         let id = &session["session_id"];
         assert_eq!(app.get(&format!("/sessions/{id}")).await.expect(200), session);
     }
-    // An empty body is none, whatever type it claims.
+    // A request of length 0 has no body.
     let empty = app.request(reqwest::Method::POST, "/sessions").header("Content-Length", "0");
     assert_eq!(roots_testkit::app::send(empty).await.status, 201);
 }
@@ -89,7 +89,7 @@ async fn a_session_ends_once(database: TestDatabase) {
     "#);
     assert_eq!(app.get("/sessions/1").await.expect(200), ended);
     assert_eq!(balance(&app).await, before);
-    // Its notes may still change.
+    // The notes of an ended session can still change.
     let noted = app.patch("/sessions/1", &json!({ "notes": "after" })).await.expect(200);
     assert_eq!((&noted["notes"], &noted["ended_at"]), (&"after".into(), &ended["ended_at"]));
 }
@@ -109,7 +109,11 @@ async fn notes_are_merged_as_a_patch(database: TestDatabase) {
         let merge =
             request.header("Content-Type", "application/merge-patch+json").body(patch.to_string());
         let answer = roots_testkit::app::send(merge).await;
-        assert_eq!(answer.header("x-credits-cost"), Some("1"), "what changes nothing costs too");
+        assert_eq!(
+            answer.header("x-credits-cost"),
+            Some("1"),
+            "a patch that changes nothing costs too"
+        );
         assert_eq!(answer.expect(200)["notes"], notes, "{patch}");
         assert_eq!(app.get("/sessions/1").await.expect(200)["notes"], notes);
     }
@@ -144,14 +148,14 @@ async fn notes_are_merged_as_a_patch(database: TestDatabase) {
     "#);
 }
 
-/// Session 1 is active, session 2 has ended, session 3 is another account's number 1 at best.
+/// Makes session 1, which is active, and session 2, which has ended. There is no session 3.
 async fn two_sessions(app: &TestApp) {
     app.post("/sessions", &json!({})).await.expect(201);
     app.post("/sessions", &json!({})).await.expect(201);
     app.patch("/sessions/2", &json!({ "status": "ended" })).await.expect(200);
 }
 
-async fn new_links_need_an_active_session_and_moved_ones_any(database: TestDatabase) {
+async fn new_rows_link_to_active_sessions_and_patches_to_any(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     two_sessions(&app).await;
     let before = balance(&app).await;
@@ -218,7 +222,7 @@ async fn new_links_need_an_active_session_and_moved_ones_any(database: TestDatab
     let made = app.post("/activities", &activity(json!(1))).await.expect(201);
     assert_eq!((&made["activity_id"], &made["session_id"]), (&json!(1), &json!(1)));
 
-    // A patch links to any session of the actor's.
+    // A patch may also link to an ended session of the actor.
     for session in [json!(2), json!(1), Value::Null, json!(2)] {
         let patched = app.patch("/todos/2", &json!({ "session_id": session })).await.expect(200);
         assert_eq!(patched["session_id"], session);
@@ -238,7 +242,7 @@ async fn new_links_need_an_active_session_and_moved_ones_any(database: TestDatab
     }
     "#);
     assert_eq!(app.get("/todos/2").await.expect(200)["title"], "linked");
-    // Another account's session is none of this one's, though it has such a number.
+    // Session 3 of another account does not count.
     let other = app.context.caller(10).await;
     for _ in 0..3 {
         app.context
@@ -270,7 +274,7 @@ async fn deleting_a_session_unlinks_its_todos_and_activities(database: TestDatab
 
     {"status": "deleted", "session_id": 1}
     "#);
-    assert_eq!(balance(&app).await, before - 1, "whatever it was linked to, it is one write");
+    assert_eq!(balance(&app).await, before - 1, "one write, however many rows were linked");
     for (path, session) in [
         ("/todos/1", Value::Null),
         ("/todos/2", Value::Null),
@@ -300,6 +304,6 @@ async fn deleting_a_session_unlinks_its_todos_and_activities(database: TestDatab
     "#);
     assert_eq!(app.patch("/sessions/1", &json!({ "notes": "late" })).await.status, 404);
     assert_eq!(balance(&app).await, before - 1);
-    // Its number is never used again.
+    // The id of a deleted session is not used again.
     assert_eq!(app.post("/sessions", &json!({})).await.expect(201)["session_id"], 3);
 }

@@ -1,15 +1,15 @@
-//! Looks for a text in bytes: itself, each longer word of it, and what encodings make of them.
+//! Searches bytes for texts and their longer words, plain and in several encodings.
 
 use std::collections::{BTreeSet, HashMap};
 
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 
-/// Words of fewer characters would be found by chance.
+/// Shorter words would be found in random bytes.
 const WORD_MIN_CHARS: usize = 6;
-/// What starts alike is looked up at once.
+/// Encoded texts are looked up by their first bytes.
 const START_BYTES: usize = 4;
 
-/// The disguises that a text is looked for in.
+/// The encodings in which a text is searched for.
 pub(crate) const FORMS: [&str; 8] = [
     "plain",
     "hex, lower case",
@@ -32,22 +32,22 @@ struct Needle {
 }
 
 impl Search {
-    /// For these texts and for their words.
+    /// A search for these texts and for their words of at least 6 characters.
     pub(crate) fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut needles: HashMap<_, Vec<_>> = HashMap::new();
         for text in texts {
             assert!(text.chars().count() >= WORD_MIN_CHARS, "{text} would be found by chance");
             let words = text.split(|c: char| !c.is_alphanumeric());
             let long = words.filter(|word| word.chars().count() >= WORD_MIN_CHARS);
-            for (form, bytes) in long.chain([text]).flat_map(disguised) {
-                let start = *bytes.first_chunk().expect("a needle of some length");
+            for (form, bytes) in long.chain([text]).flat_map(encoded) {
+                let start = *bytes.first_chunk().expect("at least four bytes");
                 needles.entry(start).or_default().push(Needle { form, bytes });
             }
         }
         Self { needles }
     }
 
-    /// The forms that something is found in.
+    /// The encodings in which any of the texts occurs.
     pub(crate) fn found_in(&self, haystack: &[u8]) -> BTreeSet<&'static str> {
         let mut found = BTreeSet::new();
         for (at, start) in haystack.array_windows::<START_BYTES>().enumerate() {
@@ -62,10 +62,10 @@ impl Search {
 }
 
 /// A text in each of the [`FORMS`].
-fn disguised(text: &str) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+fn encoded(text: &str) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     let bytes = text.as_bytes();
     let units: Vec<u16> = text.encode_utf16().collect();
-    let disguises = [
+    let encodings = [
         bytes.to_vec(),
         HEXLOWER.encode(bytes).into_bytes(),
         HEXUPPER.encode(bytes).into_bytes(),
@@ -75,11 +75,11 @@ fn disguised(text: &str) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
         units.iter().flat_map(|unit| unit.to_le_bytes()).collect(),
         units.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
     ];
-    FORMS.into_iter().zip(disguises)
+    FORMS.into_iter().zip(encodings)
 }
 
-/// The digits that `bytes` leave in the base64 of whatever they stand in, when a group of three
-/// begins `skipped` bytes into them.
+/// The base64 digits of `bytes` inside a longer base64 text, if a group of three bytes starts
+/// `skipped` bytes after the first.
 fn inside_base64(bytes: &[u8], skipped: usize) -> Vec<u8> {
     let rest = &bytes[skipped..];
     BASE64.encode(&rest[..rest.len() / 3 * 3]).into_bytes()

@@ -1,4 +1,4 @@
-//! Todos: their statuses, the log of them, and patches.
+//! Todos: their fields, statuses and log.
 
 use roots_testkit::app::TestApp;
 use roots_testkit::database::TestDatabase;
@@ -49,7 +49,7 @@ async fn a_todo_is_created_with_defaults(database: TestDatabase) {
     assert_eq!(app.get("/todos/1/logs").await.expect(200), json!({ "logs": [], "todo_id": 1 }));
 }
 
-/// From where to where a todo goes.
+/// For each status, whether a todo can change to open, in_progress, done and cancelled.
 const STEPS: [(&str, [bool; 4]); 4] = [
     ("open", [true, true, true, true]),
     ("in_progress", [true, true, true, true]),
@@ -137,7 +137,7 @@ async fn each_change_of_status_is_logged(database: TestDatabase) {
     }
     assert_answer!(app.get("/todos/1/logs").await, "the_log_of_a_todo");
     let before = balance(&app).await;
-    // A note that no step would carry would be lost.
+    // A note belongs to a log entry, so a patch without a change of status can't have one.
     assert_answer!(app.patch("/todos/1", &json!({ "note": "lost" })).await, @r#"
     422 Unprocessable Entity
 
@@ -166,7 +166,7 @@ async fn each_change_of_status_is_logged(database: TestDatabase) {
     }
     assert_eq!(app.get("/todos/1").await.expect(200)["title"], "again");
     assert_eq!(balance(&app).await, before);
-    // The log goes with its todo, and with it alone.
+    // Deleting a todo deletes its log, and no other.
     app.delete("/todos/1").await.expect(200);
     assert_answer!(app.get("/todos/1/logs").await, @r#"
     404 Not Found

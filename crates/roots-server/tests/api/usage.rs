@@ -1,4 +1,4 @@
-//! Usage: counted, written, and added up.
+//! Counts of requests by endpoint and day.
 
 use roots_domain::port::clock::Clock;
 use roots_testkit::app::TestApp;
@@ -10,7 +10,7 @@ on_both! {
     usage_is_counted_by_endpoint_and_day,
     usage_of_several_processes_adds_up,
     usage_of_an_account_is_hidden_from_others,
-    very_many_counts_are_written_in_bounded_statements,
+    usage_of_3000_endpoints_is_written,
 }
 
 async fn usage(app: &TestApp, period: &str) -> Value {
@@ -25,7 +25,7 @@ async fn usage_is_counted_by_endpoint_and_day(database: TestDatabase) {
     for _ in 0..2 {
         app.get("/todos/1").await.expect(200);
     }
-    // What fails was called too; what has no key in force was not.
+    // A refused request counts too. A request of an unknown path does not.
     app.get("/todos/2").await.expect(404);
     app.post("/todos", &json!({"titel": "two"})).await.expect(422);
     app.get("/nothing").await.expect(404);
@@ -59,12 +59,12 @@ async fn usage_of_several_processes_adds_up(database: TestDatabase) {
     let (one, two) = tokio::join!(another.get("/whoami"), app.get("/whoami"));
     one.expect(200);
     two.expect(200);
-    // On PostgreSQL one waits for the other's lock for half a second, and then comes again.
+    // On PostgreSQL a flush that waits half a second for the other's lock fails and is repeated.
     let flush = async |app: &TestApp| {
         until("the counts are written", async || app.context.usage.flush().await.is_ok()).await;
     };
     tokio::join!(flush(&app), flush(&another));
-    // As a process that has just started sees it.
+    // A process that has just started reads the sum.
     let third = app.another().await;
     let called = json!([{"endpoint": "/whoami", "method": "GET", "calls": 5}]);
     assert_eq!(usage(&third, "").await["top_endpoints"], called);
@@ -81,7 +81,7 @@ async fn usage_of_an_account_is_hidden_from_others(database: TestDatabase) {
     assert_eq!(found["used"], 0);
 }
 
-async fn very_many_counts_are_written_in_bounded_statements(database: TestDatabase) {
+async fn usage_of_3000_endpoints_is_written(database: TestDatabase) {
     use roots_domain::model::usage::Endpoint;
     let app = TestApp::start(database, 10).await;
     let caller = app.context.caller(10).await;

@@ -1,10 +1,16 @@
-//! Requests byte for byte, for what no client would send.
+//! Requests as raw bytes, which an HTTP client would refuse to send.
+
+use std::time::Duration;
 
 use roots_testkit::app::TestApp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-/// What came back.
+/// How long a test waits for an answer before it fails.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The answer to a request.
 #[derive(Debug)]
 pub(crate) struct WireReply {
     pub(crate) status: u16,
@@ -13,17 +19,18 @@ pub(crate) struct WireReply {
     pub(crate) body: Vec<u8>,
 }
 
-/// Sends a request that says `Connection: close`; `None` if it was not answered.
+/// Sends a request with `Connection: close`. Returns `None` if the connection ends without an
+/// answer. Panics after two minutes.
 pub(crate) async fn send(app: &TestApp, request: Vec<u8>) -> Option<WireReply> {
     let address = app.address.strip_prefix("http://").unwrap();
     let (mut from, mut to) = TcpStream::connect(address).await.unwrap().into_split();
-    // Both at once: the answer may come before all is sent, and then sending may fail.
+    // Writing runs beside reading. The server may answer and close before everything is sent.
     let writing = tokio::spawn(async move {
         let _ = to.write_all(&request).await;
         to
     });
     let mut reply = Vec::new();
-    let _ = from.read_to_end(&mut reply).await;
+    let _ = timeout(PATIENCE, from.read_to_end(&mut reply)).await.expect("an answer in time");
     drop(writing.await.unwrap());
     let end = reply.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8(reply[..end].to_ascii_lowercase()).unwrap();

@@ -1,4 +1,4 @@
-//! The commands for the program's operator.
+//! The commands of the program other than `serve`.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::program::{Server, WorkFolder, mode, text};
 
-/// A folder whose operator has written something of everything.
-async fn lived_in(folder: WorkFolder) -> WorkFolder {
+/// The folder, after the operator has written a session, todos and activities.
+async fn with_rows(folder: WorkFolder) -> WorkFolder {
     let server = folder.serve();
     let api = server.client(&folder.operator_key());
     for (path, body) in [
@@ -26,29 +26,30 @@ async fn lived_in(folder: WorkFolder) -> WorkFolder {
 }
 
 #[tokio::test]
-async fn verify_succeeds_on_sound_accounting() {
-    let folder = lived_in(WorkFolder::new()).await;
+async fn verify_succeeds_on_an_unchanged_database() {
+    let folder = with_rows(WorkFolder::new()).await;
     let output = folder.run(&["verify"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "1 account was verified; no mismatch was found.\n");
-    // Beside a server that writes, too.
+    // `verify` also runs while a server has the database open.
     let server = folder.serve();
     assert!(folder.run(&["verify"]).status.success());
     server.stop();
 }
 
 #[tokio::test]
-async fn verify_finds_each_thing_broken_by_hand_on_sqlite() {
-    finds_each_thing_that_was_broken(lived_in(WorkFolder::new()).await).await;
+async fn verify_finds_each_change_made_by_hand_on_sqlite() {
+    verify_finds_each_change_made_by_hand(with_rows(WorkFolder::new()).await).await;
 }
 
 #[tokio::test]
-async fn verify_finds_each_thing_broken_by_hand_on_postgresql() {
-    finds_each_thing_that_was_broken(lived_in(WorkFolder::on_postgres().await).await).await;
+async fn verify_finds_each_change_made_by_hand_on_postgresql() {
+    verify_finds_each_change_made_by_hand(with_rows(WorkFolder::on_postgres().await).await).await;
 }
 
-/// The exit code of `verify` is 1 for each thing that is broken, and 0 once it is mended.
-async fn finds_each_thing_that_was_broken(folder: WorkFolder) {
+/// Each change in `broken` makes `verify` exit with 1. After `mended` reverts it, `verify` exits
+/// with 0 again.
+async fn verify_finds_each_change_made_by_hand(folder: WorkFolder) {
     assert_eq!(folder.run(&["verify"]).status.code(), Some(0));
     let db = folder.database().await;
     for (broken, mended) in [
@@ -87,7 +88,7 @@ async fn finds_each_thing_that_was_broken(folder: WorkFolder) {
         db.execute_unprepared(&format!("{table} SET {mended} WHERE {condition}")).await.unwrap();
         assert!(folder.run(&["verify"]).status.success(), "mended: {broken}");
     }
-    // A row that is gone.
+    // A deleted ledger entry is found too.
     db.execute_unprepared("DELETE FROM ledger WHERE ledger_id = 2").await.unwrap();
     assert_eq!(folder.run(&["verify"]).status.code(), Some(1));
     db.close().await.unwrap();
@@ -95,7 +96,7 @@ async fn finds_each_thing_that_was_broken(folder: WorkFolder) {
 
 #[tokio::test]
 async fn credits_can_be_granted_while_a_server_runs() {
-    let folder = lived_in(WorkFolder::new()).await;
+    let folder = with_rows(WorkFolder::new()).await;
     let server = folder.serve();
     let args = ["credits", "grant", "--account", "1", "--amount", "5", "--note", "thanks"];
     let output = folder.run(&args);
@@ -166,7 +167,7 @@ async fn bootstrap_prints_the_same_fields_that_the_api_answers() {
 
 #[tokio::test]
 async fn a_server_can_start_on_a_backup() {
-    let folder = lived_in(WorkFolder::new()).await;
+    let folder = with_rows(WorkFolder::new()).await;
     let server = folder.serve();
     let output = folder.run(&["backup", "copy.db"]);
     assert!(output.status.success(), "{}", text(&output.stderr));

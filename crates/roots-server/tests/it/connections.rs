@@ -1,24 +1,28 @@
-//! Connections are shared: where all places are taken, one that is idle or slow makes room.
+//! Connections when all places are taken: the server closes an idle or unfinished one for a new
+//! client.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use roots_testkit::app::http_client;
+use roots_testkit::database::until;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time;
 
-use crate::program::{Server, WorkFolder, wait_for};
+use crate::program::{Server, WorkFolder, in_time, wait_for};
 
-/// Addresses of this machine that stand for clients.
+/// Loopback addresses of three clients. The server counts connections by address.
 const NEIGHBOUR: &str = "127.0.0.1:0";
 const CLIENT: &str = "127.0.0.2:0";
 const BYSTANDER: &str = "127.0.0.3:0";
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// A server with `places` places for connections.
+/// A server with `places` places for connections and the further settings `more`.
 fn server(folder: &WorkFolder, places: usize, more: &[(&str, &str)]) -> Server {
     let mut command = folder.command(&[]);
     command.env("ROOTS_CONNECTIONS", places.to_string());
@@ -26,15 +30,19 @@ fn server(folder: &WorkFolder, places: usize, more: &[(&str, &str)]) -> Server {
     Server::start(command)
 }
 
-/// A connection of a client.
+/// Opens a connection from a loopback address.
 async fn connect(server: &Server, from: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(from.parse().unwrap()).unwrap();
-    socket.connect(server.address.parse().unwrap()).await.unwrap()
+    in_time("a connection", socket.connect(server.address.parse().unwrap())).await.unwrap()
 }
 
-/// Reads the head of an answer and as much of its body as it announces.
+/// Reads an answer with a Content-Length. Returns `None` if the connection ends before.
 async fn read_answer(stream: &mut TcpStream) -> Option<(u16, Vec<u8>)> {
+    in_time("an answer", read_complete_answer(stream)).await
+}
+
+async fn read_complete_answer(stream: &mut TcpStream) -> Option<(u16, Vec<u8>)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -47,33 +55,32 @@ async fn read_answer(stream: &mut TcpStream) -> Option<(u16, Vec<u8>)> {
     Some((status, body))
 }
 
-/// Asks on a connection that stays open. The status of the answer, if one comes.
+/// Requests `/health` on an open connection. Returns the status, or `None` if the connection ends.
 async fn ask(stream: &mut TcpStream) -> Option<u16> {
     stream.write_all(HEALTH.as_bytes()).await.ok()?;
     read_answer(stream).await.map(|(status, _)| status)
 }
 
-/// What the server tells of itself.
+/// The page of the server's metrics.
 async fn metrics(server: &Server) -> String {
     let line = wait_for("the metrics", || server.logged("metrics are served").pop());
     let url = format!("http://{}/metrics", line["address"].as_str().unwrap());
-    let answer = http_client().build().unwrap().get(url).send().await;
-    answer.unwrap().text().await.unwrap()
+    let answer = in_time("the metrics", http_client().build().unwrap().get(url).send()).await;
+    in_time("the page of metrics", answer.unwrap().text()).await.unwrap()
 }
 
-/// Waits until that many requests are arriving, and the server has nothing to do for any
-/// connection. A client has an answer before the server knows that its connection is idle.
+/// Waits until `count` requests are unfinished and the server is serving no connection. A client
+/// can read an answer before the server counts its connection as idle.
 async fn until_unfinished(server: &Server, count: usize) {
     let states = [
         format!("roots_connections{{state=\"unfinished\"}} {count}\n"),
         "roots_connections{state=\"served\"} 0\n".to_owned(),
     ];
-    loop {
+    until(&format!("{count} requests are unfinished"), async || {
         let page = metrics(server).await;
-        if states.iter().all(|state| page.contains(state)) {
-            return;
-        }
-    }
+        states.iter().all(|state| page.contains(state))
+    })
+    .await;
 }
 
 /// Waits until every connection is idle.
@@ -81,7 +88,7 @@ async fn until_idle(server: &Server) {
     until_unfinished(server, 0).await;
 }
 
-/// Opens that many connections, which have been answered, the longest idle first.
+/// Opens `count` connections and makes one request on each, in order.
 async fn answered(server: &Server, from: &str, count: usize) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for _ in 0..count {
@@ -92,7 +99,7 @@ async fn answered(server: &Server, from: &str, count: usize) -> Vec<TcpStream> {
     streams
 }
 
-/// Opens that many connections, which lie idle when all others do, the longest idle first.
+/// Opens `count` connections, the longest idle first. Each is idle before the next one opens.
 async fn idle(server: &Server, from: &str, count: usize) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for _ in 0..count {
@@ -102,7 +109,7 @@ async fn idle(server: &Server, from: &str, count: usize) -> Vec<TcpStream> {
     streams
 }
 
-/// Which of these connections no longer answer.
+/// The indexes of the connections that no longer answer.
 async fn closed(streams: &mut [TcpStream]) -> Vec<usize> {
     let mut closed = Vec::new();
     for (at, stream) in streams.iter_mut().enumerate() {
@@ -113,30 +120,32 @@ async fn closed(streams: &mut [TcpStream]) -> Vec<usize> {
     closed
 }
 
-/// Waits until the server has closed a connection.
-async fn is_closed(stream: &mut TcpStream) {
-    let read = stream.read(&mut [0]).await;
-    assert!(matches!(read, Ok(0) | Err(_)), "it was told something");
+/// Waits until the server closes a connection, without sending anything before.
+async fn assert_closed(stream: &mut TcpStream) {
+    let read = in_time("the server to close the connection", stream.read(&mut [0])).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "the server sent something");
 }
 
 #[tokio::test]
-async fn the_longest_idle_connection_of_a_neighbour_makes_room_for_a_client() {
+async fn a_new_client_closes_the_longest_idle_connection_of_the_address_with_the_most() {
     let folder = WorkFolder::new();
     let server = server(&folder, 6, &[]);
     let mut bystander = idle(&server, BYSTANDER, 1).await;
     let mut neighbour = idle(&server, NEIGHBOUR, 5).await;
     let mut client = idle(&server, CLIENT, 1).await;
-    is_closed(&mut neighbour[0]).await;
-    // The neighbour takes a place of its own.
+    assert_closed(&mut neighbour[0]).await;
+    // A new connection of the neighbour closes one of its own.
     let mut again = idle(&server, NEIGHBOUR, 1).await;
-    is_closed(&mut neighbour[1]).await;
+    assert_closed(&mut neighbour[1]).await;
     assert_eq!(closed(&mut neighbour).await, [0, 1]);
     for others in [&mut bystander, &mut client, &mut again] {
         assert!(closed(others).await.is_empty());
     }
     let page = metrics(&server).await;
     assert!(page.contains("roots_connections_given_up_total{reason=\"idle\"} 2"), "{page}");
-    wait_for("the log to tell", || server.logged("all places for connections were taken").pop());
+    wait_for("the line of the log", || {
+        server.logged("all places for connections were taken").pop()
+    });
     server.stop();
 }
 
@@ -151,22 +160,22 @@ async fn idle_connections_that_reconnect_keep_no_client_out() {
         neighbours.spawn(async move {
             while !is_over.load(Ordering::Relaxed) {
                 let mut stream = connect(&server, NEIGHBOUR).await;
-                // Until it is closed.
+                // The read ends when the server closes the connection.
                 let _ = stream.read_to_end(&mut Vec::new()).await;
+                time::sleep(Duration::from_millis(1)).await;
             }
         });
     }
-    wait_for("places to be short", || server.logged("all places for connections were taken").pop());
+    wait_for("all places to be taken", || {
+        server.logged("all places for connections were taken").pop()
+    });
     for round in 0..100 {
-        let ask_anew = async || ask(&mut connect(&server, CLIENT).await).await;
-        let mut answered = ask_anew().await;
-        // A machine that is so busy that no thread comes to close what was given up may refuse it.
-        for _ in 0..10 {
-            if answered != Some(200) {
-                answered = ask_anew().await;
-            }
-        }
-        assert_eq!(answered, Some(200), "{round}");
+        // On a busy machine the server may refuse a client before it has closed the connection that
+        // it gave up. The client then connects again.
+        until(&format!("client {round} is answered"), async || {
+            ask(&mut connect(&server, CLIENT).await).await == Some(200)
+        })
+        .await;
     }
     is_over.store(true, Ordering::Relaxed);
     neighbours.shutdown().await;
@@ -174,7 +183,7 @@ async fn idle_connections_that_reconnect_keep_no_client_out() {
 }
 
 #[tokio::test]
-async fn a_connection_with_half_a_request_head_makes_room_for_a_client() {
+async fn a_new_client_closes_the_unfinished_request_head_with_the_fewest_bytes() {
     let folder = WorkFolder::new();
     let server = server(&folder, 20, &[]);
     let mut bystander = idle(&server, BYSTANDER, 8).await;
@@ -186,9 +195,9 @@ async fn a_connection_with_half_a_request_head_makes_room_for_a_client() {
         heads.push(stream);
     }
     until_unfinished(&server, heads.len()).await;
-    // All of the bystander's are idle; but it does not hold the most.
+    // All connections of the bystander are idle, but the neighbour holds more.
     let _client = answered(&server, CLIENT, 1).await;
-    is_closed(&mut heads[5]).await;
+    assert_closed(&mut heads[5]).await;
     for (at, stream) in heads.iter_mut().enumerate() {
         let sent = stream.write_all(b"\r\nHost: x\r\n\r\n").await;
         let answer = if sent.is_ok() { read_answer(stream).await } else { None };
@@ -199,7 +208,7 @@ async fn a_connection_with_half_a_request_head_makes_room_for_a_client() {
 }
 
 #[tokio::test]
-async fn a_connection_with_half_a_request_body_makes_room_for_a_client() {
+async fn a_new_client_closes_the_unfinished_request_body_with_the_fewest_bytes() {
     let folder = WorkFolder::new();
     let server = server(&folder, 5, &[]);
     let key = folder.operator_key();
@@ -214,14 +223,14 @@ async fn a_connection_with_half_a_request_body_makes_room_for_a_client() {
              Expect: 100-continue\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        // The server asks for it.
+        // The 100 says that the server waits for the body.
         let (status, _) = read_answer(&mut stream).await.unwrap();
         assert_eq!(status, 100);
         bodies.push(stream);
     }
     until_unfinished(&server, bodies.len()).await;
     let mut client = answered(&server, CLIENT, 1).await;
-    is_closed(&mut bodies[2]).await;
+    assert_closed(&mut bodies[2]).await;
     for (at, stream) in bodies.iter_mut().enumerate() {
         let sent = stream.write_all(body.as_bytes()).await;
         let answer = if sent.is_ok() { read_answer(stream).await } else { None };
@@ -234,12 +243,12 @@ async fn a_connection_with_half_a_request_body_makes_room_for_a_client() {
 }
 
 #[tokio::test]
-async fn an_answer_that_has_begun_is_never_cut() {
+async fn the_server_never_closes_a_connection_in_the_middle_of_an_answer() {
     let folder = WorkFolder::new();
     let server = server(&folder, 2, &[]);
     let key = folder.operator_key();
     let api = server.client(&key);
-    // Each of its characters becomes six: a page of 9.4 MiB.
+    // JSON writes each of these characters as six bytes, so a page of 25 todos is 9.4 MiB.
     let todo = json!({ "title": "x", "description": "\u{1}".repeat(65_536) });
     for _ in 0..25 {
         assert_eq!(api.post("/api/v1/todos", &todo).send().await.unwrap().status(), 201);
@@ -248,44 +257,44 @@ async fn an_answer_that_has_begun_is_never_cut() {
     let mut owed = Vec::new();
     for _ in 0..2 {
         let socket = TcpSocket::new_v4().unwrap();
-        // The system takes little off the server's hands.
+        // A small buffer keeps most of the answer on the server.
         socket.set_recv_buffer_size(4096).unwrap();
         let address: SocketAddr = server.address.parse().unwrap();
         let mut stream = socket.connect(address).await.unwrap();
         let ask =
             format!("GET /api/v1/todos?limit=25 HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n");
         stream.write_all(ask.as_bytes()).await.unwrap();
-        // It has begun.
-        assert_eq!(stream.read_u8().await.unwrap(), b'H');
+        let first = in_time("the start of the answer", stream.read_u8()).await;
+        assert_eq!(first.unwrap(), b'H');
         owed.push(stream);
     }
-    // The neighbour's own newcomers are told that there is no place.
+    // Both connections are being served, so a third one of the same address gets 503.
     for _ in 0..3 {
         let mut refused = connect(&server, NEIGHBOUR).await;
         let (status, body) = read_answer(&mut refused).await.unwrap();
         assert_eq!(status, 503);
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["status"], 503);
-        is_closed(&mut refused).await;
+        assert_closed(&mut refused).await;
     }
-    // Others find one all the same, for there are spare ones.
+    // A client of another address gets a spare place.
     let _client = answered(&server, CLIENT, 1).await;
     for mut stream in owed {
-        let mut begun = [0; 3];
-        stream.read_exact(&mut begun).await.unwrap();
-        assert_eq!(&begun, b"TTP");
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap().to_lowercase();
-        assert!(head.starts_with("/1.1 200"), "{head}");
-        assert!(head.contains("transfer-encoding: chunked"), "{head}");
-        let (mut body, mut piece) = (Vec::new(), [0; 8_192]);
-        while !body.ends_with(b"}\r\n0\r\n\r\n") {
-            let read = stream.read(&mut piece).await.unwrap();
-            assert!(read > 0, "it was cut after {} bytes", body.len());
-            body.extend_from_slice(&piece[..read]);
-        }
+        in_time("the rest of the answer", async {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap().to_lowercase();
+            assert!(head.starts_with("ttp/1.1 200"), "{head}");
+            assert!(head.contains("transfer-encoding: chunked"), "{head}");
+            let (mut body, mut piece) = (Vec::new(), [0; 8_192]);
+            while !body.ends_with(b"}\r\n0\r\n\r\n") {
+                let read = stream.read(&mut piece).await.unwrap();
+                assert!(read > 0, "the answer was cut after {} bytes", body.len());
+                body.extend_from_slice(&piece[..read]);
+            }
+        })
+        .await;
     }
     server.stop();
 }
@@ -300,72 +309,88 @@ async fn a_trusted_proxy_yields_only_idle_connections_and_last() {
     let mut unfinished = connect(&server, proxy).await;
     unfinished.write_all(b"GET /health HTTP/1.1\r\n").await.unwrap();
     until_unfinished(&server, 1).await;
-    // The proxy holds the most, and its are idle for longer.
+    // The proxy holds more connections, and they are idle for longer.
     let client = answered(&server, CLIENT, 1).await;
-    is_closed(&mut neighbour[0]).await;
+    assert_closed(&mut neighbour[0]).await;
     for stream in &mut of_proxy {
         assert_eq!(ask(stream).await, Some(200));
         until_unfinished(&server, 1).await;
     }
     drop(client);
-    // With four of its own, one makes room.
+    // If the proxy holds all four places, the server closes one of its idle connections.
     of_proxy.extend(answered(&server, proxy, 1).await);
     until_unfinished(&server, 1).await;
     let _client = answered(&server, CLIENT, 1).await;
-    is_closed(&mut of_proxy[0]).await;
+    assert_closed(&mut of_proxy[0]).await;
     assert_eq!(closed(&mut of_proxy).await, [0]);
     unfinished.write_all(b"Host: x\r\n\r\n").await.unwrap();
     assert_eq!(read_answer(&mut unfinished).await.unwrap().0, 200);
     server.stop();
 }
 
+/// Sends a new activity until the answer is 201, on `connection` if it is open. Returns how often
+/// the connection ended without an answer.
+async fn log_until_answered(
+    address: &str,
+    key: &str,
+    body: &str,
+    connection: &mut Option<TcpStream>,
+) -> usize {
+    let length = body.len();
+    let head = format!(
+        "POST /api/v1/activities HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let mut cuts = 0;
+    loop {
+        let mut stream = match connection.take() {
+            Some(stream) => stream,
+            None => TcpStream::connect(address).await.unwrap(),
+        };
+        // The request is sent in two pieces, so the server may close the connection between them.
+        let is_sent = stream.write_all(head.as_bytes()).await.is_ok();
+        tokio::task::yield_now().await;
+        let _ = is_sent && stream.write_all(body.as_bytes()).await.is_ok();
+        match read_answer(&mut stream).await {
+            Some((201, _)) => {
+                *connection = Some(stream);
+                return cuts;
+            }
+            Some((503, _)) => time::sleep(Duration::from_millis(1)).await,
+            Some((status, body)) => panic!("{status}: {}", String::from_utf8_lossy(&body)),
+            None => cuts += 1,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_applied_write_is_answered_however_scarce_connections_are() {
+async fn every_applied_write_is_answered_while_connections_are_scarce() {
     const CLIENTS: usize = 40;
+    /// The least number of writes of each client.
     const WRITES: usize = 15;
     let folder = WorkFolder::new();
     let server = server(&folder, 10, &[]);
     let key = folder.operator_key();
+    let cuts = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
-        let (address, key) = (server.address.clone(), key.clone());
+        let (address, key, cuts) = (server.address.clone(), key.clone(), Arc::clone(&cuts));
         clients.spawn(async move {
-            let (mut connection, mut cut) = (None, 0);
-            for write in 0..WRITES {
+            let (mut connection, mut write) = (None, 0);
+            // Clients go on until the server has closed a connection in the middle of a request.
+            while write < WRITES || cuts.load(Ordering::Relaxed) == 0 {
+                assert!(write < 1_000, "the server never closed a connection");
                 let body = json!({ "description": format!("{number} {write}") }).to_string();
-                let (length, mut is_done) = (body.len(), false);
-                while !is_done {
-                    let mut stream = match connection.take() {
-                        Some(stream) => stream,
-                        None => TcpStream::connect(&address).await.unwrap(),
-                    };
-                    let head = format!(
-                        "POST /api/v1/activities HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\
-                         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
-                    );
-                    // In two pieces, so that it is cut in the middle as well.
-                    let is_sent = stream.write_all(head.as_bytes()).await.is_ok();
-                    tokio::task::yield_now().await;
-                    let _ = is_sent && stream.write_all(body.as_bytes()).await.is_ok();
-                    match read_answer(&mut stream).await {
-                        Some((201, _)) => {
-                            is_done = true;
-                            connection = Some(stream);
-                        }
-                        Some((503, _)) => {}
-                        Some((status, body)) => {
-                            panic!("{status}: {}", String::from_utf8_lossy(&body))
-                        }
-                        None => cut += 1,
-                    }
-                }
+                let sent = log_until_answered(&address, &key, &body, &mut connection);
+                let cut = in_time("a write to be answered", sent).await;
+                cuts.fetch_add(cut, Ordering::Relaxed);
+                write += 1;
             }
-            cut
+            write
         });
     }
-    let cut: usize = clients.join_all().await.into_iter().sum();
-    assert!(cut > 0, "places were never short");
+    let writes: usize = clients.join_all().await.into_iter().sum();
     let total = server.client(&key).read("/api/v1/activities").await["total"].clone();
-    assert_eq!(total, CLIENTS * WRITES, "some were done whose answers were cut");
+    assert_eq!(total, writes, "a write was applied whose answer was cut");
     server.stop();
 }

@@ -1,8 +1,8 @@
-//! Files that can't be the database: the start is refused, in a sentence that names the file and
-//! the way out, and nothing is touched.
+//! Files that can't be the database. The program refuses them with a sentence that names the file
+//! and the solution, and changes nothing.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -11,27 +11,30 @@ use nix::unistd::Uid;
 
 use crate::program::{WorkFolder, finish, text};
 
-/// A user that is not root, for whom permissions count.
+/// A user other than root. Root may read and write every file.
 const NOBODY: u32 = 65_534;
 
-/// Runs the program as a user for whom permissions count, to whom the folder belongs.
+/// The user that the program runs as: the one of this process, but never root.
+fn program_user() -> u32 {
+    if Uid::effective().is_root() { NOBODY } else { Uid::effective().as_raw() }
+}
+
+/// Runs the program as [`program_user`], which owns the folder.
 fn run(folder: &WorkFolder, args: &[&str]) -> Output {
     let mut command = folder.command(args);
     if Uid::effective().is_root() {
-        give(folder.path(), NOBODY);
+        chown_all(folder.path(), NOBODY);
         command.uid(NOBODY).gid(NOBODY);
     }
     finish(command)
 }
 
-/// Gives a folder and all that it holds to a user, except the file that stays root's.
-fn give(path: &Path, user: u32) {
-    if path.file_name().is_some_and(|name| name != "roots-own.db") {
-        lchown(path, Some(user), Some(user)).unwrap();
-    }
+/// Makes a user the owner of a folder and of everything in it. Links are not followed.
+fn chown_all(path: &Path, user: u32) {
+    lchown(path, Some(user), Some(user)).unwrap();
     if path.is_dir() {
         for entry in fs::read_dir(path).unwrap() {
-            give(&entry.unwrap().path(), user);
+            chown_all(&entry.unwrap().path(), user);
         }
     }
 }
@@ -40,7 +43,7 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// A folder whose database holds an account, and its file.
+/// A folder whose database holds an account, and the path of the database file.
 fn with_database() -> (WorkFolder, PathBuf) {
     let folder = WorkFolder::new();
     folder.bootstrap(&[]);
@@ -48,8 +51,8 @@ fn with_database() -> (WorkFolder, PathBuf) {
     (folder, file)
 }
 
-/// Every command that needs the database refuses it in one sentence with all of these.
-fn is_refused(folder: &WorkFolder, parts: &[&str]) {
+/// Every command that needs the database fails with one sentence that contains all `parts`.
+fn assert_refused(folder: &WorkFolder, parts: &[&str]) {
     for args in [&[][..], &["migrate"], &["verify"], &["backup", "copy.db"]] {
         let refused = run(folder, args);
         let sentence = text(&refused.stderr);
@@ -70,16 +73,16 @@ fn is_refused(folder: &WorkFolder, parts: &[&str]) {
 fn a_folder_as_the_database_file_is_refused() {
     let folder = WorkFolder::new();
     fs::create_dir_all(folder.path().join("data/roots.db")).unwrap();
-    is_refused(&folder, &["data/roots.db is a folder", "name a file in ROOTS_DATABASE_URL"]);
+    assert_refused(&folder, &["data/roots.db is a folder", "name a file in ROOTS_DATABASE_URL"]);
 }
 
 #[test]
-fn a_text_as_the_database_file_is_refused_and_left_unchanged() {
+fn a_text_file_as_the_database_is_refused_and_left_unchanged() {
     let folder = WorkFolder::new();
     let file = folder.path().join("data/roots.db");
     fs::create_dir(folder.path().join("data")).unwrap();
     fs::write(&file, "something dear").unwrap();
-    is_refused(&folder, &["data/roots.db is no SQLite database", "move this one away"]);
+    assert_refused(&folder, &["data/roots.db is no SQLite database", "move this one away"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "something dear");
 }
 
@@ -87,55 +90,52 @@ fn a_text_as_the_database_file_is_refused_and_left_unchanged() {
 fn a_damaged_database_is_refused() {
     let (folder, file) = with_database();
     let mut bytes = fs::read(&file).unwrap();
-    // The header stays: what it leads to makes no sense.
+    // The header of 100 bytes stays valid. The pages behind it are garbage.
     bytes[100..].fill(0xaa);
     fs::write(&file, bytes).unwrap();
-    is_refused(&folder, &["data/roots.db is damaged", "put a backup in its place"]);
+    assert_refused(&folder, &["data/roots.db is damaged", "put a backup in its place"]);
 }
 
 #[test]
-fn a_database_that_may_not_be_written_is_refused() {
+fn a_database_without_write_permission_is_refused() {
     let (folder, file) = with_database();
     chmod(&file, 0o444);
-    is_refused(
+    assert_refused(
         &folder,
         &["data/roots.db can't be used", "mode 444", "change the owner or the mode"],
     );
     chmod(&file, 0o600);
-    // Nor may the folder be one in which no file can be made.
+    // SQLite needs to create files in the folder too.
     let data = folder.path().join("data");
     chmod(&data, 0o555);
-    is_refused(&folder, &["data/roots.db can't be used", "data belongs to", "mode 555"]);
+    assert_refused(&folder, &["data/roots.db can't be used", "data belongs to", "mode 555"]);
     chmod(&data, 0o700);
     assert!(run(&folder, &["verify"]).status.success());
 }
 
 #[test]
 fn a_database_of_another_user_is_refused() {
-    if !Uid::effective().is_root() {
-        // No other than root can give a file away; `a_database_that_may_not_be_written_is_refused`
-        // takes the same way through the program.
-        return;
-    }
-    let (folder, file) = with_database();
-    let own = file.with_file_name("roots-own.db");
-    fs::rename(&file, &own).unwrap();
-    std::os::unix::fs::symlink("roots-own.db", &file).unwrap();
-    is_refused(
-        &folder,
-        &["roots-own.db belongs to user 0 with mode 600", "and user 65534 may not"],
-    );
+    // Every system has this file. The program checks permissions before it reads the content.
+    let foreign = fs::canonicalize("/etc/passwd").unwrap();
+    let (user, found) = (program_user(), fs::metadata(&foreign).unwrap());
+    let (owner, mode) = (found.uid(), found.mode() & 0o777);
+    assert_ne!(owner, user, "run this test as a user that does not own {}", foreign.display());
+    let folder = WorkFolder::new();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    symlink(&foreign, folder.path().join("data/roots.db")).unwrap();
+    let belongs = format!("{} belongs to user {owner} with mode {mode:03o}", foreign.display());
+    assert_refused(&folder, &[&belongs, &format!("and user {user} may not")]);
 }
 
 #[tokio::test]
-async fn a_backup_beside_the_log_of_the_database_before_it_is_refused() {
+async fn a_backup_beside_the_wal_of_another_database_is_refused() {
     let folder = WorkFolder::new();
     let (key, _) = folder.bootstrap(&[]);
     let file = folder.path().join("data/roots.db");
     let backup = folder.path().join("backup.db");
     assert!(folder.run(&["backup", "backup.db"]).status.success());
     let log = file.with_file_name("roots.db-wal");
-    // The server is killed, and leaves its log.
+    // A killed server leaves its WAL behind.
     let mut server = folder.serve();
     assert!(server.client(&key).log_activity("after the backup").await);
     server.signal(nix::sys::signal::Signal::SIGKILL);
@@ -144,11 +144,11 @@ async fn a_backup_beside_the_log_of_the_database_before_it_is_refused() {
     let before = fs::read(&log).unwrap();
     fs::copy(&backup, &file).unwrap();
     let names_it = format!("remove {}", log.display());
-    is_refused(&folder, &["data/roots.db is a backup", &names_it, "then start again"]);
+    assert_refused(&folder, &["data/roots.db is a backup", &names_it, "then start again"]);
     assert_eq!(fs::read(&log).unwrap(), before);
     assert_eq!(fs::read(&file).unwrap(), fs::read(&backup).unwrap());
 
-    // The way out leads out.
+    // The solution in the message works.
     fs::remove_file(&log).unwrap();
     fs::remove_file(file.with_file_name("roots.db-shm")).unwrap();
     let proved = run(&folder, &["verify"]);
@@ -168,7 +168,7 @@ fn a_missing_database_is_reported_and_a_newly_made_one_is_logged() {
         );
     }
     assert!(!folder.path().join("data").exists());
-    // Where it may be made, the log says that it was, and only then.
+    // The first start creates the database and logs that. The second start logs nothing.
     for times in [1, 0] {
         let server = folder.serve();
         let made = server.logged("created a new database");
@@ -179,7 +179,7 @@ fn a_missing_database_is_reported_and_a_newly_made_one_is_logged() {
 }
 
 #[test]
-fn escapes_in_a_url_are_read_as_the_driver_reads_them() {
+fn a_percent_escape_in_the_database_url_is_decoded() {
     let outer = WorkFolder::new();
     let with_space = format!("sqlite://{}/with%20space.db?mode=rwc", outer.path().display());
     let folder = WorkFolder::on(with_space);

@@ -1,4 +1,4 @@
-//! What was answered with success is there, however the server ended.
+//! Answered writes survive every end of the server: SIGTERM, SIGKILL and a full disk.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -13,13 +13,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::program::{Api, PROGRAM, Server, WorkFolder, text, wait_for};
+use crate::program::{Api, PROGRAM, Server, WorkFolder, in_time, text, wait_for};
 
 const CALLERS: usize = 8;
-/// How many writes are answered before the server is told to end.
+/// How many writes are answered before the server gets a signal.
 const ENOUGH: usize = 200;
 
-/// Callers that write until they are not answered any more, and what was answered.
+/// Callers that write until a request fails, and the number of answered writes.
 struct Load {
     callers: JoinSet<Vec<String>>,
     answered: Arc<AtomicUsize>,
@@ -52,7 +52,7 @@ impl Load {
     }
 }
 
-/// Ends a server by `signal` while callers write, and answers what they were told is written.
+/// Sends `signal` to a server while callers write. Returns the texts of the answered writes.
 async fn end_under_load(folder: &WorkFolder, signal: Signal, round: u32) -> Vec<String> {
     let mut server = folder.serve();
     let load = Load::start(&server.client(&folder.operator_key()), round);
@@ -64,15 +64,15 @@ async fn end_under_load(folder: &WorkFolder, signal: Signal, round: u32) -> Vec<
     load.end().await
 }
 
-/// Starts again: all of `texts` are there, and the accounting adds up.
-async fn all_is_there(folder: &WorkFolder, texts: &[String]) {
+/// Starts a server again. All of `texts` must be there, and the balance must match the writes.
+async fn assert_all_written(folder: &WorkFolder, texts: &[String]) {
     assert!(texts.len() >= ENOUGH);
     let server = folder.serve();
     let api = server.client(&folder.operator_key());
     let there: HashSet<String> = api.activities().await.into_iter().collect();
     let lost: Vec<_> = texts.iter().filter(|text| !there.contains(*text)).collect();
     assert!(lost.is_empty(), "answered, but not there: {lost:?}");
-    // A write that was not answered may stand, but then it was paid for.
+    // A write without an answer may have been applied. It was charged then.
     let balance = api.read("/api/v1/credits").await["balance"].as_i64().unwrap();
     assert_eq!(balance, 1_000_000 - i64::try_from(there.len()).unwrap());
     server.stop();
@@ -82,18 +82,18 @@ async fn all_is_there(folder: &WorkFolder, texts: &[String]) {
 
 async fn a_stop_under_load_loses_no_answered_write(folder: WorkFolder) {
     let texts = end_under_load(&folder, Signal::SIGTERM, 1).await;
-    all_is_there(&folder, &texts).await;
+    assert_all_written(&folder, &texts).await;
 }
 
 async fn a_kill_under_load_loses_no_answered_write(folder: WorkFolder) {
     for round in 1..=2 {
         let texts = end_under_load(&folder, Signal::SIGKILL, round).await;
-        all_is_there(&folder, &texts).await;
+        assert_all_written(&folder, &texts).await;
     }
 }
 
-/// A write whose answer was lost on the way is asked for again by its key: it stands once and was
-/// charged once, whether it was accepted before the end or not.
+/// Each caller's last write got no answer, and may have been applied. All writes are sent again
+/// with their idempotency keys: each must be applied and charged exactly once.
 async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(folder: WorkFolder) {
     let mut server = folder.serve();
     let api = server.client(&folder.operator_key());
@@ -137,7 +137,7 @@ async fn a_write_repeated_by_its_idempotency_key_after_a_kill_is_applied_once(fo
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
-/// A process that is killed while it sweeps an erased account leaves the rest to the next one.
+/// A process is killed while it sweeps an erased account. The next process sweeps the rest.
 async fn a_sweep_that_was_killed_continues_after_a_restart(folder: WorkFolder) {
     const ROWS: i64 = 30_000;
     let (key, code) = folder.bootstrap(&[]);
@@ -148,7 +148,7 @@ async fn a_sweep_that_was_killed_continues_after_a_restart(folder: WorkFolder) {
          SELECT 1, day, '/todos', 'GET', 1 FROM days"
     );
     db.execute_unprepared(&many).await.unwrap();
-    // However late the signal comes, it comes before the end: one row does not go.
+    // A trigger forbids deleting one row, so the sweep cannot end before the signal.
     let (stop, go_on) = if db.get_database_backend() == DbBackend::Postgres {
         (
             "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS \
@@ -173,7 +173,7 @@ async fn a_sweep_that_was_killed_continues_after_a_restart(folder: WorkFolder) {
     server.end();
     assert!(folder.count(left).await > 0, "it was killed in the middle of it");
     assert_eq!(folder.count("erasures WHERE swept_at IS NULL").await, 1);
-    // The wraps that keys and codes hold went first.
+    // The sweep deletes the wraps of API keys and recovery codes first.
     let held = "key_wraps WHERE account_id = 1 AND holder_kind IN ('api_key', 'recovery')";
     assert_eq!(folder.count(held).await, 0);
     db.execute_unprepared(go_on).await.unwrap();
@@ -192,8 +192,8 @@ async fn a_sweep_that_was_killed_continues_after_a_restart(folder: WorkFolder) {
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
-/// An import that is cut off between two lines goes on by the same file: every row comes in, and
-/// none of them twice.
+/// An import is cut off between two lines. When the whole file is sent again, every row is imported
+/// exactly once.
 async fn an_import_that_was_cut_off_continues_when_sent_again(folder: WorkFolder) {
     const ROWS: i64 = 5_000;
     let row = |id| {
@@ -215,7 +215,7 @@ async fn an_import_that_was_cut_off_continues_when_sent_again(folder: WorkFolder
 
     let mut server = folder.serve();
     let api = server.client(&folder.operator_key());
-    // Half of it is sent, and the rest would come later.
+    // Only half of the file is sent, so the import waits for the rest.
     let sent = file.find(&row(ROWS / 2)).unwrap();
     let head = format!(
         "POST /api/v1/import HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\
@@ -230,7 +230,7 @@ async fn an_import_that_was_cut_off_continues_when_sent_again(folder: WorkFolder
     server.signal(Signal::SIGKILL);
     server.end();
     let mut answer = Vec::new();
-    let _ = importing.read_to_end(&mut answer).await;
+    let _ = in_time("the connection to end", importing.read_to_end(&mut answer)).await;
     assert!(answer.is_empty(), "it was to be cut off: {}", String::from_utf8_lossy(&answer));
 
     let server = folder.serve();
@@ -315,14 +315,15 @@ mod postgres {
     }
 }
 
-/// A disk that takes no more fails a COMMIT, which must not take what comes after along with it.
+/// A full disk fails a COMMIT. Later writes that are answered 201 must be kept all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_keeps_every_answered_write_and_answers_no_other() {
     const BODY_BYTES: usize = 30_000;
     const WRITES_MAX: usize = 100;
     let folder = WorkFolder::new();
     let mut shell = Command::new("/bin/sh");
-    // No file may grow beyond 1,600 blocks of 512 bytes, which is then an error, not a signal.
+    // No file may grow beyond 1,600 blocks of 512 bytes. The trap makes the write fail instead of
+    // ending the process with a signal.
     shell.args(["-c", "trap '' XFSZ && ulimit -f 1600 && exec \"$0\"", PROGRAM]);
     let mut server = Server::start(folder.prepared(shell));
     let api = server.client(&folder.operator_key());

@@ -1,4 +1,4 @@
-//! The first start, and those after it.
+//! The first start creates the operator, and later starts do not.
 
 use std::fs;
 use std::process::Command;
@@ -89,7 +89,8 @@ async fn the_operator_file_of_a_renamed_database_refuses_the_start_on_a_new_one(
     folder.serve().client(&key).read("/api/v1/whoami").await;
 }
 
-/// The founding hangs after the file is written, and the server is killed there.
+/// `hang` makes the insert of the account hang, after the operator file is written. The server is
+/// killed there. `go_on` removes the obstacle.
 async fn a_killed_first_start_is_completed_by_the_next(
     folder: WorkFolder,
     hang: &[&str],
@@ -179,13 +180,13 @@ async fn no_account_is_created_if_the_operator_file_cannot_be_written() {
     );
     assert_eq!(folder.accounts().await, 0);
 
-    // It is no lasting harm.
+    // A start with a valid file succeeds afterwards.
     folder.serve().client(&folder.operator_key()).read("/api/v1/whoami").await;
     assert_eq!(folder.accounts().await, 1);
 }
 
 #[test]
-fn files_are_private_whatever_the_umask() {
+fn files_are_created_with_mode_600_under_any_umask() {
     for umask in ["000", "077"] {
         let folder = WorkFolder::new();
         let mut shell = Command::new("/bin/sh");
@@ -198,8 +199,8 @@ fn files_are_private_whatever_the_umask() {
     }
 }
 
-/// Starts two servers at once: both serve, and the one key there is works with both.
-async fn two_start_at_once(one: &WorkFolder, other: &WorkFolder) {
+/// Starts two servers at once. Both must serve, and the key of the one operator works on both.
+async fn start_two_at_once(one: &WorkFolder, other: &WorkFolder) {
     let mut servers = [Server::spawn(one.command(&[])), Server::spawn(other.command(&[]))];
     for server in &mut servers {
         server.wait_until_it_listens();
@@ -222,7 +223,7 @@ async fn two_start_at_once(one: &WorkFolder, other: &WorkFolder) {
 async fn two_servers_started_at_once_in_one_folder_create_one_operator() {
     for _ in 0..4 {
         let folder = WorkFolder::new();
-        two_start_at_once(&folder, &folder).await;
+        start_two_at_once(&folder, &folder).await;
     }
 }
 
@@ -231,7 +232,7 @@ async fn two_servers_started_at_once_in_two_folders_create_one_operator() {
     for _ in 0..4 {
         let one = WorkFolder::new();
         let other = WorkFolder::on(one.database_url());
-        two_start_at_once(&one, &other).await;
+        start_two_at_once(&one, &other).await;
     }
 }
 
@@ -247,7 +248,7 @@ async fn two_servers_started_at_once_on_an_empty_postgresql_create_one_operator(
         admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
         let one = WorkFolder::on(format!("{base}/{name}"));
         let other = WorkFolder::on(one.database_url());
-        two_start_at_once(&one, &other).await;
+        start_two_at_once(&one, &other).await;
     }
     admin.close().await.unwrap();
 }
@@ -263,8 +264,8 @@ async fn an_unwritable_database_folder_refuses_the_start() {
     assert!(!folder.operator_file().exists());
 }
 
-/// The first account was a customer's, and is erased: its id is not given to the operator, nor does
-/// the operator's own erasure meet it.
+/// The first account is a customer's and is erased. The operator that the next start creates gets a
+/// new id, and can be erased too.
 async fn an_erased_first_account_is_replaced_under_a_new_id(folder: WorkFolder) {
     let (key, code) = folder.bootstrap(&[]);
     let server = folder.serve();

@@ -1,4 +1,4 @@
-//! The program itself, run as its users run it: each test in a folder of its own.
+//! Tests of the compiled program. Each test runs it in a temporary folder.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what goes wrong in a test has to fail it")]
 
 mod commands;

@@ -1,4 +1,4 @@
-//! Three servers on one PostgreSQL are as one: whichever is asked, the accounts are the same.
+//! Three servers on one PostgreSQL database agree with each other.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,12 @@ use tokio::task::JoinSet;
 use crate::program::{Api, Server, WorkFolder, text};
 
 const SERVERS: usize = 3;
-/// Those that ask at the same time, for each account.
+/// How many callers write to each account at the same time.
 const CALLERS: u64 = 8;
-/// What each of them asks for.
+/// How many writes each caller sends.
 const WRITES: usize = 40;
 
-/// A write that costs, as it is asked for over HTTP.
+/// A charged write, as it is sent over HTTP.
 #[derive(Debug, Clone)]
 enum Write {
     Start,
@@ -38,12 +38,12 @@ enum Write {
     DeleteActivity(i64),
 }
 
-/// The same text in every activity, as [`Issuer`] writes it.
+/// The description of every activity. [`Issuer`] uses the same.
 const DESCRIPTION: &str = "what happened";
 
 impl Write {
-    /// Of ids so low that some of them exist, and some no more.
-    fn by_chance(rng: &mut SeededRng, who: u64) -> Self {
+    /// A random write. The ids are low, so some rows exist and some have been deleted.
+    fn random(rng: &mut SeededRng, caller: u64) -> Self {
         let id = 1 + rng.below(30);
         let session = rng.once_in(3).then(|| 1 + rng.below(4));
         match rng.below(16) {
@@ -51,7 +51,7 @@ impl Write {
             1 => Self::End(1 + rng.below(4)),
             2 if rng.once_in(3) => Self::DeleteSession(1 + rng.below(4)),
             2..=5 => {
-                let title = format!("{who} wants {}", rng.below(1_000));
+                let title = format!("{caller} wants {}", rng.below(1_000));
                 Self::Create { title, priority: rng.below(4), session }
             }
             6..=9 => Self::Step(id, rng.one(&TodoStatus::ALL)),
@@ -87,7 +87,7 @@ impl Write {
         (method, format!("/api/v1/{path}"), body)
     }
 
-    /// The same for the model.
+    /// The same write as a command for the reference model.
     fn command(&self, issuer: &Issuer) -> Command {
         match self {
             Self::Start => issuer.start_session(),
@@ -104,16 +104,16 @@ impl Write {
     }
 }
 
-/// What was answered to a write that was done.
+/// The answer to an applied write.
 struct Done {
     write: Write,
-    /// The credits left, by which the writes of an account are in order.
+    /// The balance after the write. It orders the writes of an account.
     left: i64,
     body: Value,
     is_replay: bool,
 }
 
-/// Asks for a write. `None` is a refusal, which must be one of those that a rule makes.
+/// Sends a write. Returns `None` if a rule of the domain refused it.
 async fn ask(api: &Api, write: &Write, name: Option<&str>) -> Option<Done> {
     let (method, path, body) = write.request();
     let mut request = api.ask(method, &path);
@@ -137,12 +137,13 @@ async fn ask(api: &Api, write: &Write, name: Option<&str>) -> Option<Done> {
     Some(Done { write: write.clone(), left, body, is_replay })
 }
 
-/// Random writes, each to a server by chance; one in four twice at once, to two of them.
-async fn write_by_chance(servers: Vec<Api>, seed: u64) -> Vec<Done> {
+/// Sends random writes to random servers. One write in four is sent twice at once, with the same
+/// idempotency key.
+async fn send_random_writes(servers: Vec<Api>, seed: u64) -> Vec<Done> {
     let mut rng = SeededRng(seed);
     let mut done = Vec::new();
     for number in 0..WRITES {
-        let write = Write::by_chance(&mut rng, seed);
+        let write = Write::random(&mut rng, seed);
         let (api, other) = (rng.one(&servers), rng.one(&servers));
         if rng.once_in(4) {
             let name = format!("{seed}-{number}");
@@ -161,8 +162,8 @@ async fn write_by_chance(servers: Vec<Api>, seed: u64) -> Vec<Done> {
     done
 }
 
-/// Goes through the writes of an account in the order in which they were paid for: the model must
-/// have done each, with the same ids, rows and balances.
+/// Applies the writes of an account to the model, in the order in which they were charged. The
+/// model must accept each and produce the same ids, rows and balances.
 fn replay(account: i64, credits: i64, mut done: Vec<Done>) -> (ReferenceModel, Issuer) {
     let mut issuer = Issuer {
         account: AccountId(account),
@@ -193,13 +194,14 @@ fn replay(account: i64, credits: i64, mut done: Vec<Done>) -> (ReferenceModel, I
     (model, issuer)
 }
 
-/// A todo as the API shows it.
+/// The fields of a todo that are compared, from an answer of the API.
 fn shown(todo: &Value) -> Value {
     let fields =
         ["todo_id", "session_id", "title", "status", "priority", "created_at", "updated_at"];
     json!(fields.map(|field| (field, todo[field].clone())).into_iter().collect::<BTreeMap<_, _>>())
 }
 
+/// The same fields of a todo of the model.
 fn shown_todo(row: &roots_domain::model::todo::Todo<roots_domain::model::sealed::Sealed>) -> Value {
     json!({
         "todo_id": row.id.0,
@@ -212,7 +214,7 @@ fn shown_todo(row: &roots_domain::model::todo::Todo<roots_domain::model::sealed:
     })
 }
 
-/// All pages of a list.
+/// The rows of all pages of a list.
 async fn list(api: &Api, path: &str, name: &str) -> Vec<Value> {
     let mut rows = Vec::new();
     let mut cursor = String::new();
@@ -227,8 +229,8 @@ async fn list(api: &Api, path: &str, name: &str) -> Vec<Value> {
     }
 }
 
-/// What a server shows of an account is what the model has.
-async fn compare(api: &Api, model: &ReferenceModel, issuer: &Issuer) {
+/// Asserts that a server shows the same rows, statistics and ledger as the model.
+async fn assert_agrees_with_model(api: &Api, model: &ReferenceModel, issuer: &Issuer) {
     let (account, actor, page) = (issuer.account, Some(issuer.actor), PageRequest::default());
     let query =
         TodoQuery { by: account.into(), actor, status: None, priority: None, session: None, page };
@@ -291,7 +293,7 @@ async fn three_servers_on_one_database_agree_with_the_reference_model() {
     let folder = WorkFolder::on_postgres().await;
     let servers = servers(&folder);
     let operator = folder.operator_key();
-    // The last credit of the second account is asked for by many.
+    // The second account has fewer credits than its callers send writes.
     let accounts = [(1, 1_000_000, operator), (2, 100, folder.bootstrap(&[]).0)];
     let mut callers = JoinSet::new();
     for (account, _, key) in &accounts {
@@ -299,7 +301,7 @@ async fn three_servers_on_one_database_agree_with_the_reference_model() {
         for caller in 0..CALLERS {
             let seed = 1_000 * u64::try_from(*account).unwrap() + caller;
             let (account, apis) = (*account, apis.clone());
-            callers.spawn(async move { (account, write_by_chance(apis, seed).await) });
+            callers.spawn(async move { (account, send_random_writes(apis, seed).await) });
         }
     }
     let mut done = BTreeMap::<i64, Vec<Done>>::new();
@@ -311,7 +313,7 @@ async fn three_servers_on_one_database_agree_with_the_reference_model() {
         assert!(done.len() >= 100.min(usize::try_from(*credits).unwrap()), "{}", done.len());
         let (model, issuer) = replay(*account, *credits, done);
         for server in &servers {
-            compare(&server.client(key), &model, &issuer).await;
+            assert_agrees_with_model(&server.client(key), &model, &issuer).await;
         }
     }
     for server in servers {
@@ -323,8 +325,8 @@ async fn three_servers_on_one_database_agree_with_the_reference_model() {
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
 
-/// What ends a key in one process ends its reads and writes at once in all. Where nothing that is
-/// asked for needs the database, a process finds out by itself.
+/// Reads and writes with the key are refused at once on all servers. A server also forgets the key
+/// if no request of the key needs the database.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_revoked_on_one_server_ends_on_all_servers() {
     let folder = WorkFolder::on_postgres().await;
@@ -351,11 +353,11 @@ async fn a_key_revoked_on_one_server_ends_on_all_servers() {
     assert_eq!(status(revoke).await, StatusCode::OK);
     assert_eq!(read(&theirs[0]).await, StatusCode::UNAUTHORIZED);
     assert_eq!(write(&theirs[1]).await, StatusCode::UNAUTHORIZED);
-    // A refused key is not remembered either.
+    // The server that refused a write with the key also refuses its reads.
     assert_eq!(read(&theirs[1]).await, StatusCode::UNAUTHORIZED);
-    // This one was not asked since, and is asked only for what it refuses without the database.
+    // The third server gets only requests that it refuses without the database.
     let bad = async |api: &Api| status(api.get("/api/v1/todos?bogus=1")).await;
-    until("no server remembers the key", async || {
+    until("the third server has forgotten the key", async || {
         bad(&theirs[2]).await == StatusCode::UNAUTHORIZED
     })
     .await;

@@ -1,7 +1,8 @@
-//! The program, run in a folder of a test's own.
+//! Runs the program in a temporary folder.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -19,11 +20,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_roots-server");
-/// Longer than anything here takes, on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for an event before it fails. A busy machine takes less.
+const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Waits until `look` finds what it looks for.
+/// Calls `look` every 10 ms until it returns a value. Panics after two minutes.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -35,6 +36,14 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
+/// Waits for a future, such as a read from a socket. Panics after two minutes.
+pub(crate) async fn in_time<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, event).await {
+        Ok(found) => found,
+        Err(elapsed) => panic!("waited in vain for {what}: {elapsed}"),
+    }
+}
+
 /// A folder that the program runs in.
 pub(crate) struct WorkFolder {
     folder: TempDir,
@@ -42,17 +51,17 @@ pub(crate) struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// An empty one, with a database of its own.
+    /// An empty folder. Its database is a SQLite file inside it.
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), database_url: None }
     }
 
-    /// An empty one, with that database.
+    /// An empty folder for a program that uses the database of this URL.
     pub(crate) fn on(database_url: String) -> Self {
         Self { database_url: Some(database_url), ..Self::new() }
     }
 
-    /// An empty one, with a database of its own on PostgreSQL.
+    /// An empty folder for a program that uses a new PostgreSQL database.
     pub(crate) async fn on_postgres() -> Self {
         let database = TestDatabase::postgres().await;
         database.store.close().await;
@@ -67,7 +76,7 @@ impl WorkFolder {
         self.path().join("roots-operator.txt")
     }
 
-    /// The URL of the database, as seen from any folder.
+    /// The URL of the database, with an absolute path if it is a file.
     pub(crate) fn database_url(&self) -> String {
         let own = || format!("sqlite://{}?mode=rwc", self.path().join("data/roots.db").display());
         self.database_url.clone().unwrap_or_else(own)
@@ -80,7 +89,7 @@ impl WorkFolder {
         self.prepared(command)
     }
 
-    /// The command as it runs here, free of what the environment of the tests sets.
+    /// The command, set to run in this folder. It inherits no environment variables.
     pub(crate) fn prepared(&self, mut command: Command) -> Command {
         command
             .current_dir(self.path())
@@ -98,12 +107,12 @@ impl WorkFolder {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs the program with these arguments until it exits.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         finish(self.command(args))
     }
 
-    /// Makes an account from the command line. Answers its key and its recovery code.
+    /// Creates an account with `roots-server bootstrap`. Returns its API key and recovery code.
     pub(crate) fn bootstrap(&self, more: &[&str]) -> (String, String) {
         let args = ["bootstrap", "--account-name", "Acme", "--actor-name", "Ada"];
         let output = self.run(&[&args[..], more].concat());
@@ -113,19 +122,19 @@ impl WorkFolder {
         (secret("api_key"), secret("recovery_code"))
     }
 
-    /// Starts it as a server, and waits until it listens.
+    /// Starts the program as a server and waits until it listens.
     pub(crate) fn serve(&self) -> Server {
         Server::start(self.command(&[]))
     }
 
-    /// The key that the operator file holds.
+    /// The API key in the operator file.
     pub(crate) fn operator_key(&self) -> String {
         let text = fs::read_to_string(self.operator_file()).unwrap();
         let key = text.lines().find_map(|line| line.strip_prefix("ROOTS_API_KEY="));
         key.unwrap().to_owned()
     }
 
-    /// A connection to the database past the program.
+    /// A connection to the database that bypasses the program.
     pub(crate) async fn database(&self) -> DatabaseConnection {
         Database::connect(self.database_url()).await.unwrap()
     }
@@ -135,7 +144,7 @@ impl WorkFolder {
         self.count("accounts").await
     }
 
-    /// How many rows there are of a table, which may be narrowed.
+    /// The number of rows of a table. `table` may end with a WHERE clause.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let db = self.database().await;
         let sql = format!("SELECT COUNT(*) FROM {table}");
@@ -146,7 +155,7 @@ impl WorkFolder {
     }
 }
 
-/// Runs a command to its end, which must come.
+/// Runs a command until it exits. Kills it and panics after two minutes.
 pub(crate) fn finish(mut command: Command) -> Output {
     let mut child = command.spawn().unwrap();
     let read = |mut pipe: Box<dyn Read + Send>| {
@@ -185,7 +194,7 @@ pub(crate) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
 
-/// The program as a server. It is killed with the test.
+/// The program as a server. It is killed on drop.
 pub(crate) struct Server {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
@@ -194,14 +203,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until it listens.
+    /// Starts a server and waits until it listens.
     pub(crate) fn start(command: Command) -> Self {
         let mut server = Self::spawn(command);
         server.wait_until_it_listens();
         server
     }
 
-    /// Waits until it listens.
+    /// Waits until the server listens. Panics if it ends before.
     pub(crate) fn wait_until_it_listens(&mut self) {
         self.address = wait_for("the server to listen", || {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -212,7 +221,7 @@ impl Server {
         });
     }
 
-    /// Starts it, and does not wait.
+    /// Starts a server without waiting until it listens.
     pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -220,7 +229,7 @@ impl Server {
         let reader = thread::spawn(move || {
             for line in BufReader::new(stderr).lines() {
                 let line = line.unwrap();
-                // What is no log line is what it says at its end.
+                // The error message at the end is not JSON.
                 let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 lines.lock().unwrap().push(line);
             }
@@ -228,12 +237,12 @@ impl Server {
         Self { child, log, reader: Some(reader), address: String::new() }
     }
 
-    /// What it has logged.
+    /// The lines that the server has logged so far.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.log.lock().unwrap().clone()
     }
 
-    /// The lines of its log whose message begins so.
+    /// The logged lines whose message starts with `message`.
     pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
         let begins =
             |line: &Value| line["message"].as_str().is_some_and(|m| m.starts_with(message));
@@ -242,17 +251,29 @@ impl Server {
         lines
     }
 
-    /// The id of its process.
+    /// The id of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends it a signal. It has not been waited for, so the id is still its.
+    /// Opens a connection to the server. A read fails after two minutes.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Whether the process has exited. Its id is then free, so it must get no more signals.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Sends a signal to the process, which must not have been waited for.
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid().try_into().unwrap()), signal).unwrap();
     }
 
-    /// Waits for its end, and for the last line of its log.
+    /// Waits until the process exits and its last log line is read.
     pub(crate) fn end(&mut self) -> ExitStatus {
         let status = end_of(&mut self.child);
         if let Some(reader) = self.reader.take() {
@@ -261,7 +282,7 @@ impl Server {
         status
     }
 
-    /// Stops it as it should be stopped, and answers all that it has logged.
+    /// Stops the server with SIGTERM, expects exit code 0 and returns the whole log.
     pub(crate) fn stop(mut self) -> Vec<Value> {
         self.signal(Signal::SIGTERM);
         let status = self.end();
@@ -277,13 +298,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The API, as the bearer of a key sees it.
+/// A client of the API that sends one API key.
 #[derive(Clone)]
 pub(crate) struct Api {
     client: Client,
@@ -304,7 +325,7 @@ impl Api {
         self.client.request(method, format!("{}{path}", self.base)).header("X-API-Key", &self.key)
     }
 
-    /// Erases the account, and demands that it is answered well.
+    /// Erases the account and expects 200.
     pub(crate) async fn erase(&self, recovery_code: &str) {
         let url = format!("{}/api/v1/accounts/me", self.base);
         let asked = self.client.delete(url).header("X-API-Key", &self.key);
@@ -313,7 +334,7 @@ impl Api {
         assert_eq!(status, StatusCode::OK, "{}", answer.text().await.unwrap());
     }
 
-    /// Asks, and demands that it is answered well.
+    /// Reads a path and expects 200.
     pub(crate) async fn read(&self, path: &str) -> Value {
         let answer = self.get(path).send().await.unwrap();
         let status = answer.status();
@@ -322,21 +343,21 @@ impl Api {
         serde_json::from_str(&body).unwrap()
     }
 
-    /// Logs an activity of that text. Whether it was answered 201.
+    /// Logs an activity with this text. Returns whether a complete 201 came back.
     pub(crate) async fn log_activity(&self, text: &str) -> bool {
         let body = json!({ "description": text, "activity_type": "load" });
         let sent = self.post("/api/v1/activities", &body).send().await;
         match sent {
             Ok(answer) => {
                 let is_created = answer.status() == StatusCode::CREATED;
-                // Only an answer that came whole counts as one.
                 answer.bytes().await.is_ok() && is_created
             }
             Err(_) => false,
         }
     }
 
-    /// Logs an activity of that name and text. Whether it was told again, if it was answered 201.
+    /// Logs an activity whose idempotency key and text are `name`. If a complete 201 came back,
+    /// returns whether it was a replay.
     pub(crate) async fn log_named(&self, name: &str) -> Option<bool> {
         let post = self.post("/api/v1/activities", &json!({ "description": name }));
         let answer = post.header("Idempotency-Key", name).send().await.ok()?;
@@ -346,7 +367,8 @@ impl Api {
         (is_created && is_whole).then_some(is_replay)
     }
 
-    /// Imports a file, if it is let come to the end. How many rows were new, and how many were in.
+    /// Imports a file. Returns the numbers of new and of already imported rows, or `None` if the
+    /// request failed.
     pub(crate) async fn import(&self, file: String) -> Option<(i64, i64)> {
         let post = self.client.post(format!("{}/api/v1/import", self.base));
         let post =
@@ -358,7 +380,7 @@ impl Api {
         Some((new, report["already_imported"].as_i64().unwrap()))
     }
 
-    /// The texts of all activities.
+    /// The descriptions of all activities, newest first.
     pub(crate) async fn activities(&self) -> Vec<String> {
         let mut texts = Vec::new();
         loop {

@@ -1,4 +1,4 @@
-//! Settings that the environment gives.
+//! Settings in environment variables.
 
 use std::process::Command;
 
@@ -41,7 +41,7 @@ fn a_wrong_setting_refuses_the_start_with_one_sentence() {
     }
 }
 
-/// The program, started with that limit of open files.
+/// The program with a limit of open files, given as arguments of `ulimit`.
 fn limited(folder: &WorkFolder, limit: &str) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &format!("ulimit {limit} && exec \"$0\""), PROGRAM]);
