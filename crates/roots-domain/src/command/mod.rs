@@ -86,7 +86,8 @@ impl Charge {
         Self { cost: WRITE_COST, endpoint }
     }
 
-    /// The charge of a write that costs nothing and whose ledger entry names the route, such as a grant of credits.
+    /// The charge of a write that costs nothing and whose ledger entry names the route, such as a
+    /// grant of credits.
     #[must_use]
     pub const fn nothing(endpoint: &'static str) -> Self {
         Self { cost: 0, endpoint }

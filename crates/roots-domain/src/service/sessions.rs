@@ -185,9 +185,9 @@ impl Sessions {
                     super::sealing::row_keys(&*self.writes.accounts, caller, actor, texts).await?;
                 // No session has a fresh uid: the store refuses a text for one that is not found.
                 let row = current.map_or_else(|| self.uids.next(), |session| session.uid);
-                let sealed = current.and_then(|session| session.notes.as_ref());
+                let before = current.and_then(|session| session.notes.as_ref());
                 let sealer = Sealer { keys: &keys, row };
-                let notes = sealer.reseal(Field::SessionNotes, notes.as_str(), sealed)?;
+                let notes = sealer.reseal(Field::SessionNotes, notes.as_str(), before)?;
                 (Some(row), Patch::Set(notes))
             }
         };

@@ -9,7 +9,7 @@ use crate::fixture::{
     MockedApi, TestRequest, applied, ask, delete, get, over_the_wire, patch, post,
 };
 
-/// The ETag of each row of the mocks, and that of its next version.
+/// The `ETag` of each row of the mocks, and that of its next version.
 const TAG: &str = "\"00000000000000000000000000000000-1\"";
 const LATER: &str = "\"00000000000000000000000000000000-2\"";
 

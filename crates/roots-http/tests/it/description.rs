@@ -339,8 +339,8 @@ async fn each_problem_type_links_to_its_explanation() {
     assert!(kinds >= 20);
 }
 
-/// Checks that a value fits a schema: its type, its enum values, and its members in the order of the
-/// schema. The schemas of the document use nothing else.
+/// Checks that a value fits a schema: its type, its enum values, and its members in the order of
+/// the schema. The schemas of the document use nothing else.
 pub(crate) fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
     let schema = resolved(document, schema);
     let types: Vec<_> = match &schema["type"] {

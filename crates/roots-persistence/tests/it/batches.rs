@@ -1,5 +1,5 @@
-//! Commands that share a batch: refusals, bad data, a full queue, a lost connection, and callers that
-//! hang up. Commands that queue up behind a held lock are applied in one batch.
+//! Commands that share a batch: refusals, bad data, a full queue, a lost connection, and callers
+//! that hang up. Commands that queue up behind a held lock are applied in one batch.
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use roots_domain::command::{Action, AppliedRow, Command, Refusal, SystemAction};

@@ -49,7 +49,7 @@ async fn a_todo_is_created_with_defaults(database: TestDatabase) {
     assert_eq!(app.get("/todos/1/logs").await.expect(200), json!({ "logs": [], "todo_id": 1 }));
 }
 
-/// For each status, whether a todo can change to open, in_progress, done and cancelled.
+/// For each status, whether a todo can change to `open`, `in_progress`, `done` and `cancelled`.
 const STEPS: [(&str, [bool; 4]); 4] = [
     ("open", [true, true, true, true]),
     ("in_progress", [true, true, true, true]),

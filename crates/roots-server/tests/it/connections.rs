@@ -287,7 +287,7 @@ async fn the_server_never_closes_a_connection_in_the_middle_of_an_answer() {
             let head = String::from_utf8(head).unwrap().to_lowercase();
             assert!(head.starts_with("ttp/1.1 200"), "{head}");
             assert!(head.contains("transfer-encoding: chunked"), "{head}");
-            let (mut body, mut piece) = (Vec::new(), [0; 8_192]);
+            let (mut body, mut piece) = (Vec::new(), vec![0; 8_192]);
             while !body.ends_with(b"}\r\n0\r\n\r\n") {
                 let read = stream.read(&mut piece).await.unwrap();
                 assert!(read > 0, "the answer was cut after {} bytes", body.len());

@@ -24,8 +24,8 @@ fn begun(mut reader: MockImportReader) -> Importing {
 }
 
 /// A row that was imported before.
-fn imported(origin: Origin, stands: bool) -> ImportedId {
-    ImportedId { origin, here: 100 + origin.id(), stands }
+fn imported(origin: Origin, exists: bool) -> ImportedId {
+    ImportedId { origin, here: 100 + origin.id(), exists }
 }
 
 fn activity(id: i64) -> Origin {
