@@ -27,7 +27,7 @@ use crate::model::id::{
 };
 use crate::model::import::{Import, ImportRow, Imported, Origin};
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
+use crate::model::session::{EndReason, Session, SessionPatch, SessionStatus, SessionStatusKind};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo, TodoPatch, TodoStatus};
@@ -260,12 +260,15 @@ impl ReferenceModel {
         if sealed_for.is_some_and(|uid| uid != before.uid) {
             return Err(Refusal::NotFound("session"));
         }
+        if is_idle(&before) {
+            return Err(Refusal::SessionIdle(id));
+        }
         let mut row = before.clone();
         match (before.status.kind(), patch.status) {
             (Ended, Some(Ended)) => return Err(Refusal::AlreadyEnded(id)),
             (Ended, Some(Active)) => return Err(Refusal::CannotReopen(id)),
             (Active, Some(Ended)) => {
-                row.status = SessionStatus::Ended { at: later(now, row.started_at) };
+                row.status = SessionStatus::ended(later(now, row.started_at));
             }
             (Active, Some(Active)) | (_, None) => {}
         }
@@ -287,7 +290,10 @@ impl ReferenceModel {
             return Err(Refusal::NotFound("todo"));
         }
         if let Patch::Set(link) = patch.session {
-            self.linkable(before.actor, link)?;
+            let session = self.linkable(before.actor, link)?;
+            if is_idle(session) && before.content.session != Some(link) {
+                return Err(Refusal::SessionIdle(link));
+            }
         }
         let (from, to) = (before.status, patch.status.unwrap_or(before.status));
         let has_moved = from != to;
@@ -346,6 +352,7 @@ impl ReferenceModel {
 
     fn check_active_link(&self, actor: ActorId, link: Option<SessionId>) -> Result<(), Refusal> {
         match link {
+            Some(id) if is_idle(self.linkable(actor, id)?) => Err(Refusal::SessionIdle(id)),
             Some(id) if self.linkable(actor, id)?.status != SessionStatus::Active => {
                 Err(Refusal::SessionEnded(id))
             }
@@ -491,6 +498,11 @@ fn find<'a, I: Ord + Copy, T>(
 ) -> Result<&'a T, Refusal> {
     let found = rows.get(&id).filter(|row| may_touch(by, actor(row)));
     found.ok_or(Refusal::NotFound(what))
+}
+
+/// Whether a session was ended for its silence: it takes no more writes.
+fn is_idle(session: &Session<Sealed>) -> bool {
+    session.status.end_reason() == Some(EndReason::Idle)
 }
 
 /// Whether a todo may take that step.

@@ -22,7 +22,7 @@ const LAST: Timestamp = Timestamp::LAST;
 
 fn session(notes: String) -> SessionBody {
     let (id, actor) = (SessionId(MOST), ActorId(MOST));
-    let (status, notes) = (SessionStatus::Ended { at: LAST }, Some(notes));
+    let (status, notes) = (SessionStatus::ended(LAST), Some(notes));
     let (uid, started_at, version) = (Uid::NIL, LAST, MOST);
     Session { id, uid, actor, status, notes, started_at, version }.into()
 }

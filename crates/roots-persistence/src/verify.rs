@@ -93,11 +93,12 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
 /// Rows of accounts that do not exist, except erased ones that are not swept yet. A foreign key
 /// would cost a check for every written row.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 17] = [
+    const TABLES: [&str; 18] = [
         "actors",
         "api_keys",
         "recovery_codes",
         "key_wraps",
+        "session_activity",
         "session_deletions",
         "imports",
         "sessions",
@@ -199,6 +200,7 @@ async fn verify_account(
             rows,
         }));
     }
+    errors.extend(verify_activity(tx, account.id).await?);
     let mut kept = kept_counts(tx, account.id).await?;
     // Its last id is its count: entries are never deleted.
     kept.insert(AUDIT_LOG.to_owned(), account.last_ids.audit);
@@ -214,6 +216,25 @@ async fn verify_account(
 }
 
 /// A missing count is 0.
+/// Sessions whose stored activity is missing or says otherwise than they do whether they are
+/// active, and activity of no session.
+async fn verify_activity(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+) -> Result<Vec<Mismatch>, DbErr> {
+    let sql = format!(
+        "SELECT s.session_id, 1 FROM sessions AS s LEFT JOIN session_activity AS a \
+         ON a.account_id = s.account_id AND a.session_id = s.session_id \
+         WHERE s.account_id = {account} AND (a.is_open IS NULL \
+         OR a.is_open <> CASE WHEN s.status = 'active' THEN 1 ELSE 0 END) \
+         UNION ALL SELECT a.session_id, 1 FROM session_activity AS a WHERE a.account_id = {account} \
+         AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.account_id = {account} \
+         AND s.session_id = a.session_id) ORDER BY 1"
+    );
+    let found = numbers(tx, &sql).await?.into_iter();
+    Ok(found.map(|(id, _)| Mismatch::SessionActivity(SessionId(id))).collect())
+}
+
 fn count_of(counts: &NamedCounts, what: &str) -> i64 {
     counts.get(what).copied().unwrap_or(0)
 }

@@ -116,6 +116,7 @@ impl Action {
                 | Self::System(
                     SystemAction::SweepErased(_)
                         | SystemAction::UnlinkSession { .. }
+                        | SystemAction::EndIdleSessions { .. }
                         | SystemAction::CountCalls(_)
                 )
         )

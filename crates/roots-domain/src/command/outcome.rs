@@ -53,6 +53,8 @@ pub enum AppliedRow {
     Account(Box<Account>),
     /// Calls counted.
     Counted,
+    /// How many silent sessions were ended.
+    SessionsEnded(u32),
 }
 
 /// The answer to an idempotent request, stored together with its write.

@@ -94,6 +94,11 @@ pub enum Refusal {
     /// The session to link to has ended.
     #[error("Session {0} has ended: only an active session can be linked to.")]
     SessionEnded(SessionId),
+    /// The session was ended for its silence, and takes no more writes.
+    #[error(
+        "Session {0} was ended because nothing was written to it for too long: start a new one."
+    )]
+    SessionIdle(SessionId),
     /// The import is an export of the same account.
     #[error("This is an export of this account: importing it would duplicate everything.")]
     OwnExport,
@@ -233,6 +238,10 @@ mod tests {
             (
                 Refusal::SessionEnded(session),
                 "Session 2 has ended: only an active session can be linked to.",
+            ),
+            (
+                Refusal::SessionIdle(session),
+                "Session 2 was ended because nothing was written to it for too long: start a new one.",
             ),
             (Refusal::AlreadyEnded(session), "Session 2 has already ended."),
             (

@@ -16,6 +16,7 @@ mod counters;
 mod credits;
 mod dry_run;
 mod erasure;
+mod heartbeats;
 mod imports;
 mod keys;
 mod read_set;
@@ -79,6 +80,9 @@ impl WorkingSet {
                 let balance = owner.balance;
                 self.write_set.unlinked.push(((account, session), rows));
                 Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance, is_replay: false })
+            }
+            SystemAction::EndIdleSessions { account, sessions, idle_seconds } => {
+                self.end_idle_sessions(account, &sessions, idle_seconds, at)
             }
             SystemAction::SweepErased(account) => self.sweep_erased(account, at),
             SystemAction::CountCalls(counts) => Ok(self.count_calls(counts)),

@@ -44,6 +44,8 @@ pub struct ReadSet {
     pub codes: BTreeSet<AccountId>,
     /// Sessions.
     pub sessions: BTreeSet<RowKey<SessionId>>,
+    /// Sessions whose newest entry is needed.
+    pub newest_entries: BTreeSet<RowKey<SessionId>>,
     /// Todos.
     pub todos: BTreeSet<RowKey<TodoId>>,
     /// Activities.
@@ -141,6 +143,11 @@ impl ReadSet {
             }
             SystemAction::CountCalls(counts) => {
                 self.accounts.extend(counts.iter().map(|(calls, _)| calls.account));
+            }
+            SystemAction::EndIdleSessions { account, sessions, .. } => {
+                let keys = || sessions.iter().map(|session| (*account, *session));
+                self.sessions.extend(keys());
+                self.newest_entries.extend(keys());
             }
             SystemAction::UnlinkSession { .. }
             | SystemAction::SweepErased(_)

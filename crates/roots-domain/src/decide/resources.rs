@@ -50,6 +50,12 @@ impl WorkingSet {
         let cost = charge.map_or(0, |charge| charge.cost);
         self.pay(&scope, charge)?;
         let row = self.apply(plan, &scope)?;
+        match &row {
+            AppliedRow::Session(session) => self.touch(scope.account, Some(session.id)),
+            AppliedRow::Todo(todo) => self.touch(scope.account, todo.content.session),
+            AppliedRow::Activity(activity) => self.touch(scope.account, activity.session),
+            _ => {}
+        }
         let balance = self.account(scope.account).map_or(0, |account| account.balance);
         let applied = Applied { row, cost, balance, is_replay: false };
         if let Some(idempotency) = idempotency {

@@ -26,7 +26,9 @@ use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId}
 use crate::model::id::{AuditId, LedgerId, LogId, RecoveryId, Uid};
 use crate::model::quota::Renewals;
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
+use crate::model::session::{
+    EndReason, Session, SessionActivity, SessionPatch, SessionStatus, SessionStatusKind,
+};
 use crate::model::text::ActivityType;
 use crate::model::text::Name;
 use crate::model::time::QuarterHour;
@@ -43,6 +45,7 @@ mod admission;
 mod batches;
 mod conditions;
 mod erasures;
+mod heartbeats;
 mod idempotency;
 mod imports;
 mod keys;
@@ -135,7 +138,7 @@ fn session(id: SessionId) -> Session<Sealed> {
         uid: uid(100),
         actor: if id == OF_PEER { PEER } else { ME },
         status: match id {
-            ENDED => SessionStatus::Ended { at: at(20) },
+            ENDED => SessionStatus::ended(at(20)),
             _ => SessionStatus::Active,
         },
         notes: Some(sealed("notes")),

@@ -11,6 +11,7 @@ use crate::model::Patch;
 use crate::model::counter::Counter;
 use crate::model::id::{TodoId, Uid};
 use crate::model::sealed::Sealed;
+use crate::model::session::EndReason;
 use crate::model::todo::{NewTodo, StatusChange, Todo, TodoPatch, TodoRefusal, TodoStatus};
 
 impl WorkingSet {
@@ -51,7 +52,11 @@ impl WorkingSet {
             return Err(Refusal::NotFound("todo"));
         }
         if let Patch::Set(id) = row.patch.session {
-            self.linkable(id, todo.actor, scope)?;
+            let session = self.linkable(id, todo.actor, scope)?;
+            let is_idle = session.status.end_reason() == Some(EndReason::Idle);
+            if is_idle && todo.content.session != Some(id) {
+                return Err(Refusal::SessionIdle(id));
+            }
         }
         let here = &todo.content;
         let Ok(patch) = row.patch.try_map_texts(

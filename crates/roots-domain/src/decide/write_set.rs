@@ -14,7 +14,7 @@ use crate::model::credit::LedgerEntry;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::sealed::Sealed;
-use crate::model::session::Session;
+use crate::model::session::{Session, SessionActivity};
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 use crate::model::usage::Calls;
@@ -57,6 +57,8 @@ pub struct WriteSet {
     pub wraps: Vec<(AccountId, Wrap)>,
     /// Sessions. Rows that are linked to deleted ones must count as unlinked at once.
     pub sessions: Difference<SessionId, Session<Sealed>>,
+    /// When sessions were last active. Those of deleted sessions are deleted.
+    pub session_activity: Difference<SessionId, SessionActivity>,
     /// Todos. The logs of deleted ones are deleted too.
     pub todos: Difference<TodoId, Todo<Sealed>>,
     /// Activities.

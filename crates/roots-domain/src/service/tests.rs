@@ -22,6 +22,7 @@ use crate::model::id::{AccountId, ActorId, KeyId, SessionId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::quota::Renewals;
 use crate::model::sealed::{Field, Sealed, TextPlace};
+use crate::model::session::{ListedSession, Session};
 use crate::model::text::{LongText, Name};
 use crate::model::time::Timestamp;
 use crate::port::clock::{MockClock, MockUids};
@@ -303,6 +304,11 @@ fn no_commands() -> Arc<MockCommandStore> {
 
 fn written<T>(value: T) -> Written<T> {
     Written { value, cost: 1, balance: LEFT, is_replay: false }
+}
+
+/// The session in a list.
+fn listed<T>(session: Session<T>) -> ListedSession<T> {
+    ListedSession { last_active_at: session.started_at, session }
 }
 
 fn page<T>(items: Vec<T>) -> Page<T> {

@@ -106,6 +106,7 @@ impl From<Refusal> for Problem {
             Refusal::NoteWithoutChange => Self::of_field("note", detail),
             Refusal::TooManyActivityTypes => Self::of_field("activity_type", detail),
             Refusal::SessionEnded(_)
+            | Refusal::SessionIdle(_)
             | Refusal::AlreadyEnded(_)
             | Refusal::CannotReopen(_)
             | Refusal::ForbiddenStep { .. }

@@ -25,6 +25,7 @@ pub(crate) mod imports;
 pub(crate) mod key_wraps;
 pub(crate) mod ledger;
 pub(crate) mod recovery_codes;
+pub(crate) mod session_activity;
 pub(crate) mod session_deletions;
 pub(crate) mod sessions;
 pub(crate) mod shown;

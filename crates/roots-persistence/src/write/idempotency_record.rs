@@ -136,7 +136,7 @@ mod tests {
         vec![
             AppliedRow::Deleted,
             AppliedRow::Session(Session {
-                status: SessionStatus::Ended { at: at(8) },
+                status: SessionStatus::ended(at(8)),
                 notes: Some(Sealed(vec![1; 300])),
                 ..session.clone()
             }),

@@ -33,7 +33,7 @@ fn row(rng: &mut SeededRng, issuer: &Issuer) -> ImportRow {
             id: SessionId(1 + rng.below(8)),
             uid,
             actor,
-            status: SessionStatus::Ended { at },
+            status: SessionStatus::ended(at),
             notes: None,
             started_at: at,
             version: 1,

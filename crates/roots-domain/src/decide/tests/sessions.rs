@@ -19,8 +19,10 @@ fn starting_a_session_inserts_counts_and_charges() {
     };
     let decided = working_set.decide(mine(start()));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Session(started.clone()), 99)));
+    let activity = SessionActivity { session: SessionId(11), last_active_at: now(), is_open: true };
     let expected = WriteSet {
         sessions: inserted(started),
+        session_activity: inserted(activity),
         ..paid(1, |ids| ids.session = 11).and_counters([(MINE_ACTIVE, 1)])
     };
     assert_eq!(working_set.into_write_set(), expected);
@@ -29,8 +31,7 @@ fn starting_a_session_inserts_counts_and_charges() {
 #[test]
 fn ending_a_session_moves_its_counter_and_keeps_its_notes() {
     let mut working_set = working_set();
-    let ended =
-        Session { status: SessionStatus::Ended { at: now() }, version: 2, ..session(ACTIVE) };
+    let ended = Session { status: SessionStatus::ended(now()), version: 2, ..session(ACTIVE) };
     let decided = working_set.decide(mine(end(ACTIVE)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Session(ended.clone()), 99)));
     let expected = WriteSet {

@@ -15,10 +15,18 @@ mod verify;
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
-    accounts::MockAccountReader, activities::MockActivityReader, admission::MockAuthEpochs,
-    commands::MockCommandStore, idempotency::MockIdempotencyReader, leftovers::MockLeftoverReader,
-    operators::MockAccountsReader, readiness::MockReadiness, sessions::MockSessionReader,
-    todos::MockTodoReader, usage::MockUsageReader, verify::MockVerifier,
+    accounts::MockAccountReader,
+    activities::MockActivityReader,
+    admission::MockAuthEpochs,
+    commands::MockCommandStore,
+    idempotency::MockIdempotencyReader,
+    leftovers::MockLeftoverReader,
+    operators::MockAccountsReader,
+    readiness::MockReadiness,
+    sessions::{MockSessionReader, MockSilenceReader},
+    todos::MockTodoReader,
+    usage::MockUsageReader,
+    verify::MockVerifier,
 };
 pub use accounts::{
     AccountReader, Credentials, HeldActor, KeyAccount, KeyQuery, KeysOver, ListedKey, Recoverable,
@@ -30,7 +38,7 @@ pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};
 pub use operators::{AccountOverview, AccountsReader};
 pub use readiness::Readiness;
-pub use sessions::{SessionQuery, SessionReader};
+pub use sessions::{SessionQuery, SessionReader, SilenceReader, SilentSessions};
 pub use todos::{LOG_CHUNK_STEPS, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
 pub use verify::{Discrepancy, Mismatch, Verifier};

@@ -49,6 +49,10 @@ pub enum Mismatch {
         /// The number of rows.
         rows: i64,
     },
+    /// The stored activity of a session is missing, belongs to no session, or says otherwise than
+    /// the session whether it is active.
+    #[error("the stored activity of session {0} does not fit the session")]
+    SessionActivity(SessionId),
     /// A stored counter differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]
     Count {

@@ -369,12 +369,15 @@ fn a_list_has_the_selected_actors_rows_opened_with_their_own_actors_keys() {
         let mut reader = MockSessionReader::new();
         let query = SessionQuery { by: BY, actor, status: None, page: PAGE };
         let asked = reader.expect_sessions().times(1).withf(move |asked| *asked == query);
-        asked.return_once(|_| Ok(page(vec![their_session(), own_session(), their_session()])));
+        asked.return_once(|_| {
+            Ok(page([their_session(), own_session(), their_session()].map(listed).into()))
+        });
         let service = sessions(no_commands(), None, the_peer());
         let service = Sessions { reader: Arc::new(reader), ..service };
         let filter = SessionFilter { scope, ..SessionFilter::default() };
         let theirs = || session(PEER, "morning".to_owned());
-        let opened = page(vec![theirs(), session(ME, "evening".to_owned()), theirs()]);
+        let opened =
+            page([theirs(), session(ME, "evening".to_owned()), theirs()].map(listed).into());
         assert_eq!(ready(service.list(&owner(), filter, PAGE)), Ok(opened));
 
         let mut reader = MockTodoReader::new();
@@ -420,7 +423,7 @@ fn a_page_with_an_unreadable_text_names_its_row() {
     let mut reader = MockSessionReader::new();
     // Sealed by the caller, but it stands in the peer's row.
     let swapped = session(PEER, stored(Field::SessionNotes, uid(20), "evening"));
-    reader.expect_sessions().return_once(|_| Ok(page(vec![own_session(), swapped])));
+    reader.expect_sessions().return_once(|_| Ok(page([own_session(), swapped].map(listed).into())));
     let service = sessions(no_commands(), None, the_peer());
     let service = Sessions { reader: Arc::new(reader), ..service };
     let filter = SessionFilter { scope: ActorScope::All, status: None };
