@@ -32,8 +32,8 @@ use crate::preconditions::misplaced;
 use crate::settings::HttpSettings;
 use crate::wire::IMPORT_PATH;
 use crate::{
-    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, sessions,
-    todos, usage,
+    accounts, activities, actors, audit, claims, erasures, export, import, keys, meta, operators,
+    sessions, todos, usage,
 };
 
 /// The whole API as one service. Serve it with the peers' addresses ([`axum::extract::ConnectInfo`]
@@ -105,6 +105,7 @@ fn routes() -> Routes {
     let keyed = OpenApiRouter::default()
         .merge(sessions::routes())
         .merge(todos::routes())
+        .merge(claims::routes())
         .merge(activities::routes())
         .merge(actors::routes())
         .merge(keys::routes())

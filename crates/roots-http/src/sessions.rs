@@ -94,11 +94,11 @@ impl From<Session> for SessionBody {
     }
 }
 
-/// A work session in a list. Only a list tells when it was last active: the `ETag` of a session does
-/// not change with it.
+/// A work session in a list. Only a list tells when it was last active: the `ETag` of a session
+/// does not change with it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ListedSession)]
-struct ListedSessionBody {
+pub(crate) struct ListedSessionBody {
     /// Numbered per account.
     session_id: i64,
     #[schema(value_type = SessionStatusName)]

@@ -9,7 +9,7 @@ use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::page::{Listed, Page, PageRequest, Start};
 use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::time::TimeRange;
-use roots_domain::model::todo::{Priority, TodoStatus};
+use roots_domain::model::todo::{ListedTodo, Priority, TodoStatus};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, TodoQuery,
@@ -80,7 +80,13 @@ async fn compare_todos(model: &ReferenceModel, store: &Store, actor: Option<Acto
                 let all = query(PageRequest::default());
                 let what = format!("todos {all:?}");
                 compare_pages(&what, &model.todos(&all), limit, async |page| {
-                    store.todos(&query(page)).await.expect("a read")
+                    let page = store.todos(&query(page)).await.expect("a read");
+                    let listed = |listed: ListedTodo<_>| {
+                        assert_eq!(listed.until, model.lives_until(listed.todo.id));
+                        Ok::<_, Infallible>(listed.todo)
+                    };
+                    let Ok(page) = page.try_map(listed);
+                    page
                 })
                 .await;
             }

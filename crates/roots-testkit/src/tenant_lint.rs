@@ -42,7 +42,7 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 10] = [
     ),
     (
         "silent sessions",
-        "SELECT account_id FROM accounts WHERE account_id > $1 AND EXISTS (SELECT 1 FROM session_activity …",
+        "SELECT account_id FROM accounts WHERE account_id > $1 AND (SELECT last_active_at FROM session_activity …",
     ),
     (
         "sweep of erased accounts",

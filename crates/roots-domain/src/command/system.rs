@@ -51,7 +51,8 @@ pub enum SystemAction {
     EndIdleSessions {
         /// The account.
         account: AccountId,
-        /// The sessions, at most [`IDLE_ENDED_AT_ONCE_MAX`](crate::model::session::IDLE_ENDED_AT_ONCE_MAX).
+        /// The sessions, at most
+        /// [`IDLE_ENDED_AT_ONCE_MAX`](crate::model::session::IDLE_ENDED_AT_ONCE_MAX).
         sessions: Vec<SessionId>,
         /// How long a session may be silent.
         idle_seconds: i64,

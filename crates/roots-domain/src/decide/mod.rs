@@ -12,6 +12,7 @@ mod accounts;
 mod activities;
 mod admission;
 mod audit;
+mod claims;
 mod counters;
 mod credits;
 mod dry_run;
@@ -29,7 +30,7 @@ mod working_set;
 mod write_set;
 
 pub use dry_run::DryRun;
-pub use read_set::{ImportKey, ReadSet};
+pub use read_set::{ClaimScope, ImportKey, ReadSet};
 pub use rows::{Difference, RowKey};
 pub use working_set::{ActivityTypes, UnchangedRows, WorkingSet};
 pub use write_set::{Directory, WriteSet};

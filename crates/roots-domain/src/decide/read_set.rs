@@ -14,9 +14,21 @@ use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId,
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::import::{Import, ImportRow, Origin};
 use crate::model::text::ActivityType;
+use crate::model::todo::Priority;
 
 /// The identity of an imported row: its account here, its source, and its origin there.
 pub type ImportKey = (AccountId, Uid, Origin);
+
+/// The todos of which a claim takes the next one: those of an actor, from a priority up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimScope {
+    /// The account.
+    pub account: AccountId,
+    /// The actor.
+    pub actor: ActorId,
+    /// The lowest priority.
+    pub min_priority: Priority,
+}
 
 /// All rows that a batch changes, deletes or depends on.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -48,6 +60,9 @@ pub struct ReadSet {
     pub newest_entries: BTreeSet<RowKey<SessionId>>,
     /// Todos.
     pub todos: BTreeSet<RowKey<TodoId>>,
+    /// The todos of which claims take the next one. Candidates are loaded after the todos above:
+    /// the first open ones, and the first ones whose claim has lapsed.
+    pub claims: BTreeSet<ClaimScope>,
     /// Activities.
     pub activities: BTreeSet<RowKey<ActivityId>>,
     /// Rows for which it must be known whether they were imported before.
@@ -67,6 +82,28 @@ impl ReadSet {
             read_set.add(command);
         }
         read_set
+    }
+
+    /// The todos of which claims take the next one, and how many candidates of each kind they need:
+    /// one for each claim of the batch, and one for each todo that it creates, changes or deletes.
+    /// The first ones in the database may be changed or taken by commands before.
+    pub fn claim_candidates<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a Command>,
+    ) -> Vec<(ClaimScope, u64)> {
+        if self.claims.is_empty() {
+            return Vec::new();
+        }
+        let mut counts = BTreeMap::<AccountId, u64>::new();
+        for command in commands {
+            if let Action::Resource(bearer, action) = &command.action
+                && action.concerns_todos()
+            {
+                *counts.entry(bearer.account).or_default() += 1;
+            }
+        }
+        let count = |scope: &ClaimScope| counts.get(&scope.account).copied().unwrap_or(1);
+        self.claims.iter().map(|scope| (*scope, count(scope))).collect()
     }
 
     fn add(&mut self, command: &Command) {
@@ -109,8 +146,18 @@ impl ReadSet {
                     self.sessions.insert((account, id));
                 }
             }
-            ResourceAction::DeleteTodo(id) => {
+            ResourceAction::DeleteTodo { id, .. } | ResourceAction::ReleaseTodo { id, .. } => {
                 self.todos.insert((account, *id));
+            }
+            ResourceAction::ClaimTodo(claim) => {
+                self.sessions.extend(claim.session.map(|id| (account, id)));
+                match claim.todo {
+                    Some(id) => _ = self.todos.insert((account, id)),
+                    None => {
+                        let (actor, min_priority) = (claim.actor, claim.min_priority);
+                        self.claims.insert(ClaimScope { account, actor, min_priority });
+                    }
+                }
             }
             ResourceAction::LogActivity { new, .. } => {
                 let actor = new.actor.unwrap_or(bearer.actor);

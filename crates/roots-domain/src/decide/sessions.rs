@@ -128,6 +128,7 @@ impl WorkingSet {
         let account = scope.account;
         self.count(account, Counter::of_session(session), -1);
         self.sessions.set((account, session.id), None);
+        self.leave_claims(account, session.id);
         self.session_activity.set((account, session.id), None);
         self.todos.for_each_of(account, |todo| todo.unlink(session.id));
         self.activities.for_each_of(account, |activity| activity.unlink(session.id));

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::command::{
-    Action, Applied, AppliedRow, Charge, Command, Conditions, IdempotencyRecord, ManageAction,
-    NewAccount, Operator, OperatorAction, Refusal, Resealed, ResourceAction, RowPatch,
-    SystemAction, TransferAction,
+    Action, Applied, AppliedRow, Charge, ClaimFate, ClaimRequest, Command, Conditions,
+    IdempotencyRecord, ManageAction, NewAccount, Operator, OperatorAction, Refusal, Resealed,
+    ResourceAction, RowPatch, SystemAction, TransferAction,
 };
 use crate::model::Patch;
 use crate::model::account::{Account, AccountStatus, Actor, LastIds};
@@ -19,8 +19,10 @@ use crate::model::api_key::{ApiKey, KeyEpoch, KeyStatus, RecoveryCode, Wrap};
 use crate::model::api_key::{LookupHash, WrapHolder, WrapSubject};
 use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
 use crate::model::bearer::KeyBearer;
+use crate::model::claim::{Claim, ClaimToken, Claims, LeaseSeconds};
 use crate::model::counter::{Counter, QuarterHourCounter};
 use crate::model::credit::{LedgerEntry, Reason};
+use crate::model::deadline::Deadline;
 use crate::model::etag::EntityTag;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use crate::model::id::{AuditId, LedgerId, LogId, RecoveryId, Uid};
@@ -43,6 +45,7 @@ mod accounts;
 mod activities;
 mod admission;
 mod batches;
+mod claims;
 mod conditions;
 mod erasures;
 mod heartbeats;
@@ -160,6 +163,7 @@ fn todo(id: TodoId) -> Todo<Sealed> {
             due_at: Some(at(900)),
         },
         status: TodoStatus::Open,
+        claims: Claims::NONE,
         created_at: at(30),
         updated_at: at(30),
         version: 4,
@@ -315,7 +319,11 @@ fn new_todo(session: Option<SessionId>) -> ResourceAction {
 }
 
 fn patch_todo(id: TodoId, patch: TodoPatch<Resealed>) -> ResourceAction {
-    ResourceAction::PatchTodo { row: RowPatch { id, sealed_for: None, patch }, log_uid: uid(4) }
+    ResourceAction::PatchTodo {
+        row: RowPatch { id, sealed_for: None, patch },
+        log_uid: uid(4),
+        claim_token: None,
+    }
 }
 
 fn step(id: TodoId, to: TodoStatus) -> ResourceAction {

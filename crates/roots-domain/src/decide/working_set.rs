@@ -13,6 +13,7 @@ use crate::model::account::{Account, Actor, LastIds};
 use crate::model::activity::Activity;
 use crate::model::api_key::{ApiKey, RecoveryCode};
 use crate::model::bearer::KeyBearer;
+use crate::model::deadline::Deadline;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::import::{ImportRow, Origin};
@@ -75,6 +76,7 @@ pub struct WorkingSet {
     pub(super) session_activity: Rows<SessionId, SessionActivity>,
     pub(super) newest_entries: HashMap<RowKey<SessionId>, Timestamp>,
     pub(super) todos: Rows<TodoId, Todo<Sealed>>,
+    pub(super) deadlines: Rows<TodoId, Deadline>,
     pub(super) activities: Rows<ActivityId, Activity<Sealed>>,
     pub(super) idempotency_records: BTreeMap<IdempotencyRecordKey, IdempotencyRecord>,
     pub(super) write_set: WriteSet,
@@ -97,6 +99,7 @@ impl Default for WorkingSet {
             session_activity: Rows::new(),
             newest_entries: HashMap::new(),
             todos: Rows::new(),
+            deadlines: Rows::new(),
             activities: Rows::new(),
             idempotency_records: BTreeMap::new(),
             write_set: WriteSet::default(),
@@ -178,20 +181,30 @@ impl WorkingSet {
         self.newest_entries.insert(session, at);
     }
 
-    /// The sessions whose activity the commands may move, once the todos are loaded: those that
-    /// they name, and those of the todos that they change.
+    /// The sessions whose activity is needed, once the todos and the deadlines are loaded: those
+    /// that the commands name, those of the todos that they change, and those that keep claims
+    /// alive.
     #[must_use]
     pub fn sessions_to_touch(&self, read_set: &ReadSet) -> BTreeSet<RowKey<SessionId>> {
         let linked = read_set.todos.iter().filter_map(|key| {
             let todo = self.todos.get(*key)?;
             todo.content.session.map(|session| (key.0, session))
         });
-        linked.chain(read_set.sessions.iter().copied()).collect()
+        let deadlines = self.deadlines.0.iter().filter_map(|(key, row)| {
+            let deadline = row.now.as_ref()?;
+            deadline.session.map(|session| (key.0, session))
+        });
+        linked.chain(deadlines).chain(read_set.sessions.iter().copied()).collect()
     }
 
     /// A todo as callers see it: without a link to a deleted session.
     pub fn load_todo(&mut self, account: AccountId, todo: Todo<Sealed>) {
         self.todos.load((account, todo.id), todo);
+    }
+
+    /// The deadline of the claim that stands on a todo.
+    pub fn load_deadline(&mut self, account: AccountId, deadline: Deadline) {
+        self.deadlines.load((account, deadline.todo), deadline);
     }
 
     /// An activity as callers see it.
@@ -377,6 +390,7 @@ impl WorkingSet {
         self.write_set.sessions = self.sessions.difference();
         self.write_set.session_activity = self.session_activity.difference();
         self.write_set.todos = self.todos.difference();
+        self.write_set.deadlines = self.deadlines.difference();
         self.write_set.activities = self.activities.difference();
         self.write_set.counters.retain(|_, moved| *moved != 0);
         self.write_set.quarter_hours.retain(|_, moved| *moved != 0);

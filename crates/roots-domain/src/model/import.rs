@@ -282,7 +282,7 @@ impl<T: Clone + PartialEq> Todo<T> {
             return Err(StepRefusal::Forbidden);
         }
         let updated_at = self.updated_at.max(step.logged_at);
-        Ok(Self { status: to, updated_at, version: self.version + 1, ..self.clone() })
+        Ok(Self { updated_at, version: self.version + 1, ..self.clone().in_status(to) })
     }
 
     /// The todo updated from its source, if the source is newer. The status follows from the steps
@@ -376,6 +376,7 @@ impl SeenRows {
 
 #[cfg(test)]
 mod tests {
+    use super::super::claim::Claims;
     use super::super::todo::{TodoContent, TodoStatus};
     use super::*;
 
@@ -393,6 +394,7 @@ mod tests {
                 ..TodoContent::titled("here".to_owned())
             },
             status: TodoStatus::Open,
+            claims: Claims::NONE,
             created_at: at(0),
             updated_at: at(10),
             version: 4,

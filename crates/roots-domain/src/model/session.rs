@@ -275,8 +275,8 @@ impl SessionActivity {
 }
 
 impl<T: Clone> Session<T> {
-    /// The session, ended for its silence: at its last activity, and not before its newest entry. An
-    /// entry of the future counts as one of now.
+    /// The session, ended for its silence: at its last activity, and not before its newest entry.
+    /// An entry of the future counts as one of now.
     #[must_use]
     pub fn ended_idle(
         &self,

@@ -25,6 +25,7 @@ use crate::model::sealed::{Field, Sealed, TextPlace};
 use crate::model::session::{ListedSession, Session};
 use crate::model::text::{LongText, Name};
 use crate::model::time::Timestamp;
+use crate::model::todo::{ListedTodo, Todo};
 use crate::port::clock::{MockClock, MockUids};
 use crate::port::crypto::{AccountIdentity, CryptoError, MockKeyring};
 use crate::port::store::{
@@ -304,6 +305,11 @@ fn no_commands() -> Arc<MockCommandStore> {
 
 fn written<T>(value: T) -> Written<T> {
     Written { value, cost: 1, balance: LEFT, is_replay: false }
+}
+
+/// The todo in a list.
+fn listed_todo<T>(todo: Todo<T>) -> ListedTodo<T> {
+    ListedTodo { todo, until: None }
 }
 
 /// The session in a list.

@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use roots_domain::model::claim::ClaimToken;
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::{Invalid, Patch};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -199,6 +200,14 @@ pub fn session_id(value: Value) -> Result<SessionId, Invalid> {
 /// It is none.
 pub fn actor_id(value: Value) -> Result<ActorId, Invalid> {
     positive(value).map(ActorId)
+}
+
+/// Reads the token of a claim.
+///
+/// # Errors
+/// It is none.
+pub fn claim_token(value: Value) -> Result<ClaimToken, Invalid> {
+    positive(value).map(ClaimToken)
 }
 
 /// Reads the id of an account.

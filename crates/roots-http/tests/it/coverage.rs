@@ -7,9 +7,12 @@ use std::fmt::Write;
 use std::num::NonZeroU32;
 
 use insta::assert_snapshot;
-use roots_domain::command::{Action, ManageAction, RecoverAction, Refusal, SystemAction};
+use roots_domain::command::{
+    Action, Applied, AppliedRow, ClaimFate, ManageAction, RecoverAction, Refusal, SystemAction,
+};
 use roots_domain::model::account::AccountKind;
-use roots_domain::model::id::{AccountId, ActorId, SessionId};
+use roots_domain::model::claim::ClaimToken;
+use roots_domain::model::id::{AccountId, ActorId, SessionId, TodoId};
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::store::{ApplyError, StoreError};
 use roots_http::Signup;
@@ -148,6 +151,14 @@ impl Described {
         let judges_json = self.method != "GET" && !takes_lines;
         match status {
             200 | 201 => scenes.push(whole(self.valid())),
+            204 => {
+                let mut mocked = self.whole();
+                mocked.commands.checkpoint();
+                let row = AppliedRow::NothingToClaim;
+                let nothing = Applied { row, cost: 0, balance: 99, is_replay: false };
+                mocked.commands.expect_apply().returning(move |_| Ok(nothing.clone()));
+                scenes.push(Case::of(mocked, self.valid()));
+            }
             304 => scenes.push(whole(self.valid().header("if-none-match", "*"))),
             400 => {
                 scenes.push(whole(self.with_body(self.asked("1", "?qqqqqqqq=1"))));
@@ -168,6 +179,7 @@ impl Described {
                 scenes.push(whole(wrong));
             }
             403 => scenes.extend(self.forbidden()),
+            404 if !self.path.contains("{id}") => {}
             404 if self.method == "GET" => scenes.push(whole(self.asked("7", ""))),
             404 => scenes.push(whole(self.with_body(self.asked("x", "")))),
             408 => scenes.push(Case { is_cut_off: true, ..whole(self.sending("")) }),
@@ -235,12 +247,23 @@ impl Described {
 
     /// What the core refuses with that status.
     fn refusals(&self, status: u16) -> Vec<Refusal> {
-        let (session, actor) = (SessionId(1), ActorId(2));
+        let (session, todo, actor) = (SessionId(1), TodoId(1), ActorId(2));
+        let lost = |fate| Refusal::ClaimLost { todo, token: ClaimToken(1), fate };
         let mut refusals = match (self.id.as_str(), status) {
-            ("startSession" | "createTodo" | "logActivity", 403) => vec![Refusal::OwnerOnly],
+            ("startSession" | "createTodo" | "claimTodo" | "logActivity", 403) => {
+                vec![Refusal::OwnerOnly]
+            }
             ("startSession", 422) => vec![Refusal::NoSuchActor(actor)],
             ("createTodo" | "logActivity", 409) => vec![Refusal::SessionEnded(session)],
-            ("createTodo", 422) => {
+            ("claimTodo", 409) => vec![
+                Refusal::SessionEnded(session),
+                Refusal::SessionIdle(session),
+                Refusal::ClaimHeld { todo, until: at("2026-04-09T16:01:00Z") },
+                Refusal::NotClaimable { todo, status: TodoStatus::Done },
+            ],
+            ("deleteTodo", 409) => vec![lost(ClaimFate::Retaken { standing: ClaimToken(2) })],
+            ("releaseTodo", 409) => vec![lost(ClaimFate::Ended { status: TodoStatus::Open })],
+            ("createTodo" | "claimTodo", 422) => {
                 vec![Refusal::NoSuchActor(actor), Refusal::NoSuchSession(session)]
             }
             ("logActivity", 422) => vec![
@@ -249,11 +272,15 @@ impl Described {
                 Refusal::TooManyActivityTypes,
             ],
             ("updateSession", 409) => {
-                vec![Refusal::AlreadyEnded(session), Refusal::CannotReopen(session)]
+                vec![
+                    Refusal::AlreadyEnded(session),
+                    Refusal::CannotReopen(session),
+                    Refusal::SessionIdle(session),
+                ]
             }
             ("updateTodo", 409) => {
                 let (from, to) = (TodoStatus::Done, TodoStatus::Cancelled);
-                vec![Refusal::ForbiddenStep { from, to }]
+                vec![Refusal::ForbiddenStep { from, to }, lost(ClaimFate::NotYet { count: 0 })]
             }
             ("updateTodo", 422) => {
                 vec![Refusal::NoSuchSession(session), Refusal::NoteWithoutChange]

@@ -84,10 +84,10 @@ impl SilenceReader for Store {
         most: u32,
     ) -> StoreResult<Option<SilentSessions>> {
         // One look at the index of open sessions for each account.
-        let account = "SELECT account_id FROM accounts WHERE account_id > $1 AND EXISTS \
-                       (SELECT 1 FROM session_activity WHERE session_activity.account_id \
-                       = accounts.account_id AND is_open = 1 AND last_active_at <= $2) \
-                       ORDER BY account_id LIMIT 1";
+        let account = "SELECT account_id FROM accounts WHERE account_id > $1 AND (SELECT \
+                       last_active_at FROM session_activity WHERE session_activity.account_id \
+                       = accounts.account_id AND is_open = 1 ORDER BY last_active_at LIMIT 1) \
+                       <= $2 ORDER BY account_id LIMIT 1";
         let db = self.readers();
         let backend = db.get_database_backend();
         // Ids count from 1.

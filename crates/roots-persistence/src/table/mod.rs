@@ -17,6 +17,7 @@ pub(crate) mod activity_quarter_hours;
 pub(crate) mod actors;
 pub(crate) mod api_keys;
 pub(crate) mod audit_log;
+pub(crate) mod claim_deadlines;
 pub(crate) mod counters;
 pub(crate) mod directory;
 pub(crate) mod erasures;

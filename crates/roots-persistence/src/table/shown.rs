@@ -12,7 +12,8 @@ use sea_orm::{
 };
 
 use super::{
-    accounts, activities, actors, counters, session_activity, session_deletions, sessions, todos,
+    accounts, activities, actors, claim_deadlines, counters, session_activity, session_deletions,
+    sessions, todos,
 };
 
 /// Rows as they are shown.
@@ -60,6 +61,7 @@ impl Shown for activities::Entity {
 
 impl Shown for accounts::Entity {}
 impl Shown for sessions::Entity {}
+impl Shown for claim_deadlines::Entity {}
 impl Shown for session_activity::Entity {}
 impl Shown for actors::Entity {}
 impl Shown for counters::Entity {}

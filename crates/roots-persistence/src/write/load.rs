@@ -7,6 +7,7 @@ use roots_domain::decide::{ActivityTypes, Directory, ReadSet, RowKey, WorkingSet
 use roots_domain::model::account::{Account, AccountKind, AccountStatus, Actor};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::api_key::{ApiKey, RecoveryCode};
+use roots_domain::model::deadline::Deadline;
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::session::{Session, SessionActivity};
 use roots_domain::model::text::ActivityType;
@@ -19,14 +20,15 @@ use sea_orm::{
     FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
 };
 
+use super::claims;
 use super::filter::{self, ChunkedFilter, by_id, one_of};
 use super::memory::AccountMemory;
 use crate::connect::postgres;
 use crate::errors::BatchError;
 use crate::table::shown::Shown;
 use crate::table::{
-    accounts, activities, actors, api_keys, counters, directory, idempotency, imports,
-    recovery_codes, session_activity, sessions, todos,
+    accounts, activities, actors, api_keys, claim_deadlines, counters, directory, idempotency,
+    imports, recovery_codes, session_activity, sessions, todos,
 };
 
 /// How long to wait for a lock that another process holds.
@@ -44,7 +46,7 @@ pub(crate) async fn look(
     command: &Command,
 ) -> Result<WorkingSet, BatchError> {
     let commands = std::slice::from_ref(command);
-    read(tx, &mut AccountMemory::default(), commands, ReadSet::of(commands)).await
+    read(tx, &mut AccountMemory::default(), commands, ReadSet::of(commands), None).await
 }
 
 /// Locks the accounts of a batch and loads what its commands depend on.
@@ -58,17 +60,20 @@ pub(super) async fn load(
     let read_set = ReadSet::of(commands);
     let locked_at = lock(tx, &read_set, wait).await?;
     memory.check(tx).await?;
-    let mut working_set = read(tx, memory, commands, read_set).await?;
-    working_set.judge_at(clock.shared_now(locked_at));
+    let now = clock.shared_now(locked_at);
+    let mut working_set = read(tx, memory, commands, read_set, Some(now)).await?;
+    working_set.judge_at(now);
     Ok(working_set)
 }
 
-/// Reads what commands depend on, except what is remembered.
+/// Reads what commands depend on, except what is remembered. Claims need the time by which leases
+/// are judged.
 async fn read(
     tx: &DatabaseTransaction,
     memory: &mut AccountMemory,
     commands: &[Command],
     mut read_set: ReadSet,
+    now: Option<Timestamp>,
 ) -> Result<WorkingSet, BatchError> {
     let mut working_set = WorkingSet::default();
     if read_set.directory {
@@ -111,6 +116,21 @@ async fn read(
     let ids = read_set.activities.iter().map(|(account, id)| (account.0, id.0));
     for row in rows_by_id::<activities::Entity>(tx, columns, ids).await? {
         working_set.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
+    }
+    if let Some(now) = now {
+        let lapsed =
+            claims::load_candidates(tx, &mut working_set, &read_set, commands, now).await?;
+        let columns = (todos::Column::AccountId, todos::Column::TodoId);
+        let ids = lapsed.iter().map(|(account, id)| (account.0, id.0));
+        for row in rows_by_id::<todos::Entity>(tx, columns, ids).await? {
+            working_set.load_todo(AccountId(row.account_id), Todo::try_from(row)?);
+        }
+    }
+    let columns = (claim_deadlines::Column::AccountId, claim_deadlines::Column::TodoId);
+    let claimed = working_set.claimed_todos();
+    let ids = claimed.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<claim_deadlines::Entity>(tx, columns, ids).await? {
+        working_set.load_deadline(AccountId(row.account_id), Deadline::try_from(row)?);
     }
     let touched = working_set.sessions_to_touch(&read_set);
     let columns = (session_activity::Column::AccountId, session_activity::Column::SessionId);

@@ -20,8 +20,8 @@ use crate::erase;
 use crate::errors::BatchError;
 use crate::table::{
     accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
-    counters, directory, idempotency, imports, key_wraps, ledger, recovery_codes, session_activity,
-    sessions, todo_logs, todos, usage,
+    claim_deadlines, counters, directory, idempotency, imports, key_wraps, ledger, recovery_codes,
+    session_activity, sessions, todo_logs, todos, usage,
 };
 
 /// Writes the changes of a batch.
@@ -51,6 +51,7 @@ pub(super) async fn store(
         .await?;
     put(tx, write_set.todos.written().map(todos::Model::from), NewerBy(todos::Column::Version))
         .await?;
+    put(tx, write_set.deadlines.written().map(claim_deadlines::Model::from), InPlace).await?;
     put(tx, write_set.logs.iter().map(todo_logs::Model::from), New).await?;
     put(tx, write_set.activities.written().map(activities::Model::from), New).await?;
     put(tx, write_set.ledger.iter().map(ledger::Model::from), New).await?;
@@ -73,13 +74,13 @@ pub(super) async fn store(
     let deleted = write_set.activities.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (activities::Column::AccountId, activities::Column::ActivityId);
     delete::<activities::Entity>(tx, columns, deleted).await?;
+    let deleted = write_set.deadlines.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (claim_deadlines::Column::AccountId, claim_deadlines::Column::TodoId);
+    delete::<claim_deadlines::Entity>(tx, columns, deleted).await?;
     let deleted = write_set.todos.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (todos::Column::AccountId, todos::Column::TodoId);
     delete::<todos::Entity>(tx, columns, deleted).await?;
     let deleted = write_set.sessions.deleted.iter().map(|(account, id)| (account.0, id.0));
-    let columns = (session_activity::Column::AccountId, session_activity::Column::SessionId);
-    let gone = write_set.session_activity.deleted.iter().map(|(account, id)| (account.0, id.0));
-    delete::<session_activity::Entity>(tx, columns, gone).await?;
     let columns = (sessions::Column::AccountId, sessions::Column::SessionId);
     delete::<sessions::Entity>(tx, columns, deleted).await
 }

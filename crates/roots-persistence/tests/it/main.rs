@@ -7,6 +7,8 @@ mod batches;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod deletions;
 #[cfg(test)]
 mod errors;
@@ -30,6 +32,8 @@ mod random_commands;
 mod reads;
 #[cfg(test)]
 mod resources;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod tenants;
 #[cfg(test)]

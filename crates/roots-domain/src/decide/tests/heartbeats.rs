@@ -46,7 +46,11 @@ const TODO_OF_ME: TodoId = TodoId(3);
 
 #[test]
 fn writes_that_name_no_session_store_no_heartbeat() {
-    for action in [new_todo(None), log("deploy", None), ResourceAction::DeleteTodo(TODO)] {
+    for action in [
+        new_todo(None),
+        log("deploy", None),
+        ResourceAction::DeleteTodo { id: TODO, claim_token: None },
+    ] {
         let mut working_set = since(0);
         apply(&mut working_set, action);
         assert_eq!(stored(working_set), Difference::default());

@@ -86,8 +86,11 @@ fn deleting_a_session_deletes_its_row_and_decrements_its_counter() {
         let mut working_set = working_set();
         let decided = working_set.decide(mine(ResourceAction::DeleteSession(id)));
         assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
-        let expected =
-            WriteSet { sessions: deleted(id), ..paid(1, |_| ()).and_counters([(counter, -1)]) };
+        let expected = WriteSet {
+            sessions: deleted(id),
+            claims_left: BTreeMap::from([((HOME, id), now())]),
+            ..paid(1, |_| ()).and_counters([(counter, -1)])
+        };
         assert_eq!(working_set.into_write_set(), expected);
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::command::{Resealed, RowPatch};
 use crate::model::Patch;
+use crate::model::claim::Claims;
 use crate::model::id::{LogId, TodoId};
 use crate::model::text::{LogNote, Title};
 use crate::model::todo::{
@@ -30,6 +31,7 @@ fn todo<T>(actor: ActorId, title: T, description: Option<T>) -> Todo<T> {
             due_at: Some(at(9)),
         },
         status: TodoStatus::Done,
+        claims: Claims::NONE,
         created_at: at(5),
         updated_at: at(6),
         version: 3,
@@ -98,7 +100,11 @@ fn done() -> TodoChange {
 }
 
 fn patch_intent(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> ResourceAction {
-    ResourceAction::PatchTodo { row: RowPatch { id: ID, sealed_for, patch }, log_uid: uid(FRESH) }
+    ResourceAction::PatchTodo {
+        row: RowPatch { id: ID, sealed_for, patch },
+        log_uid: uid(FRESH),
+        claim_token: None,
+    }
 }
 
 const PATCH: &str = "PATCH /todos/{id}";
@@ -317,7 +323,10 @@ fn deleting_a_todo_sends_its_id_and_reads_nothing() {
     let deleted =
         ready(todos(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
     assert_eq!(deleted, Ok(written(ID)));
-    assert_eq!(sent.action("DELETE /todos/{id}"), ResourceAction::DeleteTodo(ID));
+    assert_eq!(
+        sent.action("DELETE /todos/{id}"),
+        ResourceAction::DeleteTodo { id: ID, claim_token: None }
+    );
 }
 
 #[test]
@@ -381,11 +390,14 @@ fn a_page_has_only_the_callers_todos_with_their_texts_opened() {
             .expect_todos()
             .times(1)
             .withf(move |asked| *asked == query)
-            .return_once(|_| Ok(page(answer)));
+            .return_once(|_| Ok(page(answer.into_iter().map(listed_todo).collect())));
         let filter = TodoFilter { scope: ActorScope::Own, status, priority, session };
         ready(todos(no_commands(), reader).list(&caller(), filter, PAGE))
     };
-    assert_eq!(list(vec![row(ME), row(ME)]), Ok(page(vec![opened(), opened()])));
+    assert_eq!(
+        list(vec![row(ME), row(ME)]),
+        Ok(page(vec![listed_todo(opened()), listed_todo(opened())]))
+    );
     assert_eq!(list(vec![todo(ME, damaged(), None)]), Err(unreadable("todo", 7)));
 }
 
