@@ -37,6 +37,7 @@ mod accounts;
 mod activities;
 mod exports;
 mod idempotency;
+mod idle_sessions;
 mod key_usage;
 mod keyrings;
 mod keys;

@@ -48,10 +48,11 @@ pub(super) async fn load_candidates(
         for priority in priorities_with_lapsed(tx, scope, above, now).await? {
             let of_account = named.iter().filter(|(account, _)| *account == scope.account);
             let named: Vec<_> = of_account.map(|(_, session)| *session).collect();
-            lapsed.extend(first_lapsed(tx, scope, priority, &[], most, now).await?);
+            lapsed.extend(first_lapsed(tx, scope, priority, Of::Others(&named), most, now).await?);
             if !named.is_empty() {
-                // The batch may revive the first ones by a write of their session.
-                lapsed.extend(first_lapsed(tx, scope, priority, &named, most, now).await?);
+                // The batch may revive all claims of a session at once by a write of it.
+                let of_each = Of::Each(&named);
+                lapsed.extend(first_lapsed(tx, scope, priority, of_each, most, now).await?);
             }
         }
     }
@@ -122,33 +123,50 @@ async fn priorities_with_lapsed(
     Ok(found)
 }
 
-/// The first lapsed todos of a priority, in the order of the index `claim_deadlines_in_order`:
-/// those that were not made for one of the sessions `except`.
+/// The sessions that lapsed claims were made for.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    /// Any but these, or none: the first claims of all together.
+    Others(&'a [SessionId]),
+    /// These: the first claims of each.
+    Each(&'a [SessionId]),
+}
+
+/// The first lapsed todos of a priority, in the order of the index `claim_deadlines_in_order`.
 async fn first_lapsed(
     tx: &DatabaseTransaction,
     ClaimScope { account, actor, .. }: ClaimScope,
     priority: Priority,
-    except: &[SessionId],
+    sessions: Of<'_>,
     most: u64,
     now: Timestamp,
 ) -> Result<Vec<RowKey<TodoId>>, BatchError> {
-    let except: Vec<_> = except.iter().map(ToString::to_string).collect();
-    let except = match &except[..] {
-        [] => String::new(),
-        ids => {
-            let ids = ids.join(", ");
-            format!("AND (c.session_id IS NULL OR c.session_id NOT IN ({ids})) ")
-        }
+    const ORDER: &str = "COALESCE(c.due_at, 9223372036854775807), c.created_at, c.todo_id";
+    let listed = |sessions: &[SessionId]| {
+        sessions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
     // The plus keeps SQLite from the index by the deadline, after which it would sort.
-    let sql = format!(
-        "SELECT c.todo_id FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
+    let lapsed = format!(
+        "FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
          ON a.account_id = c.account_id AND a.session_id = c.session_id \
          WHERE c.account_id = $1 AND c.actor_id = $2 AND c.priority = $3 AND +c.until_at <= $4 \
          AND (a.last_active_at IS NULL OR a.last_active_at \
-         + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 <= $4) {except}\
-         ORDER BY COALESCE(c.due_at, 9223372036854775807), c.created_at, c.todo_id LIMIT $5"
+         + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 <= $4)"
     );
+    let sql = match sessions {
+        Of::Others([]) => format!("SELECT c.todo_id {lapsed} ORDER BY {ORDER} LIMIT $5"),
+        Of::Others(named) => format!(
+            "SELECT c.todo_id {lapsed} AND (c.session_id IS NULL OR c.session_id NOT IN ({})) \
+             ORDER BY {ORDER} LIMIT $5",
+            listed(named)
+        ),
+        Of::Each(named) => format!(
+            "SELECT todo_id FROM (SELECT c.todo_id, ROW_NUMBER() OVER (PARTITION BY c.session_id \
+             ORDER BY {ORDER}) AS place {lapsed} AND c.session_id IN ({})) AS of_session \
+             WHERE place <= $5",
+            listed(named)
+        ),
+    };
     let values = [
         account.0.into(),
         actor.0.into(),

@@ -107,7 +107,9 @@ async fn todos_are_listed_by_priority_and_then_by_time(database: TestDatabase) {
         assert_eq!(list["total"], expected.len(), "{path}");
         for todo in list["todos"].as_array().unwrap() {
             let alone = app.get(&format!("/todos/{}", todo["todo_id"])).await.expect(200);
-            assert_eq!(*todo, alone, "a list shows the whole todo");
+            let mut listed = todo.clone();
+            assert_eq!(listed.as_object_mut().unwrap().remove("until"), Some(Value::Null));
+            assert_eq!(listed, alone, "a list shows the whole todo");
         }
     }
 }

@@ -90,8 +90,8 @@ fn first_todos<'a>(
     rows.into_iter().map(|row| row.id).take(usize::try_from(most).unwrap())
 }
 
-/// The candidates of claims, as a database finds them: the first open ones and the first lapsed
-/// ones, and the first lapsed ones that no command of the batch may revive by their session.
+/// The candidates of claims, as a database finds them: the first open ones, and the first lapsed
+/// ones of each session that the batch names, and of all others.
 fn candidates(
     rows: &ReferenceModel,
     scope: ClaimScope,
@@ -103,13 +103,21 @@ fn candidates(
         of_actor.filter(move |row| row.content.priority >= scope.min_priority)
     };
     let open = of_scope().filter(|row| row.status == TodoStatus::Open);
-    let lapsed = || of_scope().filter(|row| rows.has_lapsed(row, at(0)));
-    let unnamed = lapsed().filter(|row| {
-        let session = rows.deadlines.get(&row.id).and_then(|row| row.session);
-        session.is_none_or(|session| !named.contains(&session))
-    });
-    let found = first_todos(open, most).chain(first_todos(lapsed(), most));
-    found.chain(first_todos(unnamed, most)).collect()
+    let open: Vec<_> = first_todos(open, most).collect();
+    // Where there are enough open ones, lapsed ones of their lowest priority are not reached.
+    let is_enough = open.len() as u64 >= most;
+    let lowest = open.last().filter(|_| is_enough).map(|id| rows.todos[id].content.priority);
+    let lapsed = || {
+        let above = |row: &&Todo<_>| lowest.is_none_or(|lowest| row.content.priority > lowest);
+        of_scope().filter(above).filter(|row| rows.has_lapsed(row, at(0)))
+    };
+    let session = |row: &Todo<_>| rows.deadlines.get(&row.id).and_then(|row| row.session);
+    let others = lapsed().filter(|row| session(row).is_none_or(|of| !named.contains(&of)));
+    let of_named = named
+        .iter()
+        .flat_map(|named| first_todos(lapsed().filter(|row| session(row) == Some(*named)), most));
+    let others = first_todos(others, most);
+    open.into_iter().chain(others).chain(of_named).collect()
 }
 
 /// Loads only the rows that the commands' read set names.
