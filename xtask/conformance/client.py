@@ -182,7 +182,7 @@ new_todo = NewTodo(title="Write the tests", session_id=session.session_id, due_a
 todo = read(Todo, create_todo.sync_detailed(client=agent, body=new_todo))
 claim = NewClaim(session_id=session.session_id, lease_seconds=60)
 claimed = read(ListedTodo, claim_todo.sync_detailed(client=agent, body=claim))
-assert claimed.todo_id == todo.todo_id and claimed.claim.token == 1
+assert claimed.todo_id == todo.todo_id and claimed.claim and claimed.claim.token == 1
 assert claim_todo.sync_detailed(client=agent, body=NewClaim()).status_code == 204
 given_up = Release(claim_token=1)
 released = read(Todo, release_todo.sync_detailed(todo.todo_id, client=agent, body=given_up))
@@ -190,6 +190,7 @@ assert released.status is TodoStatus.OPEN
 lost = read(Problem, release_todo.sync_detailed(todo.todo_id, client=agent, body=given_up))
 assert lost.type_ == "/docs/problems#claim-lost"
 claimed = read(ListedTodo, claim_todo.sync_detailed(client=agent, body=claim))
+assert claimed.claim and claimed.claim.token == 2
 change = TodoChange(status=TodoStatus.DONE, note="All of them", claim_token=claimed.claim.token)
 done = read(Todo, update_todo.sync_detailed(todo.todo_id, client=agent, body=change))
 assert done.status is TodoStatus.DONE

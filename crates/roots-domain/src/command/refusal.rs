@@ -225,7 +225,6 @@ mod tests {
     fn every_refusal_displays_its_message() {
         let session = SessionId(2);
         let step = |from, to| Refusal::ForbiddenStep { from, to };
-        let lost = |fate| Refusal::ClaimLost { todo: TodoId(7), token: ClaimToken(1), fate };
         let too_little = Refusal::InsufficientCredits { balance: 0, cost: 1 };
         for (refusal, sentence) in [
             (Refusal::KeyNotInForce, "The API key is not valid."),
@@ -292,30 +291,6 @@ mod tests {
                 Refusal::SessionEnded(session),
                 "Session 2 has ended: only an active session can be linked to.",
             ),
-            (
-                Refusal::SessionIdle(session),
-                "Session 2 was ended because nothing was written to it for too long: start a new one.",
-            ),
-            (
-                Refusal::NotClaimable { todo: TodoId(7), status: TodoStatus::Done },
-                "Todo 7 is done: only a todo that is open or in progress can be claimed.",
-            ),
-            (
-                Refusal::ClaimHeld { todo: TodoId(7), until: Timestamp::FIRST },
-                "Todo 7 is claimed until 1970-01-01T00:00:00Z: claim another one, or try again then.",
-            ),
-            (
-                lost(ClaimFate::Retaken { standing: ClaimToken(2) }),
-                "Claim 1 of todo 7 does not stand: claim 2 stands now. Stop working on it, or claim it again.",
-            ),
-            (
-                lost(ClaimFate::Ended { status: TodoStatus::Open }),
-                "Claim 1 of todo 7 does not stand: it has ended, and the todo is open. Stop working on it, or claim it again.",
-            ),
-            (
-                lost(ClaimFate::NotYet { count: 0 }),
-                "Claim 1 of todo 7 does not stand: the todo was claimed 0 times. Stop working on it, or claim it again.",
-            ),
             (Refusal::AlreadyEnded(session), "Session 2 has already ended."),
             (
                 Refusal::CannotReopen(session),
@@ -338,6 +313,39 @@ mod tests {
             (Refusal::BalanceTooHigh, "The balance would exceed the largest possible one."),
             (Refusal::NoSuchAccount(AccountId(3)), "There is no account 3."),
             (Refusal::AccountExists(AccountId(3)), "Account 3 exists already."),
+        ] {
+            assert_eq!(refusal.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn every_refusal_of_a_claim_or_an_idle_session_displays_its_message() {
+        let lost = |fate| Refusal::ClaimLost { todo: TodoId(7), token: ClaimToken(1), fate };
+        for (refusal, sentence) in [
+            (
+                Refusal::SessionIdle(SessionId(2)),
+                "Session 2 was ended because nothing was written to it for too long: start a new one.",
+            ),
+            (
+                Refusal::NotClaimable { todo: TodoId(7), status: TodoStatus::Done },
+                "Todo 7 is done: only a todo that is open or in progress can be claimed.",
+            ),
+            (
+                Refusal::ClaimHeld { todo: TodoId(7), until: Timestamp::FIRST },
+                "Todo 7 is claimed until 1970-01-01T00:00:00Z: claim another one, or try again then.",
+            ),
+            (
+                lost(ClaimFate::Retaken { standing: ClaimToken(2) }),
+                "Claim 1 of todo 7 does not stand: claim 2 stands now. Stop working on it, or claim it again.",
+            ),
+            (
+                lost(ClaimFate::Ended { status: TodoStatus::Open }),
+                "Claim 1 of todo 7 does not stand: it has ended, and the todo is open. Stop working on it, or claim it again.",
+            ),
+            (
+                lost(ClaimFate::NotYet { count: 0 }),
+                "Claim 1 of todo 7 does not stand: the todo was claimed 0 times. Stop working on it, or claim it again.",
+            ),
         ] {
             assert_eq!(refusal.to_string(), sentence);
         }

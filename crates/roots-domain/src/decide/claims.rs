@@ -119,7 +119,7 @@ impl WorkingSet {
         };
         let mut ids = self.next_ids(scope.account)?;
         // The note is sealed for the first of the uids, as the row that has it.
-        let first = if how == Claimable::Lapsed { 0 } else { 1 };
+        let first = usize::from(how != Claimable::Lapsed);
         let logs = log_uids.into_iter().skip(first).zip(steps);
         let logs = logs.map(|(uid, (old_status, new_status, note))| StatusChange {
             id: ids.next_log(),

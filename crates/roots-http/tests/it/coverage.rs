@@ -247,25 +247,13 @@ impl Described {
 
     /// What the core refuses with that status.
     fn refusals(&self, status: u16) -> Vec<Refusal> {
-        let (session, todo, actor) = (SessionId(1), TodoId(1), ActorId(2));
-        let lost = |fate| Refusal::ClaimLost { todo, token: ClaimToken(1), fate };
+        let (session, actor) = (SessionId(1), ActorId(2));
         let mut refusals = match (self.id.as_str(), status) {
             ("startSession" | "createTodo" | "claimTodo" | "logActivity", 403) => {
                 vec![Refusal::OwnerOnly]
             }
             ("startSession", 422) => vec![Refusal::NoSuchActor(actor)],
             ("createTodo" | "logActivity", 409) => vec![Refusal::SessionEnded(session)],
-            ("claimTodo", 409) => vec![
-                Refusal::SessionEnded(session),
-                Refusal::SessionIdle(session),
-                Refusal::ClaimHeld { todo, until: at("2026-04-09T16:01:00Z") },
-                Refusal::NotClaimable { todo, status: TodoStatus::Done },
-            ],
-            ("deleteTodo", 409) => vec![lost(ClaimFate::Retaken { standing: ClaimToken(2) })],
-            ("releaseTodo", 409) => vec![lost(ClaimFate::Ended { status: TodoStatus::Open })],
-            ("createTodo" | "claimTodo", 422) => {
-                vec![Refusal::NoSuchActor(actor), Refusal::NoSuchSession(session)]
-            }
             ("logActivity", 422) => vec![
                 Refusal::NoSuchActor(actor),
                 Refusal::NoSuchSession(session),
@@ -277,13 +265,6 @@ impl Described {
                     Refusal::CannotReopen(session),
                     Refusal::SessionIdle(session),
                 ]
-            }
-            ("updateTodo", 409) => {
-                let (from, to) = (TodoStatus::Done, TodoStatus::Cancelled);
-                vec![Refusal::ForbiddenStep { from, to }, lost(ClaimFate::NotYet { count: 0 })]
-            }
-            ("updateTodo", 422) => {
-                vec![Refusal::NoSuchSession(session), Refusal::NoteWithoutChange]
             }
             ("updateActor" | "deactivateActor", 409) => vec![Refusal::OwnerStays],
             ("updateActor" | "deactivateActor", 404) => vec![Refusal::NotFound("actor")],
@@ -318,7 +299,7 @@ impl Described {
             }
             ("grantCredits", 409) => vec![Refusal::BalanceTooHigh],
             ("suspendAccount", 409) => vec![Refusal::OwnAccount],
-            _ => Vec::new(),
+            _ => refusals_of_todos(&self.id, status),
         };
         refusals.extend(match (self.id.as_str(), status) {
             ("revokeKey", 403) => vec![Refusal::KeyInGrace],
@@ -349,6 +330,33 @@ impl Described {
             });
         }
         refusals
+    }
+}
+
+/// What the core refuses of todos with that status.
+fn refusals_of_todos(operation: &str, status: u16) -> Vec<Refusal> {
+    let (session, todo, actor) = (SessionId(1), TodoId(1), ActorId(2));
+    let lost = |fate| Refusal::ClaimLost { todo, token: ClaimToken(1), fate };
+    match (operation, status) {
+        ("claimTodo", 409) => vec![
+            Refusal::SessionEnded(session),
+            Refusal::SessionIdle(session),
+            Refusal::ClaimHeld { todo, until: at("2026-04-09T16:01:00Z") },
+            Refusal::NotClaimable { todo, status: TodoStatus::Done },
+        ],
+        ("deleteTodo", 409) => vec![lost(ClaimFate::Retaken { standing: ClaimToken(2) })],
+        ("releaseTodo", 409) => vec![lost(ClaimFate::Ended { status: TodoStatus::Open })],
+        ("createTodo" | "claimTodo", 422) => {
+            vec![Refusal::NoSuchActor(actor), Refusal::NoSuchSession(session)]
+        }
+        ("updateTodo", 409) => {
+            let (from, to) = (TodoStatus::Done, TodoStatus::Cancelled);
+            vec![Refusal::ForbiddenStep { from, to }, lost(ClaimFate::NotYet { count: 0 })]
+        }
+        ("updateTodo", 422) => {
+            vec![Refusal::NoSuchSession(session), Refusal::NoteWithoutChange]
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -46,7 +46,10 @@ async fn a_page_links_to_the_next_page() {
           "notes": "Working on API docs",
           "started_at": "2026-04-09T10:00:00Z",
           "ended_at": null,
-          "actor_id": 1
+          "ended_reason": null,
+          "duration_seconds": null,
+          "actor_id": 1,
+          "last_active_at": "2026-04-09T10:00:00Z"
         }
       ],
       "total": 3,

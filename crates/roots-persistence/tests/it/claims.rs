@@ -22,6 +22,7 @@ roots_testkit::on_both! {
     todos_are_claimed_in_order_and_lapsed_ones_after_the_open_ones_of_their_priority,
     a_lapsed_claim_of_a_session_that_the_batch_writes_to_hides_no_other,
     the_claims_of_a_deleted_session_are_left_to_their_leases,
+    many_claims_of_a_deleted_session_are_left_to_their_leases_in_steps,
     a_repeated_claim_tells_its_first_deadline_and_an_empty_one_is_not_kept,
     a_claim_without_its_deadline_and_a_deadline_without_its_claim_are_found,
 }
@@ -215,6 +216,35 @@ async fn the_claims_of_a_deleted_session_are_left_to_their_leases(db: TestDataba
     assert_eq!(db.rows::<(i64,)>("SELECT COUNT(*) FROM session_activity").await, [(0,)]);
     assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
     db.clock.advance_seconds(LAPSE_SECONDS);
+    assert_eq!(claimed(db.store.apply(next(&issuer)).await), Some((1, 2)));
+}
+
+async fn many_claims_of_a_deleted_session_are_left_to_their_leases_in_steps(db: TestDatabase) {
+    const CLAIMS: usize = 600;
+    let issuer = Issuer::new(&db.store, 10_000).await;
+    apply_each(&db.store, [issuer.start_session()]).await;
+    apply_each(&db.store, (0..CLAIMS).map(|_| issuer.create_todo("one"))).await;
+    let session = Some(SessionId(1));
+    let of_session = || issuer.claim(ClaimRequest { session, ..request(&issuer) });
+    apply_each(&db.store, (0..CLAIMS).map(|_| of_session())).await;
+    db.clock.advance_seconds(LAPSE_SECONDS + 7);
+    apply_each(&db.store, [issuer.delete_session(1)]).await;
+    let count =
+        async |rows: &str| db.rows::<(i64,)>(&format!("SELECT COUNT(*) FROM {rows}")).await[0].0;
+    assert_eq!(count("session_deletions").await, 1, "there are more than one step removes");
+    assert!(count("claim_deadlines WHERE session_id IS NOT NULL").await > 0);
+    // Those that no step has come to yet live as long.
+    db.clock.advance_seconds(LAPSE_SECONDS - 1);
+    assert_eq!(claimed(db.store.apply(next(&issuer)).await), None);
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
+    db.context().leftovers.work_off().await.unwrap();
+    for rows in ["session_deletions", "session_activity"] {
+        assert_eq!(count(rows).await, 0, "{rows}");
+    }
+    assert_eq!(count("claim_deadlines WHERE session_id IS NOT NULL").await, 0);
+    assert_eq!(claimed(db.store.apply(next(&issuer)).await), None);
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
+    db.clock.advance_seconds(1);
     assert_eq!(claimed(db.store.apply(next(&issuer)).await), Some((1, 2)));
 }
 

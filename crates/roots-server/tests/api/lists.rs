@@ -56,7 +56,10 @@ async fn sessions_are_listed_by_their_start(database: TestDatabase) {
           "notes": "one of them",
           "started_at": "2026-04-09T14:01:00Z",
           "ended_at": null,
-          "actor_id": 1
+          "ended_reason": null,
+          "duration_seconds": null,
+          "actor_id": 1,
+          "last_active_at": "2026-04-09T14:01:00Z"
         }
       ],
       "total": 4,

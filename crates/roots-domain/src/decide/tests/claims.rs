@@ -2,6 +2,8 @@
 
 use super::*;
 
+use TodoStatus::{InProgress, Open};
+
 const LEASE_SECONDS: i64 = 600;
 const TOKEN: ClaimToken = ClaimToken(1);
 
@@ -270,7 +272,6 @@ fn a_lapsed_claim_is_taken_again_and_the_log_tells_so() {
             .iter()
             .map(|(_, log)| (log.id.0, log.uid, log.old_status, log.new_status, log.note.clone()))
             .collect();
-        use TodoStatus::{InProgress, Open};
         assert_eq!(
             steps,
             [
@@ -381,7 +382,6 @@ fn a_release_opens_the_todo_and_logs_it() {
     assert_eq!(claimed(&mut working_set, claim_next()).0.claims.count, 2);
     let logs = working_set.into_write_set().logs;
     let steps: Vec<_> = logs.iter().map(|(_, log)| (log.old_status, log.new_status)).collect();
-    use TodoStatus::{InProgress, Open};
     assert_eq!(steps, [(Open, InProgress), (InProgress, Open), (Open, InProgress)]);
 }
 
