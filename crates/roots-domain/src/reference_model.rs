@@ -55,7 +55,7 @@ pub struct ReferenceModel {
     /// The deadlines of the claims that stand.
     pub deadlines: BTreeMap<TodoId, Deadline>,
     /// The time by which silence and leases are judged; that of the command if there is none.
-    pub judged_at: Option<Timestamp>,
+    pub shared_now: Option<Timestamp>,
     /// The status changes of all todos.
     pub logs: BTreeMap<LogId, StatusChange<Sealed>>,
     /// The activities.
@@ -94,7 +94,7 @@ impl ReferenceModel {
             activity: BTreeMap::new(),
             todos: BTreeMap::new(),
             deadlines: BTreeMap::new(),
-            judged_at: None,
+            shared_now: None,
             logs: BTreeMap::new(),
             activities: BTreeMap::new(),
             ledger: BTreeMap::new(),

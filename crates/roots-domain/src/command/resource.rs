@@ -69,25 +69,6 @@ pub enum ResourceAction {
     DeleteActivity(ActivityId),
 }
 
-impl ResourceAction {
-    /// Whether it creates, changes, claims or deletes todos.
-    #[must_use]
-    pub const fn concerns_todos(&self) -> bool {
-        match self {
-            Self::CreateTodo { .. }
-            | Self::PatchTodo { .. }
-            | Self::DeleteTodo { .. }
-            | Self::ClaimTodo(_)
-            | Self::ReleaseTodo { .. } => true,
-            Self::StartSession { .. }
-            | Self::PatchSession(_)
-            | Self::DeleteSession(_)
-            | Self::LogActivity { .. }
-            | Self::DeleteActivity(_) => false,
-        }
-    }
-}
-
 /// A claim to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRequest {

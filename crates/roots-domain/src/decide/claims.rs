@@ -1,14 +1,17 @@
 //! Deciding about claims.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::Scope;
+use super::read_set::ReadSet;
 use super::resources::Plan;
 use super::rows::RowKey;
 use super::working_set::WorkingSet;
 
-use crate::command::{AppliedRow, ClaimFate, ClaimRequest, Refusal, ResourceAction, RowPatch};
+use crate::command::{
+    Action, AppliedRow, ClaimFate, ClaimRequest, Command, Refusal, ResourceAction, RowPatch,
+};
 
 use crate::model::claim::{Claim, ClaimToken};
 use crate::model::deadline::Deadline;
@@ -16,6 +19,17 @@ use crate::model::id::{AccountId, ActorId, SessionId, TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::time::Timestamp;
 use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+
+/// The todos of which claims of a batch take the next one: those of an actor, from a priority up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimScope {
+    /// The account.
+    pub account: AccountId,
+    /// The actor.
+    pub actor: ActorId,
+    /// The lowest priority.
+    pub min_priority: Priority,
+}
 
 /// How a todo would be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +65,7 @@ impl WorkingSet {
                     return Ok(Claimable::Lapsed);
                 };
                 let until = self.lives_until(account, deadline);
-                if self.judged_at() < until {
+                if self.lease_now() < until {
                     return Err(Refusal::ClaimHeld { todo: todo.id, until });
                 }
                 Ok(Claimable::Lapsed)
@@ -102,7 +116,7 @@ impl WorkingSet {
             None => self.next_todo(scope.account, actor, min_priority),
         };
         let Some((todo, how)) = found else { return Ok(Plan::ClaimNothing) };
-        let now = self.judged_at();
+        let now = self.lease_now();
         let mut next = todo.clone();
         next.status = TodoStatus::InProgress;
         next.claims = next.claims.claimed(Claim { session, claimed_at: now, lease });
@@ -194,7 +208,7 @@ impl WorkingSet {
 
     /// Notes a write with the token of the claim that stands on a todo.
     pub(super) fn touch_claim(&mut self, account: AccountId, todo: TodoId) {
-        let now = self.judged_at();
+        let now = self.lease_now();
         if let Some(deadline) = self.deadline((account, todo)) {
             self.deadlines.set((account, todo), Some(deadline.touched(now)));
         }
@@ -220,7 +234,7 @@ impl WorkingSet {
     /// Leaves the claims of a deleted session to their leases: its deletion was the last write of
     /// it. The store does the same with those that are not loaded.
     pub(super) fn leave_claims(&mut self, account: AccountId, session: SessionId) {
-        let now = self.judged_at();
+        let now = self.lease_now();
         self.write_set.claims_left.insert((account, session), now);
         self.deadlines.for_each_of(account, |deadline| {
             if deadline.session == Some(session) {
@@ -228,6 +242,37 @@ impl WorkingSet {
                 deadline.until = deadline.until.max(deadline.lease.deadline(now));
             }
         });
+    }
+
+    /// The todos of which claims take the next one, once the todos that the commands name are loaded,
+    /// and how many candidates of each kind are needed: one for each claim of the actor, and one for
+    /// each of its todos that the commands name. The first ones in the database may be taken or
+    /// changed by commands before. High priorities come first, so the candidates of the lowest one
+    /// are those of the others too.
+    pub fn claim_candidates<'a>(
+        &self,
+        commands: impl IntoIterator<Item = &'a Command>,
+        read_set: &ReadSet,
+    ) -> Vec<(ClaimScope, u64)> {
+        if read_set.claims.is_empty() {
+            return Vec::new();
+        }
+        let mut counts = BTreeMap::<(AccountId, ActorId), u64>::new();
+        for command in commands {
+            if let Action::Resource(bearer, ResourceAction::ClaimTodo(claim)) = &command.action {
+                *counts.entry((bearer.account, claim.actor)).or_default() += 1;
+            }
+        }
+        for key in &read_set.todos {
+            if let Some(todo) = self.todos.get(*key) {
+                *counts.entry((key.0, todo.actor)).or_default() += 1;
+            }
+        }
+        let scope = |(&(account, actor), &min_priority): (&(AccountId, ActorId), &Priority)| {
+            let most = counts.get(&(account, actor)).copied().unwrap_or(1);
+            (ClaimScope { account, actor, min_priority }, most)
+        };
+        read_set.claims.iter().map(scope).collect()
     }
 
     /// The todos whose deadlines are needed, once the todos are loaded: those that are claimed.

@@ -12,14 +12,14 @@ use crate::model::time::Timestamp;
 
 impl WorkingSet {
     /// The time by which silence and leases are judged: one for all processes of a database.
-    pub(super) fn judged_at(&self) -> Timestamp {
+    pub(super) fn lease_now(&self) -> Timestamp {
         self.shared_now.unwrap_or(self.decided_at)
     }
 
     /// Notes a write that named a session.
     pub(super) fn touch(&mut self, account: AccountId, session: Option<SessionId>) {
         let Some(id) = session else { return };
-        let now = self.judged_at();
+        let now = self.lease_now();
         if let Some(activity) = self.session_activity.get((account, id)).copied() {
             self.session_activity.set((account, id), Some(activity.touched(now)));
         }
@@ -27,7 +27,7 @@ impl WorkingSet {
 
     /// Begins the activity of a new session.
     pub(super) fn begin_activity(&mut self, account: AccountId, session: &Session<Sealed>) {
-        let activity = SessionActivity::of_new(session, self.judged_at());
+        let activity = SessionActivity::of_new(session, self.lease_now());
         self.session_activity.set((account, session.id), Some(activity));
     }
 
@@ -50,7 +50,7 @@ impl WorkingSet {
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
         let balance = self.account(account).ok_or(Refusal::NoSuchAccount(account))?.balance;
-        let now = self.judged_at();
+        let now = self.lease_now();
         let mut ended = 0;
         for id in sessions {
             let key = (account, *id);

@@ -29,8 +29,9 @@ mod todos;
 mod working_set;
 mod write_set;
 
+pub use claims::ClaimScope;
 pub use dry_run::DryRun;
-pub use read_set::{ClaimScope, ImportKey, ReadSet};
+pub use read_set::{ImportKey, ReadSet};
 pub use rows::{Difference, RowKey};
 pub use working_set::{ActivityTypes, UnchangedRows, WorkingSet};
 pub use write_set::{Directory, WriteSet};

@@ -19,17 +19,6 @@ use crate::model::todo::Priority;
 /// The identity of an imported row: its account here, its source, and its origin there.
 pub type ImportKey = (AccountId, Uid, Origin);
 
-/// The todos of which a claim takes the next one: those of an actor, from a priority up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClaimScope {
-    /// The account.
-    pub account: AccountId,
-    /// The actor.
-    pub actor: ActorId,
-    /// The lowest priority.
-    pub min_priority: Priority,
-}
-
 /// All rows that a batch changes, deletes or depends on.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ReadSet {
@@ -60,9 +49,9 @@ pub struct ReadSet {
     pub newest_entries: BTreeSet<RowKey<SessionId>>,
     /// Todos.
     pub todos: BTreeSet<RowKey<TodoId>>,
-    /// The todos of which claims take the next one. Candidates are loaded after the todos above:
-    /// the first open ones, and the first ones whose claim has lapsed.
-    pub claims: BTreeSet<ClaimScope>,
+    /// Actors of whose todos claims take the next one, with the lowest priority that a claim takes.
+    /// Candidates are loaded after the todos above.
+    pub claims: BTreeMap<(AccountId, ActorId), Priority>,
     /// Activities.
     pub activities: BTreeSet<RowKey<ActivityId>>,
     /// Rows for which it must be known whether they were imported before.
@@ -82,28 +71,6 @@ impl ReadSet {
             read_set.add(command);
         }
         read_set
-    }
-
-    /// The todos of which claims take the next one, and how many candidates of each kind they need:
-    /// one for each claim of the batch, and one for each todo that it creates, changes or deletes.
-    /// The first ones in the database may be changed or taken by commands before.
-    pub fn claim_candidates<'a>(
-        &self,
-        commands: impl IntoIterator<Item = &'a Command>,
-    ) -> Vec<(ClaimScope, u64)> {
-        if self.claims.is_empty() {
-            return Vec::new();
-        }
-        let mut counts = BTreeMap::<AccountId, u64>::new();
-        for command in commands {
-            if let Action::Resource(bearer, action) = &command.action
-                && action.concerns_todos()
-            {
-                *counts.entry(bearer.account).or_default() += 1;
-            }
-        }
-        let count = |scope: &ClaimScope| counts.get(&scope.account).copied().unwrap_or(1);
-        self.claims.iter().map(|scope| (*scope, count(scope))).collect()
     }
 
     fn add(&mut self, command: &Command) {
@@ -154,8 +121,9 @@ impl ReadSet {
                 match claim.todo {
                     Some(id) => _ = self.todos.insert((account, id)),
                     None => {
-                        let (actor, min_priority) = (claim.actor, claim.min_priority);
-                        self.claims.insert(ClaimScope { account, actor, min_priority });
+                        let lowest = self.claims.entry((account, claim.actor));
+                        let lowest = lowest.or_insert(claim.min_priority);
+                        *lowest = claim.min_priority.min(*lowest);
                     }
                 }
             }

@@ -111,7 +111,7 @@ impl Default for WorkingSet {
 impl WorkingSet {
     /// The time by which silence and leases are judged, read under the locks. Without one it is the
     /// time of the decision.
-    pub const fn judge_at(&mut self, now: Timestamp) {
+    pub const fn set_shared_now(&mut self, now: Timestamp) {
         self.shared_now = Some(now);
     }
 

@@ -17,13 +17,13 @@ use crate::model::todo::{StatusChange, Todo, TodoStatus};
 const LAG_SECONDS: i64 = 60;
 
 impl ReferenceModel {
-    fn judged(&self, at: Timestamp) -> Timestamp {
-        self.judged_at.unwrap_or(at)
+    fn lease_now(&self, at: Timestamp) -> Timestamp {
+        self.shared_now.unwrap_or(at)
     }
 
     /// Begins the activity of a new session.
     pub(super) fn begin(&mut self, row: &Session<Sealed>, at: Timestamp) {
-        let (now, session) = (self.judged(at), row.id);
+        let (now, session) = (self.lease_now(at), row.id);
         let (last_active_at, is_open) = match row.status {
             SessionStatus::Ended { at, .. } => (at, false),
             SessionStatus::Active if now < row.started_at.plus_seconds(LAG_SECONDS) => {
@@ -36,7 +36,7 @@ impl ReferenceModel {
 
     /// Notes that a write named a session, or carried the token of a claim.
     pub(super) fn beat(&mut self, row: &AppliedRow, action: &ResourceAction, at: Timestamp) {
-        let now = self.judged(at);
+        let now = self.lease_now(at);
         let named = match row {
             AppliedRow::Session(session) => Some(session.id),
             AppliedRow::Todo(todo) => todo.content.session,
@@ -62,7 +62,7 @@ impl ReferenceModel {
 
     /// The claims of a deleted session live on for their leases.
     pub fn leave_claims(&mut self, session: SessionId, at: Timestamp) {
-        let now = self.judged(at);
+        let now = self.lease_now(at);
         for deadline in self.deadlines.values_mut().filter(|row| row.session == Some(session)) {
             let until = now.plus_seconds(deadline.lease.seconds() + LAG_SECONDS);
             (deadline.session, deadline.until) = (None, later(until, deadline.until));
@@ -102,7 +102,7 @@ impl ReferenceModel {
     #[must_use]
     pub fn has_lapsed(&self, row: &Todo<Sealed>, at: Timestamp) -> bool {
         row.claims.standing.is_some()
-            && self.lives_until(row.id).is_none_or(|until| until <= self.judged(at))
+            && self.lives_until(row.id).is_none_or(|until| until <= self.lease_now(at))
     }
 
     pub(super) fn claim(
@@ -111,7 +111,7 @@ impl ReferenceModel {
         claim: ClaimRequest,
         at: Timestamp,
     ) -> WriteResult {
-        let now = self.judged(at);
+        let now = self.lease_now(at);
         check_maker(by, claim.actor)?;
         self.check_active_link(claim.actor, claim.session)?;
         let before = match claim.todo {

@@ -1,9 +1,8 @@
 //! Finds the todos that claims of a batch may take.
 //!
 //! A claim takes the first open todo of an actor, or the first one whose claim has lapsed. Commands
-//! before it in the batch may change or take the first ones of the database, so as many candidates
-//! are loaded as the batch has commands that concern todos. The working set chooses among them and
-//! the other todos of the batch.
+//! before it in the batch may change or take the first ones of the database, so the working set says
+//! how many candidates it needs. It chooses among them and the other todos of the batch.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +19,10 @@ use crate::errors::BatchError;
 use crate::table::shown::Shown;
 use crate::table::todos;
 
+/// Most lapsed candidates of an actor. Only a batch that writes to many sessions with many lapsed
+/// claims each has more; a claim may then be told that nothing is left.
+const LAPSED_MAX: usize = 512;
+
 /// Loads the open candidates of all claims of a batch, once the todos that it names are loaded, and
 /// finds those whose claim has lapsed.
 pub(super) async fn load_candidates(
@@ -30,7 +33,7 @@ pub(super) async fn load_candidates(
     now: Timestamp,
 ) -> Result<BTreeSet<RowKey<TodoId>>, BatchError> {
     let mut lapsed = BTreeSet::new();
-    let candidates = read_set.claim_candidates(commands);
+    let candidates = working_set.claim_candidates(commands, read_set);
     if candidates.is_empty() {
         return Ok(lapsed);
     }
@@ -45,15 +48,20 @@ pub(super) async fn load_candidates(
         for todo in open {
             working_set.load_todo(scope.account, todo);
         }
+        let mut room = LAPSED_MAX;
         for priority in priorities_with_lapsed(tx, scope, above, now).await? {
             let of_account = named.iter().filter(|(account, _)| *account == scope.account);
             let named: Vec<_> = of_account.map(|(_, session)| *session).collect();
-            lapsed.extend(first_lapsed(tx, scope, priority, Of::Others(&named), most, now).await?);
+            let mut found =
+                first_lapsed(tx, scope, priority, Of::Others(&named), most, now).await?;
             if !named.is_empty() {
                 // The batch may revive all claims of a session at once by a write of it.
                 let of_each = Of::Each(&named);
-                lapsed.extend(first_lapsed(tx, scope, priority, of_each, most, now).await?);
+                found.extend(first_lapsed(tx, scope, priority, of_each, most, now).await?);
             }
+            found.truncate(room);
+            room -= found.len();
+            lapsed.extend(found);
         }
     }
     Ok(lapsed)

@@ -62,7 +62,7 @@ pub(super) async fn load(
     memory.check(tx).await?;
     let now = clock.shared_now(locked_at);
     let mut working_set = read(tx, memory, commands, read_set, Some(now)).await?;
-    working_set.judge_at(now);
+    working_set.set_shared_now(now);
     Ok(working_set)
 }
 

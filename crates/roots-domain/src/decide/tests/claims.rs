@@ -179,10 +179,12 @@ fn a_batch_that_finishes_one_todo_claims_the_next_one() {
 }
 
 #[test]
-fn the_candidates_of_a_batch_are_one_for_each_claim_and_each_change_of_a_todo() {
+fn the_candidates_of_an_actor_are_one_for_each_claim_and_one_for_each_todo_that_is_named() {
     let commands = [
+        mine(claim(ClaimRequest { min_priority: priority(2), ..request() })),
         mine(claim_next()),
         mine(claim_one(TODO)),
+        by(PEER, claim(ClaimRequest { actor: PEER, ..request() })),
         mine(step(TODO, TodoStatus::Done)),
         mine(new_todo(None)),
         mine(ResourceAction::DeleteTodo { id: TODO, claim_token: None }),
@@ -191,11 +193,12 @@ fn the_candidates_of_a_batch_are_one_for_each_claim_and_each_change_of_a_todo() 
         mine(start()),
     ];
     let read_set = ReadSet::of(&commands);
-    let scope = ClaimScope { account: HOME, actor: ME, min_priority: priority(0) };
-    assert_eq!(read_set.claim_candidates(&commands), [(scope, 6)]);
+    let scope = |actor| ClaimScope { account: HOME, actor, min_priority: priority(0) };
+    let candidates = working_set().claim_candidates(&commands, &read_set);
+    assert_eq!(candidates, [(scope(ME), 4), (scope(PEER), 1)]);
     assert_eq!(read_set.todos, BTreeSet::from([(HOME, TODO)]));
-    let without = &commands[1..];
-    assert_eq!(ReadSet::of(without).claim_candidates(without), []);
+    let named = &commands[2..3];
+    assert_eq!(working_set().claim_candidates(named, &ReadSet::of(named)), []);
 }
 
 #[test]
@@ -251,7 +254,7 @@ fn a_claim_is_linked_to_an_active_session_of_the_actor() {
 fn after(seconds: i64) -> WorkingSet {
     let mut working_set = working_set();
     claimed(&mut working_set, claim_one(TODO));
-    working_set.judge_at(now().plus_seconds(seconds));
+    working_set.set_shared_now(now().plus_seconds(seconds));
     working_set
 }
 
@@ -289,7 +292,7 @@ fn lapsed_todos_come_after_the_open_ones_of_their_priority() {
         list(&[(1, 1, Some(1), 1), (2, 1, None, 9), (3, 0, Some(1), 0), (4, 1, Some(0), 0)]);
     claimed(&mut working_set, claim_one(TodoId(1)));
     claimed(&mut working_set, claim_one(TodoId(4)));
-    working_set.judge_at(deadline());
+    working_set.set_shared_now(deadline());
     assert_eq!(ids_in_order(&mut working_set), [2, 4, 1, 3]);
 }
 
@@ -323,19 +326,19 @@ fn a_write_of_its_session_keeps_a_claim_alive_and_revives_a_lapsed_one() {
     working_set.load_session_activity(HOME, activity);
     let session = Some(ACTIVE);
     claimed(&mut working_set, claim(ClaimRequest { session, ..request() }));
-    working_set.judge_at(now().plus_seconds(9 * LEASE_SECONDS));
+    working_set.set_shared_now(now().plus_seconds(9 * LEASE_SECONDS));
     apply(&mut working_set, log("deploy", session));
     let until = deadline().plus_seconds(9 * LEASE_SECONDS);
     let refusal = Refusal::ClaimHeld { todo: TODO, until };
     assert_refused(&mut working_set, mine(claim_one(TODO)), &refusal);
 
     // Its deletion is the last write of it, and the claim is left to its lease.
-    working_set.judge_at(now().plus_seconds(10 * LEASE_SECONDS));
+    working_set.set_shared_now(now().plus_seconds(10 * LEASE_SECONDS));
     apply(&mut working_set, ResourceAction::DeleteSession(ACTIVE));
     let until = deadline().plus_seconds(10 * LEASE_SECONDS);
     let refusal = Refusal::ClaimHeld { todo: TODO, until };
     assert_refused(&mut working_set, mine(claim_one(TODO)), &refusal);
-    working_set.judge_at(until);
+    working_set.set_shared_now(until);
     assert_eq!(claimed(&mut working_set, claim_next()).0.claims.count, 2);
 }
 

@@ -77,7 +77,7 @@ fn a_refused_write_stores_no_heartbeat() {
 #[test]
 fn heartbeats_are_of_the_clock_that_processes_share() {
     let mut working_set = since(0);
-    working_set.judge_at(at(77));
+    working_set.set_shared_now(at(77));
     apply(&mut working_set, log("deploy", Some(ACTIVE)));
     let next = SessionActivity { last_active_at: at(77), ..last_active(0) };
     assert_eq!(stored(working_set), updated(next));
@@ -133,9 +133,9 @@ fn a_session_that_was_written_to_meanwhile_goes_on() {
 
 #[test]
 fn silence_is_judged_by_the_clock_that_processes_share() {
-    for (judged_at, ended) in [(459, 0), (460, 1)] {
+    for (shared_now, ended) in [(459, 0), (460, 1)] {
         let mut working_set = since(100);
-        working_set.judge_at(at(judged_at));
+        working_set.set_shared_now(at(shared_now));
         let decided = working_set.decide(end_silent(&[ACTIVE])).unwrap();
         assert_eq!(decided.row, AppliedRow::SessionsEnded(ended));
     }

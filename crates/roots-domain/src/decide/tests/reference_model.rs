@@ -121,10 +121,10 @@ fn candidates(
 }
 
 /// Loads only the rows that the commands' read set names.
-fn load(rows: &AccountModels, commands: &[Command], judged_at: Timestamp) -> WorkingSet {
+fn load(rows: &AccountModels, commands: &[Command], shared_now: Timestamp) -> WorkingSet {
     let mut read_set = ReadSet::of(commands);
     let mut working_set = WorkingSet::default();
-    working_set.judge_at(judged_at);
+    working_set.set_shared_now(shared_now);
     for id in &read_set.accounts {
         let found = rows.get(id).into_iter();
         found.for_each(|row| working_set.load_account(row.account.clone()));
@@ -150,7 +150,7 @@ fn load(rows: &AccountModels, commands: &[Command], judged_at: Timestamp) -> Wor
         found.for_each(|row| working_set.load_todo(*home, row.clone()));
     }
     let named = working_set.sessions_to_touch(&read_set);
-    for (scope, most) in read_set.claim_candidates(commands) {
+    for (scope, most) in working_set.claim_candidates(commands, &read_set) {
         let home = scope.account;
         let named = named.iter().filter(|(of, _)| *of == home).map(|(_, id)| *id).collect();
         for id in candidates(&rows[&home], scope, most, &named) {
@@ -313,11 +313,11 @@ impl Disk {
     }
 
     /// Decides and writes a batch.
-    fn apply(&mut self, commands: &[Command], judged_at: Timestamp) -> Vec<Decided> {
+    fn apply(&mut self, commands: &[Command], shared_now: Timestamp) -> Vec<Decided> {
         for rows in self.rows.values_mut() {
-            rows.judged_at = Some(judged_at);
+            rows.shared_now = Some(shared_now);
         }
-        let mut working_set = load(&self.shown(), commands, judged_at);
+        let mut working_set = load(&self.shown(), commands, shared_now);
         let answers = commands.iter().map(|command| working_set.decide(command.clone())).collect();
         self.write(working_set.into_write_set());
         answers
@@ -343,7 +343,7 @@ fn without_version(mut answer: Decided) -> Decided {
 
 fn without_versions(mut accounts: AccountModels) -> AccountModels {
     for rows in accounts.values_mut() {
-        (rows.account.version, rows.judged_at) = (0, None);
+        (rows.account.version, rows.shared_now) = (0, None);
     }
     accounts
 }
@@ -402,26 +402,26 @@ proptest! {
         let mut in_batches = one_by_one.clone();
 
         let mut answers = Vec::new();
-        let mut judged_at = at(DAY_SECONDS);
+        let mut shared_now = at(DAY_SECONDS);
         for (command, later) in &script {
-            judged_at = judged_at.plus_seconds(later.unwrap_or(0));
+            shared_now = shared_now.plus_seconds(later.unwrap_or(0));
             for rows in model.values_mut() {
-                rows.judged_at = Some(judged_at);
+                rows.shared_now = Some(shared_now);
             }
             let expected = without_version(expect(&mut model, command));
             let alone = std::slice::from_ref(command);
-            let decided = one_by_one.apply(alone, judged_at).pop().unwrap();
+            let decided = one_by_one.apply(alone, shared_now).pop().unwrap();
             one_by_one.step();
             prop_assert_eq!(&without_version(decided), &expected, "{:?}", command);
             answers.push(expected);
         }
-        let mut judged_at = at(DAY_SECONDS);
+        let mut shared_now = at(DAY_SECONDS);
         let batches = script.chunk_by(|_, (_, later)| later.is_none());
         let batched: Vec<_> = batches
             .flat_map(|batch| {
-                judged_at = judged_at.plus_seconds(batch[0].1.unwrap_or(0));
+                shared_now = shared_now.plus_seconds(batch[0].1.unwrap_or(0));
                 let commands = batch.iter().map(|(command, _)| command.clone());
-                in_batches.apply(&commands.collect::<Vec<_>>(), judged_at)
+                in_batches.apply(&commands.collect::<Vec<_>>(), shared_now)
             })
             .map(without_version)
             .collect();
