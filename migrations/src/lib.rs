@@ -23,6 +23,7 @@ mod m0011_quotas;
 mod m0012_deletions;
 mod m0013_wraps_by_subject;
 mod m0014_installation;
+mod m0015_heartbeats;
 
 /// Updates a database to the newest schema.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_deletions::Deletions),
             Box::new(m0013_wraps_by_subject::WrapsBySubject),
             Box::new(m0014_installation::Installation),
+            Box::new(m0015_heartbeats::Heartbeats),
         ]
     }
 }

@@ -59,11 +59,13 @@ from roots_client.api.sessions import (
     update_session,
 )
 from roots_client.api.todos import (
+    claim_todo,
     create_todo,
     delete_todo,
     get_todo,
     get_todo_logs,
     list_todos,
+    release_todo,
     update_todo,
 )
 from roots_client.models import (
@@ -88,15 +90,17 @@ from roots_client.models import (
     CreditsGranted,
     EndLine,
     Erasure,
-    Health,
     HeaderLine,
+    Health,
     Import,
     KeyPage,
     KeyRevoked,
     LedgerPage,
+    ListedTodo,
     NewAccount,
     NewActivity,
     NewActor,
+    NewClaim,
     NewCredits,
     NewKey,
     NewKeyShown,
@@ -108,6 +112,7 @@ from roots_client.models import (
     Recovered,
     Recovery,
     RecoveryCodeRenewed,
+    Release,
     Rotation,
     Search,
     SearchKind,
@@ -179,12 +184,24 @@ session = read(Session, start_session.sync_detailed(client=agent, body=NewSessio
 read(Session, get_session.sync_detailed(session.session_id, client=agent))
 new_todo = NewTodo(title="Write the tests", session_id=session.session_id, due_at="2030-01-01")
 todo = read(Todo, create_todo.sync_detailed(client=agent, body=new_todo))
-change = TodoChange(status=TodoStatus.DONE, note="All of them")
+claim = NewClaim(session_id=session.session_id, lease_seconds=60)
+claimed = read(ListedTodo, claim_todo.sync_detailed(client=agent, body=claim))
+assert claimed.todo_id == todo.todo_id and claimed.claim and claimed.claim.token == 1
+assert claim_todo.sync_detailed(client=agent, body=NewClaim()).status_code == 204
+given_up = Release(claim_token=1)
+released = read(Todo, release_todo.sync_detailed(todo.todo_id, client=agent, body=given_up))
+assert released.status is TodoStatus.OPEN
+lost = read(Problem, release_todo.sync_detailed(todo.todo_id, client=agent, body=given_up))
+assert lost.type_ == "/docs/problems#claim-lost"
+claimed = read(ListedTodo, claim_todo.sync_detailed(client=agent, body=claim))
+assert claimed.claim and claimed.claim.token == 2
+change = TodoChange(status=TodoStatus.DONE, note="All of them", claim_token=claimed.claim.token)
 done = read(Todo, update_todo.sync_detailed(todo.todo_id, client=agent, body=change))
 assert done.status is TodoStatus.DONE
 read(Todo, get_todo.sync_detailed(todo.todo_id, client=agent))
-assert len(read(TodoLog, get_todo_logs.sync_detailed(todo.todo_id, client=agent)).logs) == 1
-assert read(TodoPage, list_todos.sync_detailed(client=agent, limit=1)).todos == [done]
+assert len(read(TodoLog, get_todo_logs.sync_detailed(todo.todo_id, client=agent)).logs) == 4
+listed = read(TodoPage, list_todos.sync_detailed(client=agent, limit=1)).todos
+assert [(one.todo_id, one.until) for one in listed] == [(todo.todo_id, None)]
 new_activity = NewActivity(description="Wrote the tests", session_id=session.session_id)
 activity = read(Activity, log_activity.sync_detailed(client=agent, body=new_activity))
 read(Activity, get_activity.sync_detailed(activity.activity_id, client=agent))

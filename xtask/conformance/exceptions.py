@@ -87,6 +87,8 @@ NO_LEAP_SECOND = "2026-04-09T14:00:60Z"
 START = "POST /api/v1/sessions"
 CREATE = "POST /api/v1/todos"
 LOG = "POST /api/v1/activities"
+CLAIM = "POST /api/v1/todos/claim"
+RELEASE = "POST /api/v1/todos/{id}/release"
 ADD_KEY = "POST /api/v1/keys"
 IMPORT = "POST /api/v1/import"
 SEARCH = "POST /api/v1/search"
@@ -99,6 +101,8 @@ DELETIONS = [f"DELETE /api/v1/{rows}/{{id}}" for rows in ("sessions", "todos", "
 BODIES = {
     START: {},
     CREATE: {"title": "Write the tests"},
+    CLAIM: {},
+    RELEASE: {"claim_token": 1},
     LOG: {"description": "Wrote the tests"},
     SEARCH: {"q": "tests"},
     ADD_KEY: {"actor_id": 1},
@@ -221,7 +225,7 @@ UNDESCRIBED = [
         "session_id",
         r"There is no session \d+\.",
         {"session_id": NUMBER},
-        bodies([CREATE, LOG, UPDATE_TODO], session_id=UNKNOWN_ID),
+        bodies([CREATE, CLAIM, LOG, UPDATE_TODO], session_id=UNKNOWN_ID),
     ),
     Undescribed(
         "the database knows which rows exist",
@@ -229,7 +233,7 @@ UNDESCRIBED = [
         "actor_id",
         r"There is no actor \d+\.",
         {"actor_id": NUMBER},
-        bodies([START, CREATE, LOG, ADD_KEY], actor_id=UNKNOWN_ID),
+        bodies([START, CREATE, CLAIM, LOG, ADD_KEY], actor_id=UNKNOWN_ID),
     ),
     Undescribed(
         "the database knows the status of a todo",
@@ -254,7 +258,7 @@ UNDESCRIBED = [
         r"This Idempotency-Key was used for a different request in the last 24 hours: .*",
         {"Idempotency-Key": ""},
         each(
-            [START, CREATE, LOG, UPDATE_SESSION, UPDATE_TODO, *DELETIONS],
+            [START, CREATE, CLAIM, RELEASE, LOG, UPDATE_SESSION, UPDATE_TODO, *DELETIONS],
             headers={"Idempotency-Key": USED_KEY},
         ),
     ),

@@ -21,17 +21,22 @@ use crate::model::account::{Account, AccountKind, AccountStatus, LastIds, Role};
 use crate::model::activity::Activity;
 use crate::model::api_key::{ApiKey, KeyEpoch, KeyStatus};
 use crate::model::bearer::KeyBearer;
+use crate::model::claim::Claims;
 use crate::model::credit::{LedgerEntry, Reason};
+use crate::model::deadline::Deadline;
 use crate::model::id::{
     AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, SessionId, TodoId, Uid,
 };
 use crate::model::import::{Import, ImportRow, Imported, Origin};
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
+use crate::model::session::{
+    EndReason, Session, SessionActivity, SessionPatch, SessionStatus, SessionStatusKind,
+};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo, TodoPatch, TodoStatus};
 
+mod claims;
 mod lists;
 
 /// An account, and all rows that it must have after its commands.
@@ -43,8 +48,14 @@ pub struct ReferenceModel {
     pub keys: BTreeMap<KeyId, ApiKey>,
     /// The sessions.
     pub sessions: BTreeMap<SessionId, Session<Sealed>>,
+    /// When the sessions were last active.
+    pub activity: BTreeMap<SessionId, SessionActivity>,
     /// The todos.
     pub todos: BTreeMap<TodoId, Todo<Sealed>>,
+    /// The deadlines of the claims that stand.
+    pub deadlines: BTreeMap<TodoId, Deadline>,
+    /// The time by which silence and leases are judged; that of the command if there is none.
+    pub shared_now: Option<Timestamp>,
     /// The status changes of all todos.
     pub logs: BTreeMap<LogId, StatusChange<Sealed>>,
     /// The activities.
@@ -80,7 +91,10 @@ impl ReferenceModel {
             account,
             keys: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            activity: BTreeMap::new(),
             todos: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            shared_now: None,
             logs: BTreeMap::new(),
             activities: BTreeMap::new(),
             ledger: BTreeMap::new(),
@@ -112,6 +126,10 @@ impl ReferenceModel {
             Action::Resource(bearer, action) => {
                 self.admit(bearer, at)?;
                 let row = self.write(bearer, action.clone(), at)?;
+                if row == AppliedRow::NothingToClaim {
+                    return Ok((row, 0));
+                }
+                self.beat(&row, action, at);
                 let Some(charge) = command.charge else { return Ok((row, 0)) };
                 let (balance, cost) = (self.account.balance, charge.cost);
                 if balance < cost {
@@ -189,6 +207,7 @@ impl ReferenceModel {
                 let id = SessionId(next(&mut self.account.last_ids.session));
                 let (status, started_at, version) = (SessionStatus::Active, now, 1);
                 let row = Session { id, uid, actor, status, notes, started_at, version };
+                self.begin(&row, now);
                 self.sessions.insert(id, row.clone());
                 Ok(AppliedRow::Session(row))
             }
@@ -196,6 +215,8 @@ impl ReferenceModel {
             ResourceAction::DeleteSession(id) => {
                 find(&self.sessions, id, by, |row| row.actor, "session")?;
                 self.sessions.remove(&id);
+                self.activity.remove(&id);
+                self.leave_claims(id, now);
                 self.unlink(id);
                 Ok(AppliedRow::Deleted)
             }
@@ -209,6 +230,7 @@ impl ReferenceModel {
                     actor,
                     content: new.content,
                     status: TodoStatus::Open,
+                    claims: Claims::NONE,
                     created_at: now,
                     updated_at: now,
                     version: 1,
@@ -216,10 +238,21 @@ impl ReferenceModel {
                 self.todos.insert(row.id, row.clone());
                 Ok(AppliedRow::Todo(row))
             }
-            ResourceAction::PatchTodo { row, log_uid } => self.patch_todo(by, row, log_uid, now),
-            ResourceAction::DeleteTodo(id) => {
+            ResourceAction::PatchTodo { row, log_uid, claim_token } => {
+                self.check_claim(by, row.id, claim_token)?;
+                self.patch_todo(by, row, log_uid, now)
+            }
+            ResourceAction::ClaimTodo(claim) => self.claim(by, claim, now),
+            ResourceAction::ReleaseTodo { id, claim_token, log_uid } => {
+                self.check_claim(by, id, Some(claim_token))?;
+                let patch = TodoPatch { status: Some(TodoStatus::Open), ..TodoPatch::EMPTY };
+                self.patch_todo(by, RowPatch { id, sealed_for: None, patch }, log_uid, now)
+            }
+            ResourceAction::DeleteTodo { id, claim_token } => {
                 find(&self.todos, id, by, |row| row.actor, "todo")?;
+                self.check_claim(by, id, claim_token)?;
                 self.todos.remove(&id);
+                self.deadlines.remove(&id);
                 self.logs.retain(|_, log| log.todo != id);
                 Ok(AppliedRow::Deleted)
             }
@@ -260,12 +293,18 @@ impl ReferenceModel {
         if sealed_for.is_some_and(|uid| uid != before.uid) {
             return Err(Refusal::NotFound("session"));
         }
+        if is_idle(&before) {
+            return Err(Refusal::SessionIdle(id));
+        }
         let mut row = before.clone();
         match (before.status.kind(), patch.status) {
             (Ended, Some(Ended)) => return Err(Refusal::AlreadyEnded(id)),
             (Ended, Some(Active)) => return Err(Refusal::CannotReopen(id)),
             (Active, Some(Ended)) => {
-                row.status = SessionStatus::Ended { at: later(now, row.started_at) };
+                row.status = SessionStatus::ended(later(now, row.started_at));
+                if let Some(activity) = self.activity.get_mut(&id) {
+                    activity.is_open = false;
+                }
             }
             (Active, Some(Active)) | (_, None) => {}
         }
@@ -287,7 +326,10 @@ impl ReferenceModel {
             return Err(Refusal::NotFound("todo"));
         }
         if let Patch::Set(link) = patch.session {
-            self.linkable(before.actor, link)?;
+            let session = self.linkable(before.actor, link)?;
+            if is_idle(session) && before.content.session != Some(link) {
+                return Err(Refusal::SessionIdle(link));
+            }
         }
         let (from, to) = (before.status, patch.status.unwrap_or(before.status));
         let has_moved = from != to;
@@ -298,6 +340,10 @@ impl ReferenceModel {
             return Err(Refusal::NoteWithoutChange);
         }
         let mut row = Todo { status: to, ..before.clone() };
+        if to != TodoStatus::InProgress {
+            row.claims.standing = None;
+            self.deadlines.remove(&id);
+        }
         let content = &mut row.content;
         match patch.title {
             Some(title) if title.same_as.as_ref() != Some(&content.title) => {
@@ -325,6 +371,10 @@ impl ReferenceModel {
             };
             self.logs.insert(log.id, log);
         }
+        if let Some(deadline) = self.deadlines.get_mut(&id) {
+            deadline.priority = row.content.priority;
+            deadline.due_at = row.content.due_at;
+        }
         self.todos.insert(id, row.clone());
         Ok(AppliedRow::Todo(row))
     }
@@ -346,6 +396,7 @@ impl ReferenceModel {
 
     fn check_active_link(&self, actor: ActorId, link: Option<SessionId>) -> Result<(), Refusal> {
         match link {
+            Some(id) if is_idle(self.linkable(actor, id)?) => Err(Refusal::SessionIdle(id)),
             Some(id) if self.linkable(actor, id)?.status != SessionStatus::Active => {
                 Err(Refusal::SessionEnded(id))
             }
@@ -371,7 +422,7 @@ impl ReferenceModel {
                 continue;
             }
             let mut next = self.clone();
-            let outcome = next.bring_in(import, row.clone());
+            let outcome = next.bring_in(import, row.clone(), at);
             if outcome.is_ok() && cost == self.account.balance {
                 outcomes.push(Err(Refusal::InsufficientCredits { balance: 0, cost: 1 }));
                 break;
@@ -390,7 +441,7 @@ impl ReferenceModel {
         Ok((AppliedRow::Imported(outcomes), cost))
     }
 
-    fn bring_in(&mut self, import: &Import, row: ImportRow) -> Result<i64, Refusal> {
+    fn bring_in(&mut self, import: &Import, row: ImportRow, at: Timestamp) -> Result<i64, Refusal> {
         let (source, here) = (import.source, row.actor());
         if let Some(there) = import.actors.get(&here)
             && *self.imported.entry((source, Origin::Actor(*there))).or_insert(here.0) != here.0
@@ -400,7 +451,9 @@ impl ReferenceModel {
         match row {
             ImportRow::Session(row) => {
                 let id = SessionId(next(&mut self.account.last_ids.session));
-                self.sessions.insert(id, Session { id, ..row });
+                let row = Session { id, ..row };
+                self.begin(&row, at);
+                self.sessions.insert(id, row);
                 Ok(id.0)
             }
             ImportRow::Todo(row) => {
@@ -428,6 +481,10 @@ impl ReferenceModel {
                     return Err(Refusal::ForbiddenStep { from, to });
                 }
                 (todo.status, todo.version) = (to, todo.version + 1);
+                if to != TodoStatus::InProgress {
+                    todo.claims.standing = None;
+                    self.deadlines.remove(&todo.id);
+                }
                 todo.updated_at = later(step.logged_at, todo.updated_at);
                 let id = LogId(next(&mut self.account.last_ids.log));
                 self.logs.insert(id, StatusChange { id, todo: todo.id, ..step });
@@ -491,6 +548,11 @@ fn find<'a, I: Ord + Copy, T>(
 ) -> Result<&'a T, Refusal> {
     let found = rows.get(&id).filter(|row| may_touch(by, actor(row)));
     found.ok_or(Refusal::NotFound(what))
+}
+
+/// Whether a session was ended for its silence: it takes no more writes.
+fn is_idle(session: &Session<Sealed>) -> bool {
+    session.status.end_reason() == Some(EndReason::Idle)
 }
 
 /// Whether a todo may take that step.

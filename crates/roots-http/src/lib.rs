@@ -9,6 +9,7 @@ mod activities;
 mod actors;
 mod app;
 mod audit;
+mod claims;
 mod erasures;
 mod export;
 mod import;
@@ -25,6 +26,7 @@ mod sessions;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod todo_bodies;
 mod todos;
 mod usage;
 mod wire;

@@ -47,7 +47,9 @@ const LIMIT_HEADERS: [(&str, Type, &str); 2] = [
 const RETRY_AFTER: (&str, Type, &str) =
     ("Retry-After", Type::Integer, "Seconds to wait before the next attempt.");
 /// The operations whose body may be left out.
-const BODY_OPTIONAL: [&str; 2] = ["startSession", "rotateKey"];
+const BODY_OPTIONAL: [&str; 3] = ["startSession", "claimTodo", "rotateKey"];
+/// The writes that answer one resource with its entity tag, under another path than its own.
+const ANSWERS_TAGGED: [&str; 2] = ["claimTodo", "releaseTodo"];
 /// The operations that answer from memory: they never fail with 500 or 503.
 const FROM_MEMORY: [&str; 3] = ["health", "problems", "openapi"];
 /// The operation whose body has no maximum size; only its lines have one.
@@ -252,7 +254,8 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
             if id == ENDLESS {
                 response.headers.extend(CREDIT_HEADERS.into_iter().map(header));
             }
-            response.headers.extend((answers_one || is_created).then(etag));
+            let is_tagged = ANSWERS_TAGGED.contains(&id.as_str()) && status == "200";
+            response.headers.extend((answers_one || is_created || is_tagged).then(etag));
             response.headers.extend(is_list.then(link));
             if is_limited {
                 response.headers.extend(LIMIT_HEADERS.into_iter().map(header));

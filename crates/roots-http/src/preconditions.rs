@@ -10,6 +10,9 @@ use crate::wire::{DRY_RUN, IMPORT_PATH, SEARCH_PATH};
 /// The lists whose resources have entity tags.
 const TAGGED: [&str; 3] = ["/sessions", "/todos", "/activities"];
 
+/// The writes of todos that are neither a list nor a single resource.
+const OF_CLAIMS: [&str; 2] = ["/todos/claim", "/todos/{id}/release"];
+
 /// Whether an import is a dry run, which writes nothing.
 fn is_dry_run(uri: &Uri) -> bool {
     let given = pairs(uri).unwrap_or_default();
@@ -42,7 +45,10 @@ pub(crate) fn misplaced(
     let only_reads = only_reads(method, route, uri);
     let route = route.strip_prefix(API_PATH).unwrap_or_default();
     let fits = [
-        (IDEMPOTENCY_KEY, only_reads || TAGGED.contains(&route) || is_tagged(route)),
+        (
+            IDEMPOTENCY_KEY,
+            only_reads || TAGGED.contains(&route) || OF_CLAIMS.contains(&route) || is_tagged(route),
+        ),
         (IF_MATCH, is_write && is_tagged(route)),
         (IF_NONE_MATCH, !is_write),
     ];
@@ -74,6 +80,10 @@ mod tests {
             assert!(fits(&IDEMPOTENCY_KEY, &Method::DELETE, &one));
             assert!(fits(&IDEMPOTENCY_KEY, &Method::GET, &one));
             assert!(fits(&IDEMPOTENCY_KEY, &Method::HEAD, list));
+        }
+        for of_claims in ["/api/v1/todos/claim", "/api/v1/todos/{id}/release"] {
+            assert!(fits(&IDEMPOTENCY_KEY, &Method::POST, of_claims), "{of_claims}");
+            assert!(!fits(&IF_MATCH, &Method::POST, of_claims), "{of_claims}");
         }
         for other in ["/api/v1/todos/{id}/logs", "/todos/{id}", "/api/v1/actors/{id}", "/health"] {
             assert!(!fits(&IF_MATCH, &Method::DELETE, other), "{other}");

@@ -32,7 +32,7 @@ use crate::preconditions::{misplaced, only_reads};
 use crate::settings::HttpSettings;
 use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
-    accounts, activities, actors, audit, erasures, export, import, keys, meta, operators, search,
+    accounts, activities, actors, audit, claims, erasures, export, import, keys, meta, operators, search,
     sessions, todos, usage,
 };
 
@@ -106,6 +106,7 @@ fn routes() -> Routes {
     let keyed = OpenApiRouter::default()
         .merge(sessions::routes())
         .merge(todos::routes())
+        .merge(claims::routes())
         .merge(activities::routes())
         .merge(search::routes())
         .merge(actors::routes())

@@ -7,7 +7,9 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use roots_domain::model::id::{ActorId, SessionId};
-use roots_domain::model::session::{Session, SessionPatch, SessionStatusKind};
+use roots_domain::model::session::{
+    EndReason, ListedSession, Session, SessionPatch, SessionStatusKind,
+};
 use roots_domain::model::text::LongText;
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::service::access::{ActorScope, Caller};
@@ -40,6 +42,8 @@ fn example() -> Value {
         "notes": "Working on API docs",
         "started_at": "2026-04-09T10:00:00Z",
         "ended_at": null,
+        "ended_reason": null,
+        "duration_seconds": null,
         "actor_id": 1
     })
 }
@@ -64,6 +68,13 @@ pub(crate) struct SessionBody {
     started_at: String,
     #[schema(required, format = DateTime)]
     ended_at: Option<String>,
+    /// `ended` if a caller ended it, `idle` if nothing was written to it for too long; `null` while
+    /// it is active.
+    #[schema(required, value_type = Option<EndReasonName>)]
+    ended_reason: Option<&'static str>,
+    /// How long it lasted, in whole seconds; `null` while it is active.
+    #[schema(required, minimum = 0)]
+    duration_seconds: Option<i64>,
     /// The actor that the session belongs to.
     actor_id: i64,
 }
@@ -73,10 +84,60 @@ impl From<Session> for SessionBody {
         Self {
             session_id: session.id.0,
             status: session.status.kind().name(),
-            notes: session.notes,
             started_at: session.started_at.to_string(),
             ended_at: session.status.ended_at().map(|at| at.to_string()),
+            ended_reason: session.status.end_reason().map(EndReason::name),
+            duration_seconds: session.duration_seconds(),
+            notes: session.notes,
             actor_id: session.actor.0,
+        }
+    }
+}
+
+/// A work session in a list. Only a list tells when it was last active: the `ETag` of a session
+/// does not change with it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedSession)]
+pub(crate) struct ListedSessionBody {
+    /// Numbered per account.
+    session_id: i64,
+    #[schema(value_type = SessionStatusName)]
+    status: &'static str,
+    /// The agent's notes. Encrypted at rest.
+    #[schema(required)]
+    notes: Option<String>,
+    #[schema(format = DateTime)]
+    started_at: String,
+    #[schema(required, format = DateTime)]
+    ended_at: Option<String>,
+    /// `ended` if a caller ended it, `idle` if nothing was written to it for too long; `null` while
+    /// it is active.
+    #[schema(required, value_type = Option<EndReasonName>)]
+    ended_reason: Option<&'static str>,
+    /// How long it lasted, in whole seconds; `null` while it is active.
+    #[schema(required, minimum = 0)]
+    duration_seconds: Option<i64>,
+    /// The actor that the session belongs to.
+    actor_id: i64,
+    /// Its start, or the last write that named the session. May be up to a minute behind.
+    #[schema(format = DateTime)]
+    last_active_at: String,
+}
+
+impl From<ListedSession> for ListedSessionBody {
+    fn from(listed: ListedSession) -> Self {
+        let last_active_at = listed.last_active_at.to_string();
+        let session = SessionBody::from(listed.session);
+        Self {
+            session_id: session.session_id,
+            status: session.status,
+            notes: session.notes,
+            started_at: session.started_at,
+            ended_at: session.ended_at,
+            ended_reason: session.ended_reason,
+            duration_seconds: session.duration_seconds,
+            actor_id: session.actor_id,
+            last_active_at,
         }
     }
 }
@@ -84,7 +145,7 @@ impl From<Session> for SessionBody {
 /// A page of sessions.
 #[derive(Serialize, ToSchema)]
 struct SessionPage {
-    sessions: Vec<SessionBody>,
+    sessions: Vec<ListedSessionBody>,
     /// The number of matching rows on all pages.
     total: i64,
     limit: u32,
@@ -172,6 +233,7 @@ fn status(name: &str) -> Result<SessionStatusKind, Invalid> {
 }
 
 choice!(SessionStatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionStatusKind::name));
+choice!(EndReasonName, "EndReason", EndReason::ALL.iter().copied().map(EndReason::name));
 
 /// List sessions
 ///
@@ -180,7 +242,7 @@ choice!(SessionStatusName, "SessionStatus", SessionStatusKind::ALL.map(SessionSt
     get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "sessions",
     params(SessionParams, Paging),
     responses((status = 200, description = "A page of sessions.", body = SessionPage, example = json!({
-        "sessions": [example()],
+        "sessions": [example_with(example(), json!({"last_active_at": "2026-04-09T10:30:00Z"}))],
         "total": 1,
         "limit": 20,
         "offset": 0,
@@ -195,7 +257,7 @@ async fn list(
     let SessionParams { status, scope } = query;
     let filter = SessionFilter { scope, status };
     let sessions = &app.services.sessions;
-    rows::list::<SessionBody, _, _, _>(
+    rows::list::<ListedSessionBody, _, _, _>(
         &app,
         caller,
         &page,
@@ -273,9 +335,11 @@ async fn start(
             "notes": "Finished morning review. Deployed docs.",
             "started_at": "2026-04-09T14:00:00Z",
             "ended_at": "2026-04-09T15:30:00Z",
+            "ended_reason": "ended",
+            "duration_seconds": 5400,
             "actor_id": 1
         })),
-        (status = 409, description = "The session has already ended: it can't be ended again or reopened.")
+        (status = 409, description = "The session has already ended: it can't be ended again or reopened. Or it was ended because nothing was written to it for too long: it takes no more writes.")
     )
 )]
 async fn update(

@@ -2,16 +2,20 @@
 
 use proptest::prelude::*;
 use roots_domain::model::activity::Activity;
+use roots_domain::model::claim::{Claim, Claims, LeaseSeconds};
 use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
-use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::model::session::{ListedSession, Session, SessionStatus};
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoStatus};
+use roots_domain::model::todo::{
+    ListedTodo, Priority, StatusChange, Todo, TodoContent, TodoStatus,
+};
 use serde_json::json;
 
 use crate::activities::ActivityBody;
-use crate::sessions::SessionBody;
-use crate::todos::{StatusChangeBody, TodoBody};
+use crate::sessions::ListedSessionBody;
+use crate::todo_bodies::ListedTodoBody;
+use crate::todos::StatusChangeBody;
 use roots_http_core::middleware::list_permits::{JsonRows, json_max_bytes, streamed_max_bytes};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -20,15 +24,18 @@ const MOST: i64 = i64::MAX;
 /// The longest form of a timestamp.
 const LAST: Timestamp = Timestamp::LAST;
 
-fn session(notes: String) -> SessionBody {
+fn session(notes: String) -> ListedSessionBody {
     let (id, actor) = (SessionId(MOST), ActorId(MOST));
-    let (status, notes) = (SessionStatus::Ended { at: LAST }, Some(notes));
+    let (status, notes) = (SessionStatus::ended(LAST), Some(notes));
     let (uid, started_at, version) = (Uid::NIL, LAST, MOST);
-    Session { id, uid, actor, status, notes, started_at, version }.into()
+    let session = Session { id, uid, actor, status, notes, started_at, version };
+    ListedSession { session, last_active_at: LAST }.into()
 }
 
-fn todo(title: String, description: String) -> TodoBody {
-    Todo {
+fn todo(title: String, description: String) -> ListedTodoBody {
+    let lease = LeaseSeconds::parse(LeaseSeconds::MAX).unwrap();
+    let claim = Claim { session: Some(SessionId(MOST)), claimed_at: LAST, lease };
+    let todo = Todo {
         id: TodoId(MOST),
         uid: Uid::NIL,
         actor: ActorId(MOST),
@@ -40,11 +47,12 @@ fn todo(title: String, description: String) -> TodoBody {
             due_at: Some(LAST),
         },
         status: TodoStatus::InProgress,
+        claims: Claims { count: MOST, standing: Some(claim) },
         created_at: LAST,
         updated_at: LAST,
         version: MOST,
-    }
-    .into()
+    };
+    ListedTodo { todo, until: Some(LAST) }.into()
 }
 
 fn activity(description: String) -> ActivityBody {

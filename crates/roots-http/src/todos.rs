@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
+use roots_domain::model::claim::ClaimToken;
 use roots_domain::model::id::{ActorId, LogId, SessionId, TodoId};
 use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
@@ -15,24 +16,24 @@ use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoS
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::StoreError;
-use roots_domain::service::SealedRow;
+use roots_domain::service::{Preconditions, SealedRow};
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::todos::{LogChunk, TodoChange, TodoDraft, TodoFilter};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::openapi::choice;
 use crate::rows;
+use crate::todo_bodies::{ListedTodoBody, TodoBody, TodoStatusName, example, status};
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::middleware::list_permits::{AnswerChunks, FoundRows, JsonRows};
 use roots_http_core::problem::Problem;
-use roots_http_core::request::fields::{InvalidNoted, one_of};
+use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{
-    FromMembers, Members, NoFields, actor_id, integer, session_id, text,
+    FromMembers, Members, NoFields, actor_id, claim_token, integer, session_id, text,
 };
 use roots_http_core::request::pagination::{List, Paging};
 use roots_http_core::request::path::Id;
@@ -43,22 +44,6 @@ use roots_http_core::request::query::{
 use roots_http_core::schema::{self, MERGE_PATCH, example_with};
 use roots_http_core::wire::API_PATH;
 
-/// The todo of the examples.
-fn example() -> Value {
-    json!({
-        "todo_id": 1,
-        "session_id": null,
-        "title": "Write API docs",
-        "description": "Document sessions, todos, and activities endpoints",
-        "status": "open",
-        "priority": 2,
-        "due_at": "2026-04-10T00:00:00Z",
-        "created_at": "2026-04-09T10:00:00Z",
-        "updated_at": "2026-04-09T10:00:00Z",
-        "actor_id": 1
-    })
-}
-
 /// All todo routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
@@ -67,57 +52,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(logs))
 }
 
-/// A todo.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Todo)]
-pub(crate) struct TodoBody {
-    /// Numbered per account.
-    todo_id: i64,
-    /// The session it is linked to.
-    #[schema(required)]
-    session_id: Option<i64>,
-    /// Encrypted at rest.
-    title: String,
-    /// Encrypted at rest.
-    #[schema(required)]
-    description: Option<String>,
-    #[schema(value_type = TodoStatusName)]
-    status: &'static str,
-    /// 0 (lowest) to 3 (highest).
-    #[schema(minimum = 0, maximum = 3)]
-    priority: i16,
-    #[schema(required, format = DateTime)]
-    due_at: Option<String>,
-    #[schema(format = DateTime)]
-    created_at: String,
-    /// When a patch last changed the todo.
-    #[schema(format = DateTime)]
-    updated_at: String,
-    /// The actor that the todo belongs to.
-    actor_id: i64,
-}
-
-impl From<Todo> for TodoBody {
-    fn from(todo: Todo) -> Self {
-        Self {
-            todo_id: todo.id.0,
-            session_id: todo.content.session.map(|session| session.0),
-            title: todo.content.title,
-            description: todo.content.description,
-            status: todo.status.name(),
-            priority: todo.content.priority.level(),
-            due_at: todo.content.due_at.map(|at| at.to_string()),
-            created_at: todo.created_at.to_string(),
-            updated_at: todo.updated_at.to_string(),
-            actor_id: todo.actor.0,
-        }
-    }
-}
-
 /// A page of todos.
 #[derive(Serialize, ToSchema)]
 struct TodoPage {
-    todos: Vec<TodoBody>,
+    todos: Vec<ListedTodoBody>,
     /// The number of matching rows on all pages.
     total: i64,
     limit: u32,
@@ -279,6 +217,10 @@ struct TodoChangeBody {
     /// a change of status it is refused, because it would be lost.
     #[schema(value_type = Option<schema::LogNote>)]
     note: Option<LogNote>,
+    /// The token of the claim that you hold. If that claim does not stand, the patch is refused
+    /// (`claim-lost`). Otherwise it keeps the claim alive, also without any other field.
+    #[schema(value_type = i64, required = false, minimum = 1)]
+    claim_token: Option<ClaimToken>,
 }
 
 impl FromMembers for TodoChangeBody {
@@ -290,6 +232,7 @@ impl FromMembers for TodoChangeBody {
         let due_at = members.patch("due_at", text(|at| Timestamp::parse(&at)));
         let session_id = members.patch("session_id", session_id);
         let note = members.optional("note", text(LogNote::parse));
+        let claim_token = members.replacement("claim_token", claim_token);
         Ok(Self {
             title: title?,
             description: description?,
@@ -298,15 +241,30 @@ impl FromMembers for TodoChangeBody {
             due_at: due_at?,
             session_id: session_id?,
             note: note?,
+            claim_token: claim_token?,
         })
     }
 }
 
-fn status(name: &str) -> Result<TodoStatus, Invalid> {
-    one_of(&TodoStatus::ALL, TodoStatus::name, name)
+/// The claim that must stand for a deletion.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ClaimParams {
+    /// The token of the claim that you hold. If that claim does not stand, nothing is deleted
+    /// (`claim-lost`).
+    #[param(value_type = Option<i64>, minimum = 1)]
+    claim_token: Option<ClaimToken>,
 }
 
-choice!(pub(crate) TodoStatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus::name));
+impl FromParams for ClaimParams {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        let claim_token = params.take("claim_token", |text| {
+            let token = TodoId::parse(&text).map(|number| ClaimToken(number.0));
+            token.ok_or_else(|| Invalid::new("must be a positive integer"))
+        });
+        Ok(Self { claim_token: claim_token? })
+    }
+}
 
 /// List todos
 ///
@@ -316,7 +274,7 @@ choice!(pub(crate) TodoStatusName, "TodoStatus", TodoStatus::ALL.map(TodoStatus:
     get, path = "/api/v1/todos", operation_id = "listTodos", tag = "todos",
     params(TodoParams, Paging),
     responses((status = 200, description = "A page of todos.", body = TodoPage, example = json!({
-        "todos": [example()],
+        "todos": [example_with(example(), json!({"until": null}))],
         "total": 1,
         "limit": 20,
         "offset": 0,
@@ -331,7 +289,7 @@ async fn list(
     let TodoParams { status, priority, session_id, scope } = query;
     let filter = TodoFilter { scope, status, priority, session: session_id };
     let todos = &app.services.todos;
-    rows::list::<TodoBody, _, _, _>(
+    rows::list::<ListedTodoBody, _, _, _>(
         &app,
         caller,
         &page,
@@ -411,16 +369,16 @@ async fn create(
 
 /// Update todo
 ///
-/// Changes any combination of fields. A change of status is logged. Costs 1 credit. If several
-/// agents share a list, claim a todo by sending the `ETag` of the open todo in `If-Match`: one of
-/// them gets 200, the others get 412 at no cost.
+/// Changes any combination of fields. A change of status is logged. Costs 1 credit. An agent that
+/// has claimed the todo sends its `claim_token`: the patch is refused if the claim was lost, and
+/// keeps it alive otherwise.
 #[utoipa::path(
     patch, path = "/api/v1/todos/{id}", operation_id = "updateTodo", tag = "todos",
     params(Id<TodoId>),
     request_body(content = TodoChangeBody, description = MERGE_PATCH),
     responses(
         (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!(example_with(example(), json!({"status": "done", "updated_at": "2026-04-09T14:00:00Z"})))),
-        (status = 409, description = "The todo's current status does not allow this step.")
+        (status = 409, description = "The todo's current status does not allow this step, or the claim of `claim_token` does not stand.")
     )
 )]
 async fn update(
@@ -430,7 +388,17 @@ async fn update(
     _: Query<NoParams>,
     WriteRequest { body: change, preconditions }: WriteRequest<TodoChangeBody>,
 ) -> Result<Response, Problem> {
-    let TodoChangeBody { title, description, status, priority, due_at, session_id, note } = change;
+    let TodoChangeBody {
+        title,
+        description,
+        status,
+        priority,
+        due_at,
+        session_id,
+        note,
+        claim_token,
+    } = change;
+    let preconditions = Preconditions { claim_token, ..preconditions };
     let session = session_id;
     let change = TodoChange { title, description, status, priority, due_at, session, note };
     let (todo, credits) =
@@ -443,19 +411,23 @@ async fn update(
 /// Deletes the todo and its status change log permanently. Costs 1 credit.
 #[utoipa::path(
     delete, path = "/api/v1/todos/{id}", operation_id = "deleteTodo", tag = "todos",
-    params(Id<TodoId>),
-    responses((status = 200, description = "It was deleted.", body = TodoDeleted, example = json!({
-        "status": "deleted",
-        "todo_id": 1
-    })))
+    params(Id<TodoId>, ClaimParams),
+    responses(
+        (status = 200, description = "It was deleted.", body = TodoDeleted, example = json!({
+            "status": "deleted",
+            "todo_id": 1
+        })),
+        (status = 409, description = "The claim of `claim_token` does not stand.")
+    )
 )]
 async fn delete(
     State(app): State<App>,
     caller: Bearer,
     Id(id): Id<TodoId>,
-    _: Query<NoParams>,
+    Query(ClaimParams { claim_token }): Query<ClaimParams>,
     WriteRequest { preconditions, .. }: WriteRequest<NoFields>,
 ) -> Result<Response, Problem> {
+    let preconditions = Preconditions { claim_token, ..preconditions };
     let (id, credits) =
         caller.settle(app.services.todos.delete(&caller, id, preconditions).await)?;
     let body = TodoDeleted { status: "deleted", todo_id: id.0 };

@@ -11,8 +11,8 @@ use sea_orm::{
 use crate::errors::BatchError;
 use crate::table::{
     accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
-    counters, erasures, idempotency, imports, key_wraps, ledger, recovery_codes, session_deletions,
-    sessions, todo_logs, todos, usage,
+    claim_deadlines, counters, erasures, idempotency, imports, key_wraps, ledger, recovery_codes,
+    session_activity, session_deletions, sessions, todo_logs, todos, usage,
 };
 
 /// Most rows that one command sweeps.
@@ -49,7 +49,8 @@ macro_rules! tables {
 tables! {
     /// The tables that are swept afterwards. Rows that refer to others come before those.
     SWEPT, clear_rest:
-    key_wraps, api_keys, actors, activities, todo_logs, todos, sessions, session_deletions, ledger,
+    key_wraps, api_keys, actors, activities, todo_logs, claim_deadlines, todos, sessions, session_activity,
+    session_deletions, ledger,
     counters, activity_daily, activity_quarter_hours, idempotency, usage, audit_log, imports
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use roots_domain::model::account::Account;
 use roots_domain::model::credit::LedgerVerifier;
-use roots_domain::model::id::{AccountId, LedgerId, SessionId};
+use roots_domain::model::id::{AccountId, LedgerId, SessionId, TodoId};
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour};
 use roots_domain::port::store::{Discrepancy, Mismatch, StoreResult, Verifier};
 use sea_orm::sea_query::Expr;
@@ -93,11 +93,13 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
 /// Rows of accounts that do not exist, except erased ones that are not swept yet. A foreign key
 /// would cost a check for every written row.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 17] = [
+    const TABLES: [&str; 19] = [
         "actors",
         "api_keys",
         "recovery_codes",
         "key_wraps",
+        "claim_deadlines",
+        "session_activity",
         "session_deletions",
         "imports",
         "sessions",
@@ -199,6 +201,8 @@ async fn verify_account(
             rows,
         }));
     }
+    errors.extend(verify_activity(tx, account.id).await?);
+    errors.extend(verify_claims(tx, account.id).await?);
     let mut kept = kept_counts(tx, account.id).await?;
     // Its last id is its count: entries are never deleted.
     kept.insert(AUDIT_LOG.to_owned(), account.last_ids.audit);
@@ -214,6 +218,47 @@ async fn verify_account(
 }
 
 /// A missing count is 0.
+/// Sessions whose stored activity is missing or says otherwise than they do whether they are
+/// active, and activity of no session.
+async fn verify_activity(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+) -> Result<Vec<Mismatch>, DbErr> {
+    let sql = format!(
+        "SELECT s.session_id, CAST(1 AS BIGINT) FROM sessions AS s LEFT JOIN session_activity AS a \
+         ON a.account_id = s.account_id AND a.session_id = s.session_id \
+         WHERE s.account_id = {account} AND (a.is_open IS NULL \
+         OR a.is_open <> CASE WHEN s.status = 'active' THEN 1 ELSE 0 END) \
+         UNION ALL SELECT a.session_id, CAST(1 AS BIGINT) FROM session_activity AS a WHERE a.account_id = {account} \
+         AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.account_id = {account} \
+         AND s.session_id = a.session_id) AND NOT EXISTS (SELECT 1 FROM session_deletions AS d \
+         WHERE d.account_id = {account} AND d.session_id = a.session_id) ORDER BY 1"
+    );
+    let found = numbers(tx, &sql).await?.into_iter();
+    Ok(found.map(|(id, _)| Mismatch::SessionActivity(SessionId(id))).collect())
+}
+
+/// Todos whose claim does not fit their status or has no deadline that fits it, and deadlines of no
+/// claim.
+async fn verify_claims(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+) -> Result<Vec<Mismatch>, DbErr> {
+    let sql = format!(
+        "SELECT t.todo_id, CAST(1 AS BIGINT) FROM todos AS t LEFT JOIN claim_deadlines AS c \
+         ON c.account_id = t.account_id AND c.todo_id = t.todo_id \
+         WHERE t.account_id = {account} AND t.claimed_at IS NOT NULL AND (c.until_at IS NULL \
+         OR t.status <> 'in_progress' OR t.claims < 1 OR c.actor_id <> t.actor_id \
+         OR c.priority <> t.priority OR COALESCE(c.due_at, -1) <> COALESCE(t.due_at, -1) \
+         OR c.created_at <> t.created_at OR c.lease_seconds <> t.lease_seconds) \
+         UNION ALL SELECT c.todo_id, CAST(1 AS BIGINT) FROM claim_deadlines AS c WHERE c.account_id = {account} \
+         AND NOT EXISTS (SELECT 1 FROM todos AS t WHERE t.account_id = {account} \
+         AND t.todo_id = c.todo_id AND t.claimed_at IS NOT NULL) ORDER BY 1"
+    );
+    let found = numbers(tx, &sql).await?.into_iter();
+    Ok(found.map(|(id, _)| Mismatch::Claim(TodoId(id))).collect())
+}
+
 fn count_of(counts: &NamedCounts, what: &str) -> i64 {
     counts.get(what).copied().unwrap_or(0)
 }

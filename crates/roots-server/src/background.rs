@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use roots_domain::port::store::StoreError;
 use roots_domain::service::Services;
+use roots_domain::service::idle_sessions::IdleSessions;
 use roots_domain::service::key_usage::KeyUsage;
 use roots_domain::service::leftovers::Leftovers;
 use roots_domain::service::maintenance::Maintenance;
@@ -21,6 +22,8 @@ const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
 const USAGE_EVERY: Duration = Duration::from_secs(5);
 /// How often the last uses of keys are written, and expired keys are ended.
 const MAINTAIN_KEYS_EVERY: Duration = Duration::from_mins(1);
+/// How often the server looks for silent sessions, if it ends them.
+const END_SILENT_EVERY: Duration = Duration::from_mins(1);
 /// How often the server looks for deletions that a stopped process left unfinished.
 const WORK_OFF_EVERY: Duration = Duration::from_mins(1);
 
@@ -34,10 +37,17 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts them.
-    pub(crate) fn start(services: &Services, stop: &Stop) -> Self {
+    /// Starts them. Sessions that are silent for `session_idle_seconds` are ended, if it is set.
+    pub(crate) fn start(
+        services: &Services,
+        session_idle_seconds: Option<i64>,
+        stop: &Stop,
+    ) -> Self {
         let (usage, key_usage) = (services.usage.clone(), services.key_usage.clone());
         tokio::spawn(work_off(services.leftovers.clone()));
+        if let Some(seconds) = session_idle_seconds {
+            tokio::spawn(end_silent(services.idle_sessions.clone(), seconds));
+        }
         Self {
             maintaining: tokio::spawn(maintain(services.maintenance.clone())),
             writing_usage: tokio::spawn(write_usage(usage.clone(), stop.clone())),
@@ -100,6 +110,16 @@ async fn maintain_keys(key_usage: KeyUsage, mut stop: Stop) {
 fn note_key_usage(written: Result<(), StoreError>) {
     if let Err(error) = written {
         warn!(%error, "the times of the keys' last use could not be written");
+    }
+}
+
+/// Ends silent sessions at intervals. Failures are retried the next time.
+async fn end_silent(idle_sessions: IdleSessions, idle_seconds: i64) {
+    loop {
+        if let Err(error) = idle_sessions.end_silent(idle_seconds).await {
+            warn!(cause = %error, "some silent sessions could not be ended");
+        }
+        time::sleep(END_SILENT_EVERY).await;
     }
 }
 

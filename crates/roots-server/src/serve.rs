@@ -45,7 +45,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), ProgramError> {
     let operator = first_start::found_operator(&services.accounts, database, file, credits).await?;
     announce(operator.as_ref(), file, address);
 
-    let background = Background::start(&services, &stop);
+    let background = Background::start(&services, settings.session_idle_seconds, &stop);
     let mut stopping = stop.clone();
     let shutdown = Shutdown::when(async move {
         stopping.requested().await;

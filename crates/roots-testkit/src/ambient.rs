@@ -28,6 +28,11 @@ impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
     }
+
+    /// The test's clock counts on PostgreSQL too, so that a test can move the time there.
+    fn shared_now(&self, _: Option<Timestamp>) -> Timestamp {
+        self.now()
+    }
 }
 
 /// Uids that count up from 1.

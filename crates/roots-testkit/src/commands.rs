@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use roots_domain::command::{
-    Action, Applied, Charge, Command, Conditions, Resealed, ResourceAction, RowPatch,
+    Action, Applied, Charge, ClaimRequest, Command, Conditions, Resealed, ResourceAction, RowPatch,
     TransferAction,
 };
 
@@ -14,6 +14,7 @@ use roots_domain::model::Patch;
 use roots_domain::model::account::Role;
 use roots_domain::model::activity::NewActivity;
 use roots_domain::model::bearer::KeyBearer;
+use roots_domain::model::claim::{ClaimToken, LeaseSeconds};
 use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
 use roots_domain::model::import::{Import, ImportRow};
 use roots_domain::model::sealed::Sealed;
@@ -179,7 +180,10 @@ impl Issuer {
     #[must_use]
     pub fn patch_todo(&self, id: i64, patch: TodoPatch<Resealed>) -> Command {
         let row = RowPatch { id: TodoId(id), sealed_for: None, patch };
-        self.command(ResourceAction::PatchTodo { row, log_uid: uid() }, "PATCH /todos/{id}")
+        self.command(
+            ResourceAction::PatchTodo { row, log_uid: uid(), claim_token: None },
+            "PATCH /todos/{id}",
+        )
     }
 
     /// Changes the status of a todo.
@@ -188,10 +192,56 @@ impl Issuer {
         self.patch_todo(id, TodoPatch { status: Some(status), ..TodoPatch::EMPTY })
     }
 
+    /// A claim of the next todo, of any priority, for the default lease.
+    #[must_use]
+    pub fn next_claim(&self) -> ClaimRequest {
+        ClaimRequest {
+            actor: self.actor,
+            session: None,
+            todo: None,
+            min_priority: Priority::default(),
+            lease: LeaseSeconds::default(),
+            log_uids: [uid(), uid()],
+            lapse_note: text("claim lapsed"),
+        }
+    }
+
+    /// Claims a todo.
+    #[must_use]
+    pub const fn claim(&self, claim: ClaimRequest) -> Command {
+        self.command(ResourceAction::ClaimTodo(claim), "POST /todos/claim")
+    }
+
+    /// Claims the next todo.
+    #[must_use]
+    pub fn claim_next(&self) -> Command {
+        self.claim(self.next_claim())
+    }
+
+    /// Gives up a claim.
+    #[must_use]
+    pub fn release(&self, id: i64, token: i64) -> Command {
+        let (id, claim_token) = (TodoId(id), ClaimToken(token));
+        let action = ResourceAction::ReleaseTodo { id, claim_token, log_uid: uid() };
+        self.command(action, "POST /todos/{id}/release")
+    }
+
+    /// Changes a todo with the token of a claim.
+    #[must_use]
+    pub fn patch_claimed(&self, id: i64, token: i64, patch: TodoPatch<Resealed>) -> Command {
+        let row = RowPatch { id: TodoId(id), sealed_for: None, patch };
+        let claim_token = Some(ClaimToken(token));
+        let action = ResourceAction::PatchTodo { row, log_uid: uid(), claim_token };
+        self.command(action, "PATCH /todos/{id}")
+    }
+
     /// Deletes a todo.
     #[must_use]
     pub const fn delete_todo(&self, id: i64) -> Command {
-        self.command(ResourceAction::DeleteTodo(TodoId(id)), "DELETE /todos/{id}")
+        self.command(
+            ResourceAction::DeleteTodo { id: TodoId(id), claim_token: None },
+            "DELETE /todos/{id}",
+        )
     }
 
     /// Logs an activity of a type.

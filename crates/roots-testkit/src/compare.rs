@@ -1,5 +1,6 @@
 //! Compares a store with the reference model.
 
+use std::convert::Infallible;
 use std::fmt::Debug;
 
 use roots_domain::model::activity::SessionCounts;
@@ -8,7 +9,7 @@ use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::page::{Listed, Page, PageRequest, Start};
 use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::time::TimeRange;
-use roots_domain::model::todo::{Priority, TodoStatus};
+use roots_domain::model::todo::{ListedTodo, Priority, TodoStatus};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, TodoQuery,
@@ -61,7 +62,9 @@ async fn compare_sessions(
         let what = format!("sessions of {actor:?}, {status:?}");
         compare_pages(&what, &model.sessions(actor, status), limit, async |page| {
             let query = SessionQuery { by, actor, status, page };
-            store.sessions(&query).await.expect("a read")
+            let page = store.sessions(&query).await.expect("a read");
+            let Ok(page) = page.try_map(|listed| Ok::<_, Infallible>(listed.session));
+            page
         })
         .await;
     }
@@ -77,7 +80,13 @@ async fn compare_todos(model: &ReferenceModel, store: &Store, actor: Option<Acto
                 let all = query(PageRequest::default());
                 let what = format!("todos {all:?}");
                 compare_pages(&what, &model.todos(&all), limit, async |page| {
-                    store.todos(&query(page)).await.expect("a read")
+                    let page = store.todos(&query(page)).await.expect("a read");
+                    let listed = |listed: ListedTodo<_>| {
+                        assert_eq!(listed.until, model.lives_until(listed.todo.id));
+                        Ok::<_, Infallible>(listed.todo)
+                    };
+                    let Ok(page) = page.try_map(listed);
+                    page
                 })
                 .await;
             }

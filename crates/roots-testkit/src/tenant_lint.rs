@@ -22,7 +22,7 @@ pub const SHARED_TABLES: [&str; 2] = ["directory", "seaql_migrations"];
 
 /// The allowed statements over all tenants, with the names that `docs/operations.md` lists. `…`
 /// matches any text.
-pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
+pub const OVER_ALL_TENANTS: [(&str, &str); 10] = [
     ("first start", r#"SELECT …FROM "accounts" LIMIT $1"#),
     (
         "list of accounts",
@@ -39,6 +39,10 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 9] = [
     (
         "sweep of idempotency records",
         "SELECT account_id FROM accounts WHERE account_id > $1 AND EXISTS (SELECT 1 FROM idempotency …",
+    ),
+    (
+        "silent sessions",
+        "SELECT account_id FROM accounts WHERE account_id > $1 AND (SELECT last_active_at FROM session_activity …",
     ),
     (
         "sweep of erased accounts",
@@ -297,7 +301,8 @@ mod tests {
             "SELECT * FROM accounts WHERE \"account_id\" = ANY($1::bigint[])",
             "SELECT f.* FROM (SELECT UNNEST($1::bigint[]) AS a) AS g, \
              LATERAL (SELECT * FROM todos AS t WHERE t.account_id = g.a OFFSET 0) AS f",
-            "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k",
+            "SELECT pg_advisory_xact_lock(k), CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT) \
+             FROM unnest($1::bigint[]) AS k",
             "WITH mine AS (SELECT * FROM todos WHERE account_id = $1) SELECT * FROM mine",
             "INSERT INTO todos (account_id, todo_id) VALUES ($1, $2), ($3, $4) \
              ON CONFLICT (account_id, todo_id) DO UPDATE SET todo_id = excluded.todo_id",

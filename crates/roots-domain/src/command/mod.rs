@@ -17,8 +17,8 @@ pub use manage::{
 };
 pub use operator::{Operator, OperatorAction};
 pub use outcome::{Applied, AppliedRow, IdempotencyRecord};
-pub use refusal::Refusal;
-pub use resource::{Resealed, ResourceAction, RowPatch};
+pub use refusal::{ClaimFate, Refusal};
+pub use resource::{ClaimRequest, LAPSE_NOTE, Resealed, ResourceAction, RowPatch};
 pub use system::{NewAccount, SystemAction};
 pub use transfer::TransferAction;
 
@@ -117,6 +117,7 @@ impl Action {
                 | Self::System(
                     SystemAction::SweepErased(_)
                         | SystemAction::UnlinkSession { .. }
+                        | SystemAction::EndIdleSessions { .. }
                         | SystemAction::CountCalls(_)
                 )
         )

@@ -33,6 +33,10 @@ pub enum AppliedRow {
     Session(Session<Sealed>),
     /// A todo created or changed.
     Todo(Todo<Sealed>),
+    /// A todo claimed, and until when the claim lives.
+    Claimed(Todo<Sealed>, Timestamp),
+    /// No todo to claim. Nothing was done.
+    NothingToClaim,
     /// An activity logged.
     Activity(Activity<Sealed>),
     /// An actor made or changed.
@@ -53,6 +57,8 @@ pub enum AppliedRow {
     Account(Box<Account>),
     /// Calls counted.
     Counted,
+    /// How many silent sessions were ended.
+    SessionsEnded(u32),
 }
 
 /// The answer to an idempotent request, stored together with its write.

@@ -1,6 +1,7 @@
 //! Why a command was refused.
 
-use crate::model::id::{AccountId, ActorId, SessionId};
+use crate::model::claim::ClaimToken;
+use crate::model::id::{AccountId, ActorId, SessionId, TodoId};
 use crate::model::import::Origin;
 use crate::model::time::Timestamp;
 use crate::model::todo::TodoStatus;
@@ -94,6 +95,11 @@ pub enum Refusal {
     /// The session to link to has ended.
     #[error("Session {0} has ended: only an active session can be linked to.")]
     SessionEnded(SessionId),
+    /// The session was ended for its silence, and takes no more writes.
+    #[error(
+        "Session {0} was ended because nothing was written to it for too long: start a new one."
+    )]
+    SessionIdle(SessionId),
     /// The import is an export of the same account.
     #[error("This is an export of this account: importing it would duplicate everything.")]
     OwnExport,
@@ -127,6 +133,34 @@ pub enum Refusal {
         /// The requested status.
         to: TodoStatus,
     },
+    /// The todo to claim is done or cancelled.
+    #[error("Todo {todo} is {}: only a todo that is open or in progress can be claimed.", .status.name())]
+    NotClaimable {
+        /// The todo.
+        todo: TodoId,
+        /// Its status.
+        status: TodoStatus,
+    },
+    /// The todo to claim is held by a claim that lives.
+    #[error("Todo {todo} is claimed until {until}: claim another one, or try again then.")]
+    ClaimHeld {
+        /// The todo.
+        todo: TodoId,
+        /// Until when that claim lives, if nothing is written meanwhile.
+        until: Timestamp,
+    },
+    /// The write carries the token of a claim that does not stand.
+    #[error(
+        "Claim {token} of todo {todo} does not stand: {fate}. Stop working on it, or claim it again."
+    )]
+    ClaimLost {
+        /// The todo.
+        todo: TodoId,
+        /// The token.
+        token: ClaimToken,
+        /// What happened.
+        fate: ClaimFate,
+    },
     /// A note without a change of status.
     #[error("A note needs a change of status, and this patch does not change it.")]
     NoteWithoutChange,
@@ -150,6 +184,29 @@ pub enum Refusal {
     /// The account was already founded: another process was first.
     #[error("Account {0} exists already.")]
     AccountExists(AccountId),
+}
+
+/// What has become of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimFate {
+    /// It lapsed or ended, and the todo was claimed again.
+    #[error("claim {standing} stands now")]
+    Retaken {
+        /// The claim that stands.
+        standing: ClaimToken,
+    },
+    /// It ended, and the todo was not claimed again.
+    #[error("it has ended, and the todo is {}", .status.name())]
+    Ended {
+        /// The status of the todo.
+        status: TodoStatus,
+    },
+    /// There was no such claim yet.
+    #[error("the todo was claimed {count} times")]
+    NotYet {
+        /// How often the todo was claimed.
+        count: i64,
+    },
 }
 
 fn names(statuses: &[TodoStatus]) -> String {
@@ -256,6 +313,39 @@ mod tests {
             (Refusal::BalanceTooHigh, "The balance would exceed the largest possible one."),
             (Refusal::NoSuchAccount(AccountId(3)), "There is no account 3."),
             (Refusal::AccountExists(AccountId(3)), "Account 3 exists already."),
+        ] {
+            assert_eq!(refusal.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn every_refusal_of_a_claim_or_an_idle_session_displays_its_message() {
+        let lost = |fate| Refusal::ClaimLost { todo: TodoId(7), token: ClaimToken(1), fate };
+        for (refusal, sentence) in [
+            (
+                Refusal::SessionIdle(SessionId(2)),
+                "Session 2 was ended because nothing was written to it for too long: start a new one.",
+            ),
+            (
+                Refusal::NotClaimable { todo: TodoId(7), status: TodoStatus::Done },
+                "Todo 7 is done: only a todo that is open or in progress can be claimed.",
+            ),
+            (
+                Refusal::ClaimHeld { todo: TodoId(7), until: Timestamp::FIRST },
+                "Todo 7 is claimed until 1970-01-01T00:00:00Z: claim another one, or try again then.",
+            ),
+            (
+                lost(ClaimFate::Retaken { standing: ClaimToken(2) }),
+                "Claim 1 of todo 7 does not stand: claim 2 stands now. Stop working on it, or claim it again.",
+            ),
+            (
+                lost(ClaimFate::Ended { status: TodoStatus::Open }),
+                "Claim 1 of todo 7 does not stand: it has ended, and the todo is open. Stop working on it, or claim it again.",
+            ),
+            (
+                lost(ClaimFate::NotYet { count: 0 }),
+                "Claim 1 of todo 7 does not stand: the todo was claimed 0 times. Stop working on it, or claim it again.",
+            ),
         ] {
             assert_eq!(refusal.to_string(), sentence);
         }

@@ -1,10 +1,11 @@
 //! What the bearer of an API key writes of sessions, todos and activities.
 
 use crate::model::activity::NewActivity;
+use crate::model::claim::{ClaimToken, LeaseSeconds};
 use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::session::SessionPatch;
-use crate::model::todo::{NewTodo, TodoPatch};
+use crate::model::todo::{NewTodo, Priority, TodoPatch};
 
 /// A write of a session, a todo or an activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +36,28 @@ pub enum ResourceAction {
         row: RowPatch<TodoId, TodoPatch<Resealed>>,
         /// The identity of the log row, if the status changes.
         log_uid: Uid,
+        /// The claim that must stand, if the caller names one.
+        claim_token: Option<ClaimToken>,
     },
     /// Delete a todo and its log.
-    DeleteTodo(TodoId),
+    DeleteTodo {
+        /// The todo.
+        id: TodoId,
+        /// The claim that must stand, if the caller names one.
+        claim_token: Option<ClaimToken>,
+    },
+    /// Claim a todo: the one that is named, or the next one. If there is none, nothing is done or
+    /// charged.
+    ClaimTodo(ClaimRequest),
+    /// Give up the claim of a todo: it is open again.
+    ReleaseTodo {
+        /// The todo.
+        id: TodoId,
+        /// The claim, which must stand.
+        claim_token: ClaimToken,
+        /// The identity of the log row.
+        log_uid: Uid,
+    },
     /// Log an activity.
     LogActivity {
         /// Its identity.
@@ -48,6 +68,28 @@ pub enum ResourceAction {
     /// Delete an activity.
     DeleteActivity(ActivityId),
 }
+
+/// A claim to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// The actor whose todo it is.
+    pub actor: ActorId,
+    /// The active session of that actor to link it to.
+    pub session: Option<SessionId>,
+    /// The todo; the next one if absent.
+    pub todo: Option<TodoId>,
+    /// The lowest priority of the next one.
+    pub min_priority: Priority,
+    /// How long the claim lives after the last write.
+    pub lease: LeaseSeconds,
+    /// The identities of the log rows: that the claim before has lapsed, and that this one begins.
+    pub log_uids: [Uid; 2],
+    /// The note for the first of them, sealed with the keys of the actor.
+    pub lapse_note: Sealed,
+}
+
+/// The note of the log row that tells that a claim has lapsed.
+pub const LAPSE_NOTE: &str = "claim lapsed";
 
 /// A new text for a row that exists, sealed afresh. Two seals of one text differ, so the command
 /// also names the stored ciphertext that was found to hold the same text: if that one still stands,

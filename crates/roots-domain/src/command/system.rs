@@ -47,6 +47,16 @@ pub enum SystemAction {
     SweepErased(AccountId),
     /// Add to the counts of accounts' calls. Counts of accounts that do not exist are dropped.
     CountCalls(Vec<(Calls, i64)>),
+    /// End those of these sessions that are active and silent.
+    EndIdleSessions {
+        /// The account.
+        account: AccountId,
+        /// The sessions, at most
+        /// [`IDLE_ENDED_AT_ONCE_MAX`](crate::model::session::IDLE_ENDED_AT_ONCE_MAX).
+        sessions: Vec<SessionId>,
+        /// How long a session may be silent.
+        idle_seconds: i64,
+    },
     /// Delete some of an account's idempotency records.
     ForgetIdempotencyRecords {
         /// The account.
@@ -67,6 +77,7 @@ impl SystemAction {
             | Self::MaintainKeys { account, .. }
             | Self::SweepErased(account)
             | Self::UnlinkSession { account, .. }
+            | Self::EndIdleSessions { account, .. }
             | Self::ForgetIdempotencyRecords { account, .. } => Some(*account),
         }
     }

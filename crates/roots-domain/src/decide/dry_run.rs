@@ -12,6 +12,7 @@ use super::working_set::WorkingSet;
 use crate::command::{Action, Applied, AppliedRow, Command, Refusal, TransferAction};
 use crate::model::activity::Activity;
 use crate::model::bearer::KeyBearer;
+use crate::model::claim::Claims;
 use crate::model::id::{AccountId, ActorId, SessionId, TodoId, Uid};
 use crate::model::import::{Import, ImportRow, Imported, Origin};
 use crate::model::sealed::Sealed;
@@ -320,6 +321,7 @@ fn todo(id: TodoId, actor: ActorId) -> Todo<Sealed> {
         actor,
         content: TodoContent::titled(Sealed(Vec::new())),
         status: TodoStatus::Open,
+        claims: Claims::NONE,
         created_at: Timestamp::FIRST,
         updated_at: Timestamp::FIRST,
         version: 1,

@@ -12,10 +12,12 @@ mod accounts;
 mod activities;
 mod admission;
 mod audit;
+mod claims;
 mod counters;
 mod credits;
 mod dry_run;
 mod erasure;
+mod heartbeats;
 mod imports;
 mod keys;
 mod read_set;
@@ -27,6 +29,7 @@ mod todos;
 mod working_set;
 mod write_set;
 
+pub use claims::ClaimScope;
 pub use dry_run::DryRun;
 pub use read_set::{ImportKey, ReadSet};
 pub use rows::{Difference, RowKey};
@@ -79,6 +82,9 @@ impl WorkingSet {
                 let balance = owner.balance;
                 self.write_set.unlinked.push(((account, session), rows));
                 Ok(Applied { row: AppliedRow::Deleted, cost: 0, balance, is_replay: false })
+            }
+            SystemAction::EndIdleSessions { account, sessions, idle_seconds } => {
+                self.end_idle_sessions(account, &sessions, idle_seconds, at)
             }
             SystemAction::SweepErased(account) => self.sweep_erased(account, at),
             SystemAction::CountCalls(counts) => Ok(self.count_calls(counts)),

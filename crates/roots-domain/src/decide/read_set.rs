@@ -14,6 +14,7 @@ use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId,
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::import::{Import, ImportRow, Origin};
 use crate::model::text::ActivityType;
+use crate::model::todo::Priority;
 
 /// The identity of an imported row: its account here, its source, and its origin there.
 pub type ImportKey = (AccountId, Uid, Origin);
@@ -44,8 +45,13 @@ pub struct ReadSet {
     pub codes: BTreeSet<AccountId>,
     /// Sessions.
     pub sessions: BTreeSet<RowKey<SessionId>>,
+    /// Sessions whose newest entry is needed.
+    pub newest_entries: BTreeSet<RowKey<SessionId>>,
     /// Todos.
     pub todos: BTreeSet<RowKey<TodoId>>,
+    /// Actors of whose todos claims take the next one, with the lowest priority that a claim takes.
+    /// Candidates are loaded after the todos above.
+    pub claims: BTreeMap<(AccountId, ActorId), Priority>,
     /// Activities.
     pub activities: BTreeSet<RowKey<ActivityId>>,
     /// Rows for which it must be known whether they were imported before.
@@ -107,8 +113,19 @@ impl ReadSet {
                     self.sessions.insert((account, id));
                 }
             }
-            ResourceAction::DeleteTodo(id) => {
+            ResourceAction::DeleteTodo { id, .. } | ResourceAction::ReleaseTodo { id, .. } => {
                 self.todos.insert((account, *id));
+            }
+            ResourceAction::ClaimTodo(claim) => {
+                self.sessions.extend(claim.session.map(|id| (account, id)));
+                match claim.todo {
+                    Some(id) => _ = self.todos.insert((account, id)),
+                    None => {
+                        let lowest = self.claims.entry((account, claim.actor));
+                        let lowest = lowest.or_insert(claim.min_priority);
+                        *lowest = claim.min_priority.min(*lowest);
+                    }
+                }
             }
             ResourceAction::LogActivity { new, .. } => {
                 let actor = new.actor.unwrap_or(bearer.actor);
@@ -141,6 +158,11 @@ impl ReadSet {
             }
             SystemAction::CountCalls(counts) => {
                 self.accounts.extend(counts.iter().map(|(calls, _)| calls.account));
+            }
+            SystemAction::EndIdleSessions { account, sessions, .. } => {
+                let keys = || sessions.iter().map(|session| (*account, *session));
+                self.sessions.extend(keys());
+                self.newest_entries.extend(keys());
             }
             SystemAction::UnlinkSession { .. }
             | SystemAction::SweepErased(_)

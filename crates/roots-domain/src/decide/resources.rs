@@ -22,6 +22,8 @@ pub(super) enum Plan {
     CreateTodo(Todo<Sealed>),
     PutTodo(Todo<Sealed>, Option<StatusChange<Sealed>>),
     DeleteTodo(Todo<Sealed>),
+    ClaimTodo(Todo<Sealed>, Vec<StatusChange<Sealed>>, Timestamp),
+    ClaimNothing,
     LogActivity(Activity<Sealed>),
     DeleteActivity(Activity<Sealed>),
 }
@@ -46,10 +48,35 @@ impl WorkingSet {
         self.check_not_suspended(bearer.account)?;
         let scope = Scope::of(bearer, at);
         self.check_state(&action, if_match.as_deref(), &scope)?;
+        self.check_claim(&action, &scope)?;
+        let carries_token =
+            matches!(action, ResourceAction::PatchTodo { claim_token: Some(_), .. });
         let plan = self.validate(action, &scope)?;
+        if matches!(plan, Plan::ClaimNothing) {
+            // Nothing is charged, and the answer is not kept: a repeat may find a todo.
+            let balance = self.account(scope.account).map_or(0, |account| account.balance);
+            let row = AppliedRow::NothingToClaim;
+            return Ok(Applied { row, cost: 0, balance, is_replay: false });
+        }
         let cost = charge.map_or(0, |charge| charge.cost);
         self.pay(&scope, charge)?;
         let row = self.apply(plan, &scope)?;
+        match &row {
+            AppliedRow::Session(session) => self.touch(scope.account, Some(session.id)),
+            AppliedRow::Todo(todo) => {
+                self.touch(scope.account, todo.content.session);
+                if carries_token {
+                    self.touch_claim(scope.account, todo.id);
+                }
+            }
+            // Not the session that the todo was linked to before, which may be dead.
+            AppliedRow::Claimed(todo, _) => {
+                let session = todo.claims.standing.and_then(|claim| claim.session);
+                self.touch(scope.account, session);
+            }
+            AppliedRow::Activity(activity) => self.touch(scope.account, activity.session),
+            _ => {}
+        }
         let balance = self.account(scope.account).map_or(0, |account| account.balance);
         let applied = Applied { row, cost, balance, is_replay: false };
         if let Some(idempotency) = idempotency {
@@ -71,10 +98,12 @@ impl WorkingSet {
             ResourceAction::PatchSession(RowPatch { id, .. })
             | ResourceAction::DeleteSession(id) => ("session", self.session(*id, scope)?.tag()),
             ResourceAction::PatchTodo { row: RowPatch { id, .. }, .. }
-            | ResourceAction::DeleteTodo(id) => ("todo", self.todo(*id, scope)?.tag()),
+            | ResourceAction::DeleteTodo { id, .. }
+            | ResourceAction::ReleaseTodo { id, .. } => ("todo", self.todo(*id, scope)?.tag()),
             ResourceAction::DeleteActivity(id) => ("activity", self.activity(*id, scope)?.tag()),
             ResourceAction::StartSession { .. }
             | ResourceAction::CreateTodo { .. }
+            | ResourceAction::ClaimTodo(_)
             | ResourceAction::LogActivity { .. } => return Ok(()),
         };
         if allowed.contains(&current) { Ok(()) } else { Err(Refusal::HasChanged(what)) }
@@ -94,11 +123,17 @@ impl WorkingSet {
             ResourceAction::CreateTodo { uid, new } => {
                 Plan::CreateTodo(self.new_todo(uid, new, scope)?)
             }
-            ResourceAction::PatchTodo { row, log_uid } => {
+            ResourceAction::PatchTodo { row, log_uid, .. } => {
                 let (todo, log) = self.patched_todo(row, log_uid, scope)?;
                 Plan::PutTodo(todo, log)
             }
-            ResourceAction::DeleteTodo(id) => Plan::DeleteTodo(self.todo(id, scope)?.clone()),
+            ResourceAction::DeleteTodo { id, .. } => {
+                Plan::DeleteTodo(self.todo(id, scope)?.clone())
+            }
+            ResourceAction::ClaimTodo(claim) => self.claim_todo(claim, scope)?,
+            ResourceAction::ReleaseTodo { id, log_uid, .. } => {
+                self.released_todo(id, log_uid, scope)?
+            }
             ResourceAction::LogActivity { uid, new } => {
                 Plan::LogActivity(self.new_activity(uid, new, scope)?)
             }
@@ -116,6 +151,8 @@ impl WorkingSet {
             Plan::CreateTodo(todo) => self.insert_todo(todo, scope),
             Plan::PutTodo(todo, log) => self.put_todo(todo, log, scope),
             Plan::DeleteTodo(todo) => Ok(self.delete_todo(&todo, scope)),
+            Plan::ClaimTodo(todo, logs, until) => self.put_claim(todo, logs, until, scope),
+            Plan::ClaimNothing => Ok(AppliedRow::NothingToClaim),
             Plan::LogActivity(activity) => self.insert_activity(activity, scope),
             Plan::DeleteActivity(activity) => Ok(self.delete_activity(&activity, scope)),
         }

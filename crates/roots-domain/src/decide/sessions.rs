@@ -8,9 +8,9 @@ use super::working_set::WorkingSet;
 use crate::command::{AppliedRow, Refusal, Resealed, RowPatch};
 
 use crate::model::counter::Counter;
-use crate::model::id::{ActorId, SessionId, Uid};
+use crate::model::id::{AccountId, ActorId, SessionId, Uid};
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStep};
+use crate::model::session::{EndReason, Session, SessionPatch, SessionStatus, SessionStep};
 
 impl WorkingSet {
     pub(super) fn session(
@@ -43,7 +43,8 @@ impl WorkingSet {
         let Some(id) = id else { return Ok(()) };
         match self.linkable(id, actor, scope)?.status {
             SessionStatus::Active => Ok(()),
-            SessionStatus::Ended { .. } => Err(Refusal::SessionEnded(id)),
+            SessionStatus::Ended { reason: EndReason::Ended, .. } => Err(Refusal::SessionEnded(id)),
+            SessionStatus::Ended { reason: EndReason::Idle, .. } => Err(Refusal::SessionIdle(id)),
         }
     }
 
@@ -75,6 +76,9 @@ impl WorkingSet {
         if row.sealed_for.is_some_and(|uid| uid != session.uid) {
             return Err(Refusal::NotFound("session"));
         }
+        if session.status.end_reason() == Some(EndReason::Idle) {
+            return Err(Refusal::SessionIdle(row.id));
+        }
         let here = session.notes.as_ref();
         let Ok(notes) = row.patch.notes.try_map(|new| Ok::<_, Infallible>(new.against(here)));
         let patch = SessionPatch { status: row.patch.status, notes };
@@ -93,20 +97,26 @@ impl WorkingSet {
         let account = scope.account;
         self.last_ids(account)?.session = session.id.0;
         self.count(account, Counter::of_session(&session), 1);
+        self.begin_activity(account, &session);
         self.sessions.set((account, session.id), Some(session.clone()));
         Ok(AppliedRow::Session(session))
     }
 
     /// Replaces a session by its new state.
     pub(super) fn put_session(&mut self, session: Session<Sealed>, scope: &Scope) -> AppliedRow {
-        let account = scope.account;
+        self.replace_session(scope.account, session.clone());
+        AppliedRow::Session(session)
+    }
+
+    /// Replaces a session of that account by its new state.
+    pub(super) fn replace_session(&mut self, account: AccountId, session: Session<Sealed>) {
         if let Some(before) = self.sessions.get((account, session.id)) {
             let left = Counter::of_session(before);
             self.count(account, left, -1);
         }
         self.count(account, Counter::of_session(&session), 1);
-        self.sessions.set((account, session.id), Some(session.clone()));
-        AppliedRow::Session(session)
+        self.follow_status(account, &session);
+        self.sessions.set((account, session.id), Some(session));
     }
 
     /// Deletes a session, and unlinks the loaded rows that are linked to it.
@@ -118,6 +128,8 @@ impl WorkingSet {
         let account = scope.account;
         self.count(account, Counter::of_session(session), -1);
         self.sessions.set((account, session.id), None);
+        self.leave_claims(account, session.id);
+        self.session_activity.set((account, session.id), None);
         self.todos.for_each_of(account, |todo| todo.unlink(session.id));
         self.activities.for_each_of(account, |activity| activity.unlink(session.id));
         AppliedRow::Deleted

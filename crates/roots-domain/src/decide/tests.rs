@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::command::{
-    Action, Applied, AppliedRow, Charge, Command, Conditions, IdempotencyRecord, ManageAction,
-    NewAccount, Operator, OperatorAction, Refusal, Resealed, ResourceAction, RowPatch,
-    SystemAction, TransferAction,
+    Action, Applied, AppliedRow, Charge, ClaimFate, ClaimRequest, Command, Conditions,
+    IdempotencyRecord, ManageAction, NewAccount, Operator, OperatorAction, Refusal, Resealed,
+    ResourceAction, RowPatch, SystemAction, TransferAction,
 };
 use crate::model::Patch;
 use crate::model::account::{Account, AccountStatus, Actor, LastIds};
@@ -19,14 +19,18 @@ use crate::model::api_key::{ApiKey, KeyEpoch, KeyStatus, RecoveryCode, Wrap};
 use crate::model::api_key::{LookupHash, WrapHolder, WrapSubject};
 use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
 use crate::model::bearer::KeyBearer;
+use crate::model::claim::{Claim, ClaimToken, Claims, LeaseSeconds};
 use crate::model::counter::{Counter, QuarterHourCounter};
 use crate::model::credit::{LedgerEntry, Reason};
+use crate::model::deadline::Deadline;
 use crate::model::etag::EntityTag;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
 use crate::model::id::{AuditId, LedgerId, LogId, RecoveryId, Uid};
 use crate::model::quota::Renewals;
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
+use crate::model::session::{
+    EndReason, Session, SessionActivity, SessionPatch, SessionStatus, SessionStatusKind,
+};
 use crate::model::text::ActivityType;
 use crate::model::text::Name;
 use crate::model::time::QuarterHour;
@@ -41,8 +45,10 @@ mod accounts;
 mod activities;
 mod admission;
 mod batches;
+mod claims;
 mod conditions;
 mod erasures;
+mod heartbeats;
 mod idempotency;
 mod imports;
 mod keys;
@@ -135,7 +141,7 @@ fn session(id: SessionId) -> Session<Sealed> {
         uid: uid(100),
         actor: if id == OF_PEER { PEER } else { ME },
         status: match id {
-            ENDED => SessionStatus::Ended { at: at(20) },
+            ENDED => SessionStatus::ended(at(20)),
             _ => SessionStatus::Active,
         },
         notes: Some(sealed("notes")),
@@ -157,6 +163,7 @@ fn todo(id: TodoId) -> Todo<Sealed> {
             due_at: Some(at(900)),
         },
         status: TodoStatus::Open,
+        claims: Claims::NONE,
         created_at: at(30),
         updated_at: at(30),
         version: 4,
@@ -316,7 +323,11 @@ fn new_todo(session: Option<SessionId>) -> ResourceAction {
 }
 
 fn patch_todo(id: TodoId, patch: TodoPatch<Resealed>) -> ResourceAction {
-    ResourceAction::PatchTodo { row: RowPatch { id, sealed_for: None, patch }, log_uid: uid(4) }
+    ResourceAction::PatchTodo {
+        row: RowPatch { id, sealed_for: None, patch },
+        log_uid: uid(4),
+        claim_token: None,
+    }
 }
 
 fn step(id: TodoId, to: TodoStatus) -> ResourceAction {

@@ -8,9 +8,11 @@ use super::working_set::WorkingSet;
 use crate::command::{AppliedRow, Refusal, Resealed, RowPatch};
 
 use crate::model::Patch;
+use crate::model::claim::Claims;
 use crate::model::counter::Counter;
 use crate::model::id::{TodoId, Uid};
 use crate::model::sealed::Sealed;
+use crate::model::session::EndReason;
 use crate::model::todo::{NewTodo, StatusChange, Todo, TodoPatch, TodoRefusal, TodoStatus};
 
 impl WorkingSet {
@@ -34,6 +36,7 @@ impl WorkingSet {
             actor,
             content: new.content,
             status: TodoStatus::Open,
+            claims: Claims::NONE,
             created_at: scope.at,
             updated_at: scope.at,
             version: 1,
@@ -51,7 +54,11 @@ impl WorkingSet {
             return Err(Refusal::NotFound("todo"));
         }
         if let Patch::Set(id) = row.patch.session {
-            self.linkable(id, todo.actor, scope)?;
+            let session = self.linkable(id, todo.actor, scope)?;
+            let is_idle = session.status.end_reason() == Some(EndReason::Idle);
+            if is_idle && todo.content.session != Some(id) {
+                return Err(Refusal::SessionIdle(id));
+            }
         }
         let here = &todo.content;
         let Ok(patch) = row.patch.try_map_texts(
@@ -109,6 +116,7 @@ impl WorkingSet {
             self.count(account, left, -1);
         }
         self.count(account, Counter::of_todo(&todo), 1);
+        self.follow_claim(account, &todo);
         self.todos.set((account, todo.id), Some(todo.clone()));
         Ok(AppliedRow::Todo(todo))
     }
@@ -117,6 +125,7 @@ impl WorkingSet {
     pub(super) fn delete_todo(&mut self, todo: &Todo<Sealed>, scope: &Scope) -> AppliedRow {
         let account = scope.account;
         self.count(account, Counter::of_todo(todo), -1);
+        self.end_deadline(account, todo.id);
         self.todos.set((account, todo.id), None);
         AppliedRow::Deleted
     }

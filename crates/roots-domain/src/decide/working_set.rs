@@ -1,7 +1,7 @@
 //! The working set: the rows that a batch has loaded, and its changes so far.
 
 use super::read_set::{ImportKey, ReadSet};
-use super::rows::{Row, Rows};
+use super::rows::{Row, RowKey, Rows};
 use super::write_set::{Directory, WriteSet};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,12 +13,13 @@ use crate::model::account::{Account, Actor, LastIds};
 use crate::model::activity::Activity;
 use crate::model::api_key::{ApiKey, RecoveryCode};
 use crate::model::bearer::KeyBearer;
+use crate::model::deadline::Deadline;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::import::{ImportRow, Origin};
 use crate::model::quota::surplus_keys;
 use crate::model::sealed::Sealed;
-use crate::model::session::Session;
+use crate::model::session::{Session, SessionActivity};
 use crate::model::text::ActivityType;
 use crate::model::time::Timestamp;
 use crate::model::todo::Todo;
@@ -62,6 +63,9 @@ pub struct WorkingSet {
     pub(super) decided_at: Timestamp,
     /// Whether costs are taken from balances.
     pub(super) is_charged: bool,
+    /// The time by which silence and leases are judged; that of the decision if processes share no
+    /// clock.
+    pub(super) shared_now: Option<Timestamp>,
     pub(super) directory: Directory,
     pub(super) other_operator: bool,
     pub(super) accounts: BTreeMap<AccountId, Row<Account>>,
@@ -71,7 +75,10 @@ pub struct WorkingSet {
     pub(super) imported: HashMap<ImportKey, i64>,
     pub(super) activity_types: HashMap<(AccountId, ActorId), ActivityTypes>,
     pub(super) sessions: Rows<SessionId, Session<Sealed>>,
+    pub(super) session_activity: Rows<SessionId, SessionActivity>,
+    pub(super) newest_entries: HashMap<RowKey<SessionId>, Timestamp>,
     pub(super) todos: Rows<TodoId, Todo<Sealed>>,
+    pub(super) deadlines: Rows<TodoId, Deadline>,
     pub(super) activities: Rows<ActivityId, Activity<Sealed>>,
     pub(super) idempotency_records: BTreeMap<IdempotencyRecordKey, IdempotencyRecord>,
     pub(super) write_set: WriteSet,
@@ -82,6 +89,7 @@ impl Default for WorkingSet {
         Self {
             decided_at: Timestamp::FIRST,
             is_charged: true,
+            shared_now: None,
             directory: Directory::default(),
             other_operator: false,
             accounts: BTreeMap::new(),
@@ -91,7 +99,10 @@ impl Default for WorkingSet {
             imported: HashMap::new(),
             activity_types: HashMap::new(),
             sessions: Rows::new(),
+            session_activity: Rows::new(),
+            newest_entries: HashMap::new(),
             todos: Rows::new(),
+            deadlines: Rows::new(),
             activities: Rows::new(),
             idempotency_records: BTreeMap::new(),
             write_set: WriteSet::default(),
@@ -101,6 +112,12 @@ impl Default for WorkingSet {
 
 /// Loading what the store has read.
 impl WorkingSet {
+    /// The time by which silence and leases are judged, read under the locks. Without one it is the
+    /// time of the decision.
+    pub const fn set_shared_now(&mut self, now: Timestamp) {
+        self.shared_now = Some(now);
+    }
+
     /// The directory.
     pub const fn load_directory(&mut self, directory: Directory) {
         self.directory = directory;
@@ -156,9 +173,41 @@ impl WorkingSet {
         self.sessions.load((account, session.id), session);
     }
 
+    /// When a session was last active.
+    pub fn load_session_activity(&mut self, account: AccountId, activity: SessionActivity) {
+        self.session_activity.load((account, activity.session), activity);
+    }
+
+    /// The time of the newest entry of a session: a linked todo's creation, or the time of a linked
+    /// activity.
+    pub fn load_newest_entry(&mut self, session: RowKey<SessionId>, at: Timestamp) {
+        self.newest_entries.insert(session, at);
+    }
+
+    /// The sessions whose activity is needed, once the todos and the deadlines are loaded: those
+    /// that the commands name, those of the todos that they change, and those that keep claims
+    /// alive.
+    #[must_use]
+    pub fn sessions_to_touch(&self, read_set: &ReadSet) -> BTreeSet<RowKey<SessionId>> {
+        let linked = read_set.todos.iter().filter_map(|key| {
+            let todo = self.todos.get(*key)?;
+            todo.content.session.map(|session| (key.0, session))
+        });
+        let deadlines = self.deadlines.0.iter().filter_map(|(key, row)| {
+            let deadline = row.now.as_ref()?;
+            deadline.session.map(|session| (key.0, session))
+        });
+        linked.chain(deadlines).chain(read_set.sessions.iter().copied()).collect()
+    }
+
     /// A todo as callers see it: without a link to a deleted session.
     pub fn load_todo(&mut self, account: AccountId, todo: Todo<Sealed>) {
         self.todos.load((account, todo.id), todo);
+    }
+
+    /// The deadline of the claim that stands on a todo.
+    pub fn load_deadline(&mut self, account: AccountId, deadline: Deadline) {
+        self.deadlines.load((account, deadline.todo), deadline);
     }
 
     /// An activity as callers see it.
@@ -342,7 +391,9 @@ impl WorkingSet {
         self.write_set.keys = self.keys.difference();
         self.write_set.codes = self.codes.difference();
         self.write_set.sessions = self.sessions.difference();
+        self.write_set.session_activity = self.session_activity.difference();
         self.write_set.todos = self.todos.difference();
+        self.write_set.deadlines = self.deadlines.difference();
         self.write_set.activities = self.activities.difference();
         self.write_set.counters.retain(|_, moved| *moved != 0);
         self.write_set.quarter_hours.retain(|_, moved| *moved != 0);

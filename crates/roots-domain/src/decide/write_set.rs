@@ -11,10 +11,11 @@ use crate::model::api_key::{ApiKey, RecoveryCode, Wrap, WrapHolder};
 use crate::model::audit::AuditEntry;
 use crate::model::counter::{Counter, QuarterHourCounter};
 use crate::model::credit::LedgerEntry;
+use crate::model::deadline::Deadline;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::sealed::Sealed;
-use crate::model::session::Session;
+use crate::model::session::{Session, SessionActivity};
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 use crate::model::usage::Calls;
@@ -57,8 +58,14 @@ pub struct WriteSet {
     pub wraps: Vec<(AccountId, Wrap)>,
     /// Sessions. Rows that are linked to deleted ones must count as unlinked at once.
     pub sessions: Difference<SessionId, Session<Sealed>>,
+    /// When sessions were last active. Those of deleted sessions are deleted.
+    pub session_activity: Difference<SessionId, SessionActivity>,
     /// Todos. The logs of deleted ones are deleted too.
     pub todos: Difference<TodoId, Todo<Sealed>>,
+    /// Deadlines of claims.
+    pub deadlines: Difference<TodoId, Deadline>,
+    /// When sessions were deleted. The claims that were made for them live on for their leases.
+    pub claims_left: BTreeMap<RowKey<SessionId>, Timestamp>,
     /// Activities.
     pub activities: Difference<ActivityId, Activity<Sealed>>,
     /// New status changes.

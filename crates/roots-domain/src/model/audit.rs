@@ -37,6 +37,8 @@ named! {
         Exported = "exported",
         /// The owner imported rows of another account, for one actor or for all of them.
         Imported = "imported",
+        /// A silent session was ended.
+        SessionIdled = "session_idled",
         /// Credits were given.
         CreditsGranted = "credits_granted",
         /// The account was suspended.

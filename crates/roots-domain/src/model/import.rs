@@ -15,7 +15,7 @@ use super::activity::Activity;
 use super::credit::WRITE_COST;
 use super::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use super::sealed::Sealed;
-use super::session::{Session, SessionStatus, SessionStatusKind};
+use super::session::{EndReason, Session, SessionStatus, SessionStatusKind};
 use super::time::Timestamp;
 use super::todo::{StatusChange, Todo};
 
@@ -233,7 +233,8 @@ impl Imported {
     }
 }
 
-/// The status of an imported session, if its end fits its status and its start.
+/// The status of an imported session, if its end fits its status and its start. An end without a
+/// reason is one by a caller: older exports name none.
 ///
 /// # Errors
 /// Says what `ended_at` must be.
@@ -241,6 +242,7 @@ pub fn imported_status(
     kind: SessionStatusKind,
     started_at: Timestamp,
     ended_at: Option<Timestamp>,
+    reason: Option<EndReason>,
 ) -> Result<SessionStatus, Invalid> {
     match (kind, ended_at) {
         (SessionStatusKind::Active, Some(_)) => {
@@ -251,7 +253,9 @@ pub fn imported_status(
             Err(Invalid::new("must not be before started_at"))
         }
         (SessionStatusKind::Active, None) => Ok(SessionStatus::Active),
-        (SessionStatusKind::Ended, Some(at)) => Ok(SessionStatus::Ended { at }),
+        (SessionStatusKind::Ended, Some(at)) => {
+            Ok(SessionStatus::Ended { at, reason: reason.unwrap_or(EndReason::Ended) })
+        }
     }
 }
 
@@ -293,7 +297,7 @@ impl<T: Clone + PartialEq> Todo<T> {
             return Err(StepRefusal::Forbidden);
         }
         let updated_at = self.updated_at.max(step.logged_at);
-        Ok(Self { status: to, updated_at, version: self.version + 1, ..self.clone() })
+        Ok(Self { updated_at, version: self.version + 1, ..self.clone().in_status(to) })
     }
 
     /// The todo updated from its source, if the source is newer. The status follows from the steps
@@ -324,12 +328,14 @@ impl<T: Clone + PartialEq> Session<T> {
     pub fn caught_up(&self, there: &Self) -> Option<Self> {
         let status = match (self.status, there.status) {
             (SessionStatus::Ended { .. }, SessionStatus::Active) => return None,
-            (SessionStatus::Ended { at: here }, SessionStatus::Ended { at }) if at != here => {
+            (SessionStatus::Ended { at: here, .. }, SessionStatus::Ended { at, .. })
+                if at != here =>
+            {
                 return None;
             }
             // A session can't end before it starts.
-            (_, SessionStatus::Ended { at }) => {
-                SessionStatus::Ended { at: at.max(self.started_at) }
+            (_, SessionStatus::Ended { at, reason }) => {
+                SessionStatus::Ended { at: at.max(self.started_at), reason }
             }
             (SessionStatus::Active, SessionStatus::Active) => SessionStatus::Active,
         };
@@ -385,6 +391,7 @@ impl SeenRows {
 
 #[cfg(test)]
 mod tests {
+    use super::super::claim::Claims;
     use super::super::todo::{TodoContent, TodoStatus};
     use super::*;
 
@@ -402,6 +409,7 @@ mod tests {
                 ..TodoContent::titled("here".to_owned())
             },
             status: TodoStatus::Open,
+            claims: Claims::NONE,
             created_at: at(0),
             updated_at: at(10),
             version: 4,
@@ -464,8 +472,7 @@ mod tests {
             version: 1,
         };
         let noted = Session { notes: None, ..active.clone() };
-        let end =
-            |second| Session { status: SessionStatus::Ended { at: at(second) }, ..noted.clone() };
+        let end = |second| Session { status: SessionStatus::ended(at(second)), ..noted.clone() };
         assert_eq!(active.caught_up(&active), None);
         assert_eq!(active.caught_up(&noted), Some(Session { version: 2, ..noted.clone() }));
         assert_eq!(active.caught_up(&end(6)), Some(Session { version: 2, ..end(6) }));

@@ -1,6 +1,7 @@
 //! Work sessions: when an agent starts and stops, with notes.
 
 use super::Patch;
+use super::account::named;
 use super::etag::EntityTag;
 use super::id::{ActorId, SessionId, Uid};
 use super::page::{Listed, SortKey};
@@ -16,18 +17,36 @@ pub enum SessionStatus {
     Ended {
         /// When.
         at: Timestamp,
+        /// Why.
+        reason: EndReason,
     },
 }
 
+named! {
+    /// Why a session has ended.
+    EndReason {
+        /// A caller ended it.
+        Ended = "ended",
+        /// Nothing was written to it for the time that the operator has set.
+        Idle = "idle",
+    }
+}
+
 impl SessionStatus {
-    /// The status of that kind; `None` unless the time of its end belongs to the kind.
+    /// The status of that kind; `None` unless the end belongs to the kind.
     #[must_use]
-    pub const fn new(kind: SessionStatusKind, ended_at: Option<Timestamp>) -> Option<Self> {
-        match (kind, ended_at) {
+    pub const fn new(kind: SessionStatusKind, end: Option<(Timestamp, EndReason)>) -> Option<Self> {
+        match (kind, end) {
             (SessionStatusKind::Active, None) => Some(Self::Active),
-            (SessionStatusKind::Ended, Some(at)) => Some(Self::Ended { at }),
+            (SessionStatusKind::Ended, Some((at, reason))) => Some(Self::Ended { at, reason }),
             (SessionStatusKind::Active, Some(_)) | (SessionStatusKind::Ended, None) => None,
         }
+    }
+
+    /// A session that a caller ended at that time.
+    #[must_use]
+    pub const fn ended(at: Timestamp) -> Self {
+        Self::Ended { at, reason: EndReason::Ended }
     }
 
     /// Which status it is.
@@ -44,7 +63,16 @@ impl SessionStatus {
     pub const fn ended_at(self) -> Option<Timestamp> {
         match self {
             Self::Active => None,
-            Self::Ended { at } => Some(at),
+            Self::Ended { at, .. } => Some(at),
+        }
+    }
+
+    /// Why the session ended, if it has.
+    #[must_use]
+    pub const fn end_reason(self) -> Option<EndReason> {
+        match self {
+            Self::Active => None,
+            Self::Ended { reason, .. } => Some(reason),
         }
     }
 }
@@ -105,6 +133,14 @@ impl<T> Session<T> {
     /// The tag of its current state.
     pub const fn tag(&self) -> EntityTag {
         EntityTag { uid: self.uid, version: self.version }
+    }
+}
+
+impl<T> Session<T> {
+    /// How long it lasted, in whole seconds, once it has ended.
+    pub fn duration_seconds(&self) -> Option<i64> {
+        let ended_at = self.status.ended_at()?;
+        Some((ended_at.micros() - self.started_at.micros()) / 1_000_000)
     }
 }
 
@@ -171,7 +207,7 @@ impl<T: Clone + PartialEq> Session<T> {
         match (self.status, patch.status) {
             (_, None) | (SessionStatus::Active, Some(SessionStatusKind::Active)) => {}
             (SessionStatus::Active, Some(SessionStatusKind::Ended)) => {
-                next.status = SessionStatus::Ended { at: at.max(self.started_at) };
+                next.status = SessionStatus::ended(at.max(self.started_at));
             }
             (SessionStatus::Ended { .. }, Some(SessionStatusKind::Ended)) => {
                 return Err(SessionStep::EndTwice);
@@ -185,6 +221,88 @@ impl<T: Clone + PartialEq> Session<T> {
             next.version += 1;
         }
         Ok(next)
+    }
+}
+
+/// A stored heartbeat may be this much older than the last write. So a series of writes stores one
+/// heartbeat a minute.
+pub const HEARTBEAT_EVERY_SECONDS: i64 = 60;
+
+/// Most sessions of an account that one command ends for their silence.
+pub const IDLE_ENDED_AT_ONCE_MAX: u32 = 100;
+
+/// When something was last written to a session. It is stored beside the session, so that it moves
+/// no version and no entity tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionActivity {
+    /// The session.
+    pub session: SessionId,
+    /// The start, or the last write that named the session; up to a minute behind.
+    pub last_active_at: Timestamp,
+    /// Whether the session is active.
+    pub is_open: bool,
+}
+
+impl SessionActivity {
+    /// The activity of a new session. An active one that was imported counts from now.
+    #[must_use]
+    pub fn of_new<T>(session: &Session<T>, now: Timestamp) -> Self {
+        let (session, is_open, last_active_at) = match session.status {
+            SessionStatus::Active => (session.id, true, session.started_at),
+            SessionStatus::Ended { at, .. } => return Self::of_ended(session.id, at),
+        };
+        Self { session, last_active_at, is_open }.touched(now)
+    }
+
+    const fn of_ended(session: SessionId, last_active_at: Timestamp) -> Self {
+        Self { session, last_active_at, is_open: false }
+    }
+
+    /// The same after a write to the session: at most one change a minute.
+    #[must_use]
+    pub fn touched(self, now: Timestamp) -> Self {
+        let is_due = now >= self.last_active_at.plus_seconds(HEARTBEAT_EVERY_SECONDS);
+        Self { last_active_at: if is_due { now } else { self.last_active_at }, ..self }
+    }
+
+    /// Whether an active session has been silent for `seconds`. The minute that the heartbeat may
+    /// be behind counts for the session.
+    #[must_use]
+    pub fn is_silent(self, seconds: i64, now: Timestamp) -> bool {
+        let latest = self.last_active_at.plus_seconds(HEARTBEAT_EVERY_SECONDS);
+        self.is_open && now >= latest.plus_seconds(seconds)
+    }
+}
+
+impl<T: Clone> Session<T> {
+    /// The session, ended for its silence: at its last activity, and not before its newest entry.
+    /// An entry of the future counts as one of now.
+    #[must_use]
+    pub fn ended_idle(
+        &self,
+        activity: SessionActivity,
+        newest_entry: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let newest = newest_entry.map_or(activity.last_active_at, |at| at.min(now));
+        let at = activity.last_active_at.max(newest).max(self.started_at);
+        let status = SessionStatus::Ended { at, reason: EndReason::Idle };
+        Self { status, version: self.version + 1, ..self.clone() }
+    }
+}
+
+/// A session in a list. What moves by itself is only here: a version does not count it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSession<T = String> {
+    /// The session.
+    pub session: Session<T>,
+    /// The start, or the last write that named the session; up to a minute behind.
+    pub last_active_at: Timestamp,
+}
+
+impl<T> Listed for ListedSession<T> {
+    fn sort_key(&self) -> SortKey {
+        self.session.sort_key()
     }
 }
 
@@ -212,7 +330,7 @@ mod tests {
     fn a_session_ends_once_and_keeps_what_the_patch_leaves_out() {
         let at = Timestamp::FIRST.plus_seconds(200);
         let ended = session().patch(to(Some(SessionStatusKind::Ended), Patch::Keep), at).unwrap();
-        assert_eq!(ended.status, SessionStatus::Ended { at });
+        assert_eq!(ended.status, SessionStatus::ended(at));
         assert_eq!(ended.notes, session().notes);
         assert_eq!(ended.version, 2);
         let again = ended.patch(to(Some(SessionStatusKind::Ended), Patch::Clear), at);
@@ -226,7 +344,7 @@ mod tests {
         let early = Timestamp::FIRST;
         let ended =
             session().patch(to(Some(SessionStatusKind::Ended), Patch::Keep), early).unwrap();
-        assert_eq!(ended.status, SessionStatus::Ended { at: ended.started_at });
+        assert_eq!(ended.status, SessionStatus::ended(ended.started_at));
     }
 
     #[test]
@@ -250,11 +368,12 @@ mod tests {
     #[test]
     fn an_ended_session_has_an_end_and_an_active_one_has_none() {
         let at = Timestamp::FIRST;
-        let (active, ended) = (SessionStatus::Active, SessionStatus::Ended { at });
-        for status in [active, ended] {
-            assert_eq!(SessionStatus::new(status.kind(), status.ended_at()), Some(status));
+        let (active, ended) = (SessionStatus::Active, SessionStatus::ended(at));
+        for status in [active, ended, SessionStatus::Ended { at, reason: EndReason::Idle }] {
+            let end = status.ended_at().zip(status.end_reason());
+            assert_eq!(SessionStatus::new(status.kind(), end), Some(status));
         }
-        assert_eq!(SessionStatus::new(active.kind(), Some(at)), None);
+        assert_eq!(SessionStatus::new(active.kind(), Some((at, EndReason::Ended))), None);
         assert_eq!(SessionStatus::new(ended.kind(), None), None);
     }
 
@@ -266,5 +385,44 @@ mod tests {
             assert_eq!((status.name(), SessionStatusKind::from_name(text)), (text, Some(status)));
         }
         assert_eq!(SessionStatusKind::from_name("Active"), None);
+    }
+
+    #[test]
+    fn a_heartbeat_is_stored_once_a_minute_and_never_moves_back() {
+        let at = |seconds| Timestamp::FIRST.plus_seconds(seconds);
+        let started = SessionActivity::of_new(&session(), at(130));
+        assert_eq!((started.last_active_at, started.is_open), (at(100), true));
+        assert_eq!(started.touched(at(159)), started);
+        assert_eq!(started.touched(at(160)).last_active_at, at(160));
+        assert_eq!(started.touched(at(3)), started);
+        // An imported session is silent from its import on.
+        assert_eq!(SessionActivity::of_new(&session(), at(900)).last_active_at, at(900));
+        let ended = Session { status: SessionStatus::ended(at(150)), ..session() };
+        let of_ended = SessionActivity::of_new(&ended, at(900));
+        assert_eq!((of_ended.last_active_at, of_ended.is_open), (at(150), false));
+    }
+
+    #[test]
+    fn a_session_is_silent_a_minute_after_the_time_that_is_set() {
+        let at = |seconds| Timestamp::FIRST.plus_seconds(seconds);
+        let activity = SessionActivity::of_new(&session(), at(100));
+        assert!(!activity.is_silent(300, at(459)));
+        assert!(activity.is_silent(300, at(460)));
+        assert!(!SessionActivity { is_open: false, ..activity }.is_silent(300, at(460)));
+    }
+
+    #[test]
+    fn a_silent_session_ends_at_its_last_activity_and_not_before_its_newest_entry() {
+        let at = |seconds| Timestamp::FIRST.plus_seconds(seconds);
+        let activity = SessionActivity::of_new(&session(), at(100)).touched(at(200));
+        let end = |entry| {
+            let ended = session().ended_idle(activity, entry, at(900));
+            assert_eq!((ended.status.end_reason(), ended.version), (Some(EndReason::Idle), 2));
+            (ended.status.ended_at().unwrap(), ended.duration_seconds().unwrap())
+        };
+        assert_eq!(end(None), (at(200), 100));
+        assert_eq!(end(Some(at(150))), (at(200), 100));
+        assert_eq!(end(Some(at(230))), (at(230), 130));
+        assert_eq!(end(Some(at(5_000))), (at(900), 800), "an entry dated in the future");
     }
 }

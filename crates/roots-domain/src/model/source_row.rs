@@ -1,6 +1,7 @@
 //! Rows as the file of another account, the source, tells them.
 
 use super::account::{ActorKind, Role};
+use super::claim::Claims;
 use super::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use super::import::Origin;
 use super::sealed::Sealed;
@@ -119,7 +120,8 @@ impl SourceTodo {
     #[must_use]
     pub fn stored(&self, uid: Uid, actor: ActorId, content: TodoContent<Sealed>) -> Todo<Sealed> {
         let Self { id, status, created_at, updated_at, .. } = *self;
-        Todo { id, uid, actor, content, status, created_at, updated_at, version: 1 }
+        let claims = Claims::NONE;
+        Todo { id, uid, actor, content, status, claims, created_at, updated_at, version: 1 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::claim::Claims;
 use super::etag::EntityTag;
 use super::id::{ActorId, LogId, SessionId, TodoId, Uid};
 use super::page::{Listed, SortKey};
@@ -163,9 +164,11 @@ pub struct Todo<T = String> {
     pub content: TodoContent<T>,
     /// Its status.
     pub status: TodoStatus,
+    /// Its claims. One stands only while it is in progress.
+    pub claims: Claims,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last changed by a patch.
+    /// When it was last changed by a patch or claimed.
     pub updated_at: Timestamp,
     /// Counts its changes, unlinking included, from 1.
     pub version: i64,
@@ -198,6 +201,16 @@ impl<T> Todo<T> {
         std::iter::once(&self.content.title).chain(&self.content.description)
     }
 
+    /// The same todo in that status. Leaving `in_progress` ends its claim.
+    #[must_use]
+    pub fn in_status(mut self, status: TodoStatus) -> Self {
+        self.status = status;
+        if status != TodoStatus::InProgress {
+            self.claims = self.claims.ended();
+        }
+        self
+    }
+
     /// Maps its texts with `change`.
     ///
     /// # Errors
@@ -206,19 +219,35 @@ impl<T> Todo<T> {
         self,
         change: impl FnMut(Field, T) -> Result<U, E>,
     ) -> Result<Todo<U>, E> {
-        let Self { id, uid, actor, content, status, created_at, updated_at, version } = self;
+        let Self { id, uid, actor, content, status, claims, created_at, updated_at, version } =
+            self;
         let change = RefCell::new(change);
         let content = content.try_map_texts(
             |title| change.borrow_mut()(Field::TodoTitle, title),
             |description| change.borrow_mut()(Field::TodoDescription, description),
         )?;
-        Ok(Todo { id, uid, actor, content, status, created_at, updated_at, version })
+        Ok(Todo { id, uid, actor, content, status, claims, created_at, updated_at, version })
     }
 }
 
 impl<T> Listed for Todo<T> {
     fn sort_key(&self) -> SortKey {
         SortKey([self.content.priority.level().into(), self.created_at.micros(), self.id.0])
+    }
+}
+
+/// A todo in a list. What moves by itself is only here: a version does not count it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTodo<T = String> {
+    /// The todo.
+    pub todo: Todo<T>,
+    /// Until when the claim that stands lives. It has lapsed if that is past.
+    pub until: Option<Timestamp>,
+}
+
+impl<T> Listed for ListedTodo<T> {
+    fn sort_key(&self) -> SortKey {
+        self.todo.sort_key()
     }
 }
 
@@ -349,7 +378,7 @@ impl<T: Clone + PartialEq> Todo<T> {
             if to != self.status && !self.status.next().contains(&to) {
                 return Err(TodoRefusal::Forbidden { from: self.status, to });
             }
-            next.status = to;
+            next = next.in_status(to);
         }
         if patch.note.is_some() && next.status == self.status {
             return Err(TodoRefusal::NoteWithoutChange);
@@ -393,6 +422,7 @@ mod tests {
                 due_at: Some(at(500)),
             },
             status,
+            claims: Claims::NONE,
             created_at: at(100),
             updated_at: at(100),
             version: 1,

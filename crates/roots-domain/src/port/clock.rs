@@ -8,6 +8,12 @@ use crate::model::time::Timestamp;
 pub trait Clock: Send + Sync {
     /// The current time.
     fn now(&self) -> Timestamp;
+
+    /// The time by which silence and leases are judged, so that all processes judge alike: that of
+    /// the database, where processes share one, and else the current time.
+    fn shared_now(&self, database: Option<Timestamp>) -> Timestamp {
+        database.unwrap_or_else(|| self.now())
+    }
 }
 
 /// The generator of identities.

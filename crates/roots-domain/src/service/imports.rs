@@ -339,7 +339,9 @@ impl Importing {
     pub async fn delete(&mut self, row: MissingRow) -> Result<(i64, i64), WriteError> {
         let action = match row.origin {
             Origin::Session(_) => ResourceAction::DeleteSession(SessionId(row.here)),
-            Origin::Todo(_) => ResourceAction::DeleteTodo(TodoId(row.here)),
+            Origin::Todo(_) => {
+                ResourceAction::DeleteTodo { id: TodoId(row.here), claim_token: None }
+            }
             Origin::Activity(_) => ResourceAction::DeleteActivity(ActivityId(row.here)),
             Origin::Actor(_) | Origin::Step(_) => return Err(WriteError::mismatched()),
         };

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod activities;
 pub mod erasures;
 pub mod exports;
+pub mod idle_sessions;
 pub mod imports;
 pub mod key_usage;
 pub mod keyrings;

@@ -7,6 +7,7 @@ use super::accounts::Accounts;
 use super::activities::Activities;
 use super::erasures::Erasures;
 use super::exports::Exports;
+use super::idle_sessions::IdleSessions;
 use super::imports::Imports;
 use super::key_usage::{Backlog, KeyUsage};
 use super::keys::Keys;
@@ -24,7 +25,7 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
     AccountReader, AccountsReader, ActivityReader, AuthEpochs, CommandStore, IdempotencyReader,
-    LeftoverReader, Readiness, SearchReader, SessionReader, TodoReader, UsageReader,
+    LeftoverReader, Readiness, SearchReader, SessionReader, SilenceReader, TodoReader, UsageReader,
 };
 
 /// The ports that the services need.
@@ -37,6 +38,8 @@ pub struct Ports {
     pub operators: Arc<dyn AccountsReader>,
     /// Reads sessions.
     pub sessions: Arc<dyn SessionReader>,
+    /// Finds silent sessions.
+    pub silence: Arc<dyn SilenceReader>,
     /// Reads todos.
     pub todos: Arc<dyn TodoReader>,
     /// Reads activities.
@@ -69,6 +72,7 @@ impl Ports {
             + AccountReader
             + AccountsReader
             + SessionReader
+            + SilenceReader
             + TodoReader
             + ActivityReader
             + SearchReader
@@ -87,6 +91,7 @@ impl Ports {
             accounts: store.clone(),
             operators: store.clone(),
             sessions: store.clone(),
+            silence: store.clone(),
             todos: store.clone(),
             activities: store.clone(),
             search: store.clone(),
@@ -133,6 +138,8 @@ pub struct Services {
     pub erasures: Erasures,
     /// Does the rest of deletions.
     pub leftovers: Leftovers,
+    /// Ends silent sessions.
+    pub idle_sessions: IdleSessions,
     /// Deletes expired records at intervals.
     pub maintenance: Maintenance,
     /// Reports keys that have ended.
@@ -217,6 +224,11 @@ impl Services {
                 reader: ports.leftovers,
                 clock: clock.clone(),
                 single_flight: SingleFlight::default(),
+            },
+            idle_sessions: IdleSessions {
+                commands: commands.clone(),
+                reader: ports.silence,
+                clock: clock.clone(),
             },
             maintenance: Maintenance {
                 commands: commands.clone(),

@@ -11,7 +11,7 @@ use crate::model::Patch;
 use crate::model::id::{ActorId, SessionId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
-use crate::model::session::{Session, SessionPatch, SessionStatusKind};
+use crate::model::session::{ListedSession, Session, SessionPatch, SessionStatusKind};
 use crate::model::text::LongText;
 use crate::port::clock::Uids;
 use crate::port::crypto::Keyring;
@@ -56,7 +56,7 @@ impl Sessions {
         caller: &Caller,
         filter: SessionFilter,
         page: PageRequest,
-    ) -> Opened<Session> {
+    ) -> Opened<ListedSession> {
         let found = self.find(caller, filter, page).await?;
         super::sealing::opened(&*self.writes.accounts, caller, found).await
     }
@@ -70,7 +70,7 @@ impl Sessions {
         caller: &Caller,
         SessionFilter { scope, status }: SessionFilter,
         page: PageRequest,
-    ) -> Result<Page<Session<Sealed>>, ReadError> {
+    ) -> Result<Page<ListedSession<Sealed>>, ReadError> {
         let (by, actor) = (caller.admission(), caller.choose(scope)?);
         let query = SessionQuery { by, actor, status, page };
         Ok(self.reader.sessions(&query).await?)
@@ -224,5 +224,26 @@ impl SealedRow for Session<Sealed> {
     fn open(self, keys: &dyn Keyring) -> Result<Session, ReadError> {
         let row = (self.uid, self.named());
         self.try_map_text(|field, text| open_text(keys, row, field, &text))
+    }
+}
+
+impl SealedRow for ListedSession<Sealed> {
+    type Open = ListedSession;
+
+    fn named(&self) -> (&'static str, i64) {
+        self.session.named()
+    }
+
+    fn actor(&self) -> ActorId {
+        self.session.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        self.session.texts()
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<ListedSession, ReadError> {
+        let Self { session, last_active_at } = self;
+        Ok(ListedSession { session: session.open(keys)?, last_active_at })
     }
 }

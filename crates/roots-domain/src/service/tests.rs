@@ -22,8 +22,10 @@ use crate::model::id::{AccountId, ActorId, KeyId, SessionId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::quota::Renewals;
 use crate::model::sealed::{Field, Sealed, TextPlace};
+use crate::model::session::{ListedSession, Session};
 use crate::model::text::{LongText, Name};
 use crate::model::time::Timestamp;
+use crate::model::todo::{ListedTodo, Todo};
 use crate::port::clock::{MockClock, MockUids};
 use crate::port::crypto::{AccountIdentity, CryptoError, MockKeyring};
 use crate::port::store::{
@@ -35,6 +37,7 @@ mod accounts;
 mod activities;
 mod exports;
 mod idempotency;
+mod idle_sessions;
 mod imports;
 mod key_usage;
 mod keyrings;
@@ -303,6 +306,16 @@ fn no_commands() -> Arc<MockCommandStore> {
 
 fn written<T>(value: T) -> Written<T> {
     Written { value, cost: 1, balance: LEFT, is_replay: false }
+}
+
+/// The todo in a list.
+fn listed_todo<T>(todo: Todo<T>) -> ListedTodo<T> {
+    ListedTodo { todo, until: None }
+}
+
+/// The session in a list.
+fn listed<T>(session: Session<T>) -> ListedSession<T> {
+    ListedSession { last_active_at: session.started_at, session }
 }
 
 fn page<T>(items: Vec<T>) -> Page<T> {

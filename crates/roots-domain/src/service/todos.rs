@@ -6,14 +6,20 @@ use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError, Written};
 use super::sealing::{Opened, SealedRow, Sealer, open_text};
 use super::write::{Preconditions, Writes};
-use crate::command::{Applied, AppliedRow, Resealed, ResourceAction, RowPatch};
+use crate::command::{
+    Applied, AppliedRow, ClaimRequest, LAPSE_NOTE, Resealed, ResourceAction, RowPatch,
+};
 use crate::model::Patch;
 use crate::model::account::Role;
+use crate::model::claim::{ClaimToken, LeaseSeconds};
 use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
-use crate::model::todo::{NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::model::time::Timestamp;
+use crate::model::todo::{
+    ListedTodo, NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus,
+};
 use crate::port::clock::Uids;
 use crate::port::crypto::Keyring;
 use crate::port::store::{Admission, StoreResult, TodoLog, TodoQuery, TodoReader};
@@ -42,6 +48,30 @@ pub struct TodoFilter {
     pub session: Option<SessionId>,
 }
 
+/// A claim to make.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ClaimDraft {
+    /// The actor whose todo it is; the caller if absent.
+    pub actor: Option<ActorId>,
+    /// The active session to link the todo to.
+    pub session: Option<SessionId>,
+    /// The todo; the next one if absent.
+    pub todo: Option<TodoId>,
+    /// The lowest priority of the next one.
+    pub min_priority: Priority,
+    /// How long the claim lives after the last write.
+    pub lease: LeaseSeconds,
+}
+
+/// A todo that was claimed, and until when the claim lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedTodo {
+    /// The todo.
+    pub todo: Todo,
+    /// Nobody else can claim it before then, without further writes.
+    pub until: Timestamp,
+}
+
 /// A todo to create, with plain texts.
 pub type TodoDraft = NewTodo<Title, LongText>;
 
@@ -58,7 +88,7 @@ impl Todos {
         caller: &Caller,
         filter: TodoFilter,
         page: PageRequest,
-    ) -> Opened<Todo> {
+    ) -> Opened<ListedTodo> {
         let found = self.find(caller, filter, page).await?;
         super::sealing::opened(&*self.writes.accounts, caller, found).await
     }
@@ -72,7 +102,7 @@ impl Todos {
         caller: &Caller,
         filter: TodoFilter,
         page: PageRequest,
-    ) -> Result<Page<Todo<Sealed>>, ReadError> {
+    ) -> Result<Page<ListedTodo<Sealed>>, ReadError> {
         let TodoFilter { scope, status, priority, session } = filter;
         let (by, actor) = (caller.admission(), caller.choose(scope)?);
         let query = TodoQuery { by, actor, status, priority, session, page };
@@ -136,7 +166,8 @@ impl Todos {
         self.written(caller, &applied).await
     }
 
-    /// Changes a todo. A change of status is logged with it.
+    /// Changes a todo. A change of status is logged with it. With a claim's token alone it only
+    /// keeps that claim alive.
     ///
     /// # Errors
     /// [`WriteError::EmptyPatch`], the refusal, or a database error.
@@ -147,12 +178,13 @@ impl Todos {
         change: TodoChange,
         preconditions: Preconditions,
     ) -> Result<Written<Todo>, WriteError> {
+        let claim_token = preconditions.claim_token;
         let log_uid = self.uids.next();
         let row = self.seal_patch(caller, id, change, log_uid).await?;
-        if row.patch.is_empty() {
+        if row.patch.is_empty() && claim_token.is_none() {
             return Err(WriteError::EmptyPatch);
         }
-        let action = ResourceAction::PatchTodo { row, log_uid };
+        let action = ResourceAction::PatchTodo { row, log_uid, claim_token };
         let applied = self.writes.apply(caller, action, preconditions, "PATCH /todos/{id}").await?;
         self.written(caller, &applied).await
     }
@@ -167,10 +199,81 @@ impl Todos {
         id: TodoId,
         preconditions: Preconditions,
     ) -> Result<Written<TodoId>, WriteError> {
-        let action = ResourceAction::DeleteTodo(id);
+        let claim_token = preconditions.claim_token;
+        let action = ResourceAction::DeleteTodo { id, claim_token };
         let applied =
             self.writes.apply(caller, action, preconditions, "DELETE /todos/{id}").await?;
         Ok(Written::of(id, &applied))
+    }
+
+    /// Claims a todo for the caller, or for another actor if the caller is an owner: the one that
+    /// is named, or the next one. `None` if there is no todo to claim; that costs nothing.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn claim(
+        &self,
+        caller: &Caller,
+        draft: ClaimDraft,
+        preconditions: Preconditions,
+    ) -> Result<Written<Option<ClaimedTodo>>, WriteError> {
+        let ClaimDraft { session, todo, min_priority, lease, .. } = draft;
+        let actor = self.claiming_actor(caller, draft).await?;
+        let keys = super::sealing::sealing_keys(&*self.writes.accounts, caller, actor).await?;
+        let log_uids = [self.uids.next(), self.uids.next()];
+        let sealer = Sealer { keys: &keys, row: log_uids[0] };
+        let lapse_note = sealer.seal(Field::LogNote, LAPSE_NOTE)?;
+        let claim =
+            ClaimRequest { actor, session, todo, min_priority, lease, log_uids, lapse_note };
+        let action = ResourceAction::ClaimTodo(claim);
+        let applied = self.writes.apply(caller, action, preconditions, "POST /todos/claim").await?;
+        match &applied.row {
+            AppliedRow::Claimed(todo, until) => {
+                let until = *until;
+                let Written { value, cost, balance, is_replay } =
+                    self.writes.written(caller, todo, &applied).await?;
+                let value = Some(ClaimedTodo { todo: value, until });
+                Ok(Written { value, cost, balance, is_replay })
+            }
+            AppliedRow::NothingToClaim => Ok(Written::of(None, &applied)),
+            _ => Err(WriteError::mismatched()),
+        }
+    }
+
+    /// The actor whose todo a claim takes. The log of a todo is sealed with the keys of its actor,
+    /// so an owner that names a todo and no actor has the todo looked up. The store checks the
+    /// result.
+    async fn claiming_actor(
+        &self,
+        caller: &Caller,
+        ClaimDraft { actor, todo, .. }: ClaimDraft,
+    ) -> Result<ActorId, WriteError> {
+        let looked_up = match (actor, todo) {
+            (None, Some(id)) if caller.actor.role == Role::Owner => {
+                self.sealed(caller, caller.account.id.into(), id).await?
+            }
+            _ => None,
+        };
+        let of_todo = looked_up.map(|todo| todo.actor);
+        Ok(actor.or(of_todo).unwrap_or(caller.actor.id))
+    }
+
+    /// Gives up a claim: its todo is open again.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn release(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+        claim_token: ClaimToken,
+        preconditions: Preconditions,
+    ) -> Result<Written<Todo>, WriteError> {
+        let log_uid = self.uids.next();
+        let action = ResourceAction::ReleaseTodo { id, claim_token, log_uid };
+        let endpoint = "POST /todos/{id}/release";
+        let applied = self.writes.apply(caller, action, preconditions, endpoint).await?;
+        self.written(caller, &applied).await
     }
 
     async fn sealed(
@@ -290,5 +393,26 @@ impl SealedRow for Todo<Sealed> {
     fn open(self, keys: &dyn Keyring) -> Result<Todo, ReadError> {
         let row = (self.uid, self.named());
         self.try_map_text(|field, text| open_text(keys, row, field, &text))
+    }
+}
+
+impl SealedRow for ListedTodo<Sealed> {
+    type Open = ListedTodo;
+
+    fn named(&self) -> (&'static str, i64) {
+        self.todo.named()
+    }
+
+    fn actor(&self) -> ActorId {
+        self.todo.actor
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Sealed> {
+        self.todo.texts()
+    }
+
+    fn open(self, keys: &dyn Keyring) -> Result<ListedTodo, ReadError> {
+        let Self { todo, until } = self;
+        Ok(ListedTodo { todo: todo.open(keys)?, until })
     }
 }

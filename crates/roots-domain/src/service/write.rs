@@ -8,6 +8,7 @@ use super::keyrings::Keyrings;
 use super::outcome::{ReadError, WriteError, Written};
 use super::sealing::{self, SealedRow};
 use crate::command::{Action, Applied, Charge, Command, Conditions, ResourceAction};
+use crate::model::claim::ClaimToken;
 use crate::model::etag::EntityTag;
 use crate::model::idempotency::{EPOCHS_BEFORE_MAX, Idempotency, IdempotencyMacs, Mac};
 use crate::port::clock::Clock;
@@ -21,6 +22,8 @@ pub struct Preconditions {
     pub if_match: Option<Vec<EntityTag>>,
     /// The idempotency key and fingerprint.
     pub idempotent: Option<IdempotentRequest>,
+    /// The claim that must stand on the todo.
+    pub claim_token: Option<ClaimToken>,
 }
 
 /// A request with an idempotency key. It has texts, so it is never printed.
@@ -73,7 +76,7 @@ impl Writes {
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
         let charge = Some(Charge::write(endpoint));
-        let Preconditions { if_match, idempotent } = preconditions;
+        let Preconditions { if_match, idempotent, .. } = preconditions;
         let idempotency = match idempotent {
             Some(idempotent) => {
                 let keys = Keyrings::own_before(&*self.accounts, caller, EPOCHS_BEFORE_MAX).await?;

@@ -38,6 +38,10 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) cost: Option<i64>,
+    /// Until when the todo is claimed, if nothing is written meanwhile (409).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    pub(super) until: Option<String>,
     /// The members that a surface has added. The surface describes them itself.
     #[serde(flatten)]
     #[schema(ignore)]

@@ -105,9 +105,15 @@ impl From<Refusal> for Problem {
             Refusal::Contradicts(_) => Self::of_field("line", detail),
             Refusal::NoteWithoutChange => Self::of_field("note", detail),
             Refusal::TooManyActivityTypes => Self::of_field("activity_type", detail),
+            Refusal::ClaimLost { .. } => Self::new(ProblemKind::ClaimLost, detail),
+            Refusal::ClaimHeld { until, .. } => {
+                Self { until: Some(Box::new(until)), ..Self::new(ProblemKind::Conflict, detail) }
+            }
             Refusal::SessionEnded(_)
+            | Refusal::SessionIdle(_)
             | Refusal::AlreadyEnded(_)
             | Refusal::CannotReopen(_)
+            | Refusal::NotClaimable { .. }
             | Refusal::ForbiddenStep { .. }
             | Refusal::StepFromOtherStatus { .. }
             | Refusal::LastOwnerKey

@@ -85,7 +85,10 @@ kinds! {
         "The body stopped arriving, or arrived too slowly. Nothing was changed, except the import lines counted in `detail`. Send the request again, with as many bytes as `Content-Length` announces. Imports and exports continue as long as the client sends or receives at least 1 KiB/s.";
     /// 409.
     Conflict = CONFLICT, "conflict", "The current state does not allow this",
-        "The request does not fit the current state: the session has ended, there is no such step between these statuses, or the last key must stay. `detail` says what is in the way, and which steps are possible. Nothing was written. Read the row again and decide anew.";
+        "The request does not fit the current state: the session has ended, the todo is claimed, there is no such step between these statuses, or the last key must stay. `detail` says what is in the way, and which steps are possible. Nothing was written. Read the row again and decide anew.";
+    /// 409: the claim of a todo does not stand.
+    ClaimLost = CONFLICT, "claim-lost", "The claim is lost",
+        "The write carries a `claim_token`, and that claim of the todo does not stand: its lease ran out and the todo was claimed again, it ended when the todo left `in_progress`, or there was no such claim. `detail` says which. Nothing was written or charged. Stop working on the todo: another worker may have it. Read it, and claim it again if it is free.";
     /// 409: a duplicate is in flight.
     StillInFlight = CONFLICT, "still-in-flight", "Still in progress",
         "A request with the same `Idempotency-Key` is being processed. Send yours again, unchanged, after the seconds in the header `Retry-After`: it then gets the same answer.";

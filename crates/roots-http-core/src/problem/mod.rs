@@ -15,9 +15,11 @@ use std::borrow::Cow;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use roots_domain::command::Refusal;
+use roots_domain::command::{ClaimFate, Refusal};
+use roots_domain::model::claim::ClaimToken;
 use roots_domain::model::credit::WRITE_COST;
-use roots_domain::model::id::SessionId;
+use roots_domain::model::id::{SessionId, TodoId};
+use roots_domain::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -43,6 +45,8 @@ pub struct Problem {
     /// The balance and the cost. Rare fields are boxed, because every result reserves space for a
     /// problem.
     credits: Option<Box<(i64, i64)>>,
+    /// Until when a todo is claimed.
+    until: Option<Box<Timestamp>>,
     /// The members that a surface has added.
     members: Option<Box<Map<String, Value>>>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -58,6 +62,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             credits: None,
+            until: None,
             members: None,
             headers: Vec::new(),
             cause: None,
@@ -383,6 +388,10 @@ impl Problem {
                 Refusal::InsufficientCredits { balance: 0, cost: WRITE_COST }.into()
             }
             ProblemKind::Conflict => Refusal::AlreadyEnded(SessionId(2)).into(),
+            ProblemKind::ClaimLost => {
+                let fate = ClaimFate::Retaken { standing: ClaimToken(2) };
+                Refusal::ClaimLost { todo: TodoId(7), token: ClaimToken(1), fate }.into()
+            }
             ProblemKind::NotFound => Self::not_found("session"),
             ProblemKind::StillInFlight => Refusal::StillInFlight.into(),
             ProblemKind::KeyOfAnotherRequest => Refusal::KeyOfAnotherRequest.into(),
@@ -424,7 +433,7 @@ impl Problem {
     /// The JSON form that the caller gets.
     #[must_use]
     pub fn body(&self, request_id: &str) -> ProblemBody {
-        let Self { kind, detail, errors, credits, members, .. } = self;
+        let Self { kind, detail, errors, credits, until, members, .. } = self;
         ProblemBody {
             uri: kind.uri(),
             title: kind.title(),
@@ -435,6 +444,7 @@ impl Problem {
             errors: if errors.is_empty() { None } else { Some(errors.clone()) },
             balance: credits.as_deref().map(|(balance, _)| *balance),
             cost: credits.as_deref().map(|(_, cost)| *cost),
+            until: until.as_deref().map(Timestamp::to_string),
             members: members.as_deref().cloned().unwrap_or_default(),
         }
     }

@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use roots_domain::model::claim::ClaimToken;
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::service::access::ActorScope;
@@ -212,6 +213,14 @@ pub fn actor_scope(value: Value) -> Result<ActorScope, Invalid> {
         Value::Integer(_) => actor_id(value).map(ActorScope::Of),
         _ => Err(Invalid::new("must be a positive integer, or \"all\"")),
     }
+}
+
+/// Reads the token of a claim.
+///
+/// # Errors
+/// It is none.
+pub fn claim_token(value: Value) -> Result<ClaimToken, Invalid> {
+    positive(value).map(ClaimToken)
 }
 
 /// Reads the id of an account.

@@ -77,7 +77,8 @@ impl<T: FromMembers, S: Sync> FromRequest<S> for WriteRequest<T> {
         let bytes = receive(&parts, body).await?;
         let idempotent =
             key.map(|key| IdempotentRequest { key, request: fingerprinted(&parts, &bytes) });
-        Ok(Self { body: validate(&bytes)?, preconditions: Preconditions { if_match, idempotent } })
+        let preconditions = Preconditions { if_match, idempotent, claim_token: None };
+        Ok(Self { body: validate(&bytes)?, preconditions })
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use roots_domain::model::account::Actor;
 use roots_domain::model::activity::Activity;
 use roots_domain::model::id::ActorId;
-use roots_domain::model::session::Session;
+use roots_domain::model::session::{EndReason, Session};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{StatusChange, Todo, TodoStatus};
 use roots_domain::service::exports::{ExportHeader, FORMAT, Legible, Record};
@@ -99,6 +99,9 @@ pub(crate) struct SessionLine {
     started_at: String,
     #[schema(required, format = DateTime)]
     ended_at: Option<String>,
+    /// `ended` or `idle`; null while it is active. Exports of older versions lack it.
+    #[schema(required)]
+    ended_reason: Option<&'static str>,
     actor_id: i64,
     /// The names of the texts that can't be read; they are null in this line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -272,6 +275,7 @@ impl From<Session<Legible>> for SessionLine {
             notes: legible("notes", session.notes, &mut unreadable),
             started_at: session.started_at.to_string(),
             ended_at: session.status.ended_at().as_ref().map(Timestamp::to_string),
+            ended_reason: session.status.end_reason().map(EndReason::name),
             actor_id: session.actor.0,
             unreadable,
         }

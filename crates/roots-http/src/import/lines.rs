@@ -10,7 +10,7 @@ use roots_domain::model::account::{ActorKind, Role};
 use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use roots_domain::model::import::{OriginKind, imported_status, imported_updated_at};
 use roots_domain::model::import_file::FileCounts;
-use roots_domain::model::session::SessionStatusKind;
+use roots_domain::model::session::{EndReason, SessionStatusKind};
 use roots_domain::model::source_row::{
     SourceActivity, SourceActor, SourceRow, SourceSession, SourceStep, SourceTodo,
 };
@@ -258,10 +258,15 @@ fn session(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
     let notes = members.optional("notes", text(LongText::parse));
     let started_at = members.required("started_at", time);
     let ended_at = members.optional("ended_at", time);
+    let reason = members
+        .optional("ended_reason", text(|name| one_of(EndReason::ALL, EndReason::name, &name)));
     let actor = members.required("actor_id", self::id(ActorId));
     let unreadable = unreadable(members);
-    let (kind, started_at, ended_at) = (kind?, started_at?, ended_at?);
-    let status = imported_status(kind, started_at, ended_at)
+    let (kind, started_at, ended_at, reason) = (kind?, started_at?, ended_at?, reason?);
+    if reason.is_some() && kind == SessionStatusKind::Active {
+        return Err(members.error("ended_reason", "must be null while it is active"));
+    }
+    let status = imported_status(kind, started_at, ended_at, reason)
         .map_err(|invalid| members.error("ended_at", invalid.to_string()))?;
     unreadable?;
     Ok(ImportLine::Row(Box::new(SourceRow::Session(SourceSession {

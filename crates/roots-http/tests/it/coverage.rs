@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use insta::assert_snapshot;
-use roots_domain::command::{Action, ManageAction, RecoverAction, Refusal, SystemAction};
+use roots_domain::command::{
+    Action, Applied, AppliedRow, ClaimFate, ManageAction, RecoverAction, Refusal, SystemAction,
+};
 use roots_domain::model::account::AccountKind;
-use roots_domain::model::id::{AccountId, ActorId, SessionId};
+use roots_domain::model::claim::ClaimToken;
+use roots_domain::model::id::{AccountId, ActorId, SessionId, TodoId};
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::store::{ApplyError, StoreError};
 use roots_http::Signup;
@@ -157,6 +160,14 @@ impl Described {
         let parses_json = self.method != "GET" && !takes_lines;
         match status {
             200 | 201 => cases.push(whole("valid", self.valid())),
+            204 => {
+                let mut mocked = self.whole();
+                mocked.commands.checkpoint();
+                let row = AppliedRow::NothingToClaim;
+                let nothing = Applied { row, cost: 0, balance: 99, is_replay: false };
+                mocked.commands.expect_apply().returning(move |_| Ok(nothing.clone()));
+                cases.push(Case::new("nothing to claim", mocked, self.valid()));
+            }
             304 => cases.push(whole("any etag", self.valid().header("if-none-match", "*"))),
             400 => {
                 let unknown = self.with_body(self.asked("1", "?qqqqqqqq=1"));
@@ -178,6 +189,7 @@ impl Described {
                 cases.push(whole("unknown key", wrong));
             }
             403 => cases.extend(self.forbidden()),
+            404 if !self.path.contains("{id}") => {}
             404 if self.method == "GET" => cases.push(whole("unknown id", self.asked("7", ""))),
             404 => cases.push(whole("malformed id", self.with_body(self.asked("x", "")))),
             408 => {
@@ -256,26 +268,22 @@ impl Described {
     fn refusals(&self, status: u16) -> Vec<Refusal> {
         let (session, actor) = (SessionId(1), ActorId(2));
         let mut refusals = match (self.id.as_str(), status) {
-            ("startSession" | "createTodo" | "logActivity", 403) => vec![Refusal::OwnerOnly],
+            ("startSession" | "createTodo" | "claimTodo" | "logActivity", 403) => {
+                vec![Refusal::OwnerOnly]
+            }
             ("startSession", 422) => vec![Refusal::NoSuchActor(actor)],
             ("createTodo" | "logActivity", 409) => vec![Refusal::SessionEnded(session)],
-            ("createTodo", 422) => {
-                vec![Refusal::NoSuchActor(actor), Refusal::NoSuchSession(session)]
-            }
             ("logActivity", 422) => vec![
                 Refusal::NoSuchActor(actor),
                 Refusal::NoSuchSession(session),
                 Refusal::TooManyActivityTypes,
             ],
             ("updateSession", 409) => {
-                vec![Refusal::AlreadyEnded(session), Refusal::CannotReopen(session)]
-            }
-            ("updateTodo", 409) => {
-                let (from, to) = (TodoStatus::Done, TodoStatus::Cancelled);
-                vec![Refusal::ForbiddenStep { from, to }]
-            }
-            ("updateTodo", 422) => {
-                vec![Refusal::NoSuchSession(session), Refusal::NoteWithoutChange]
+                vec![
+                    Refusal::AlreadyEnded(session),
+                    Refusal::CannotReopen(session),
+                    Refusal::SessionIdle(session),
+                ]
             }
             ("updateActor" | "deactivateActor", 409) => vec![Refusal::OwnerStays],
             ("updateActor" | "deactivateActor", 404) => vec![Refusal::NotFound("actor")],
@@ -310,7 +318,7 @@ impl Described {
             }
             ("grantCredits", 409) => vec![Refusal::BalanceTooHigh],
             ("suspendAccount", 409) => vec![Refusal::OwnAccount],
-            _ => Vec::new(),
+            _ => refusals_of_todos(&self.id, status),
         };
         refusals.extend(match (self.id.as_str(), status) {
             ("revokeKey", 403) => vec![Refusal::KeyInGrace],
@@ -368,6 +376,33 @@ fn check_schema(document: &Value, response: &Value, answer: &TestResponse, what:
         let schema = &response["content"][media_type]["schema"];
         assert!(schema.is_object(), "{what}: {media_type} is not described");
         fits(document, schema, &answer.json(), what);
+    }
+}
+
+/// What the core refuses of todos with that status.
+fn refusals_of_todos(operation: &str, status: u16) -> Vec<Refusal> {
+    let (session, todo, actor) = (SessionId(1), TodoId(1), ActorId(2));
+    let lost = |fate| Refusal::ClaimLost { todo, token: ClaimToken(1), fate };
+    match (operation, status) {
+        ("claimTodo", 409) => vec![
+            Refusal::SessionEnded(session),
+            Refusal::SessionIdle(session),
+            Refusal::ClaimHeld { todo, until: at("2026-04-09T16:01:00Z") },
+            Refusal::NotClaimable { todo, status: TodoStatus::Done },
+        ],
+        ("deleteTodo", 409) => vec![lost(ClaimFate::Retaken { standing: ClaimToken(2) })],
+        ("releaseTodo", 409) => vec![lost(ClaimFate::Ended { status: TodoStatus::Open })],
+        ("createTodo" | "claimTodo", 422) => {
+            vec![Refusal::NoSuchActor(actor), Refusal::NoSuchSession(session)]
+        }
+        ("updateTodo", 409) => {
+            let (from, to) = (TodoStatus::Done, TodoStatus::Cancelled);
+            vec![Refusal::ForbiddenStep { from, to }, lost(ClaimFate::NotYet { count: 0 })]
+        }
+        ("updateTodo", 422) => {
+            vec![Refusal::NoSuchSession(session), Refusal::NoteWithoutChange]
+        }
+        _ => Vec::new(),
     }
 }
 

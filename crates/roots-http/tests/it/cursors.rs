@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use roots_domain::model::page::{Page, PageRequest, SortKey, Start};
 
-use crate::fixture::{MockedApi, TestRequest, get, session};
+use crate::fixture::{MockedApi, TestRequest, get, listed, session};
 
 /// The end of the first page of the API below.
 const END: SortKey = SortKey([0, 1_775_728_800_000_000, 1]);
@@ -12,7 +12,7 @@ const END: SortKey = SortKey([0, 1_775_728_800_000_000, 1]);
 fn api() -> MockedApi {
     let mut api = MockedApi::keyed();
     api.sessions.expect_sessions().returning(|query| {
-        let items: Vec<_> = session(1).into_iter().collect();
+        let items: Vec<_> = session(1).map(listed).into_iter().collect();
         Ok(Page { items, total: 3, request: query.page, next: Some(END) })
     });
     api.todos.expect_todos().returning(|query| {
@@ -46,7 +46,10 @@ async fn a_page_links_to_the_next_page() {
           "notes": "Working on API docs",
           "started_at": "2026-04-09T10:00:00Z",
           "ended_at": null,
-          "actor_id": 1
+          "ended_reason": null,
+          "duration_seconds": null,
+          "actor_id": 1,
+          "last_active_at": "2026-04-09T10:00:00Z"
         }
       ],
       "total": 3,

@@ -66,6 +66,8 @@ async fn a_request_over_the_limit_of_its_actor_is_429() {
       "notes": "Working on API docs",
       "started_at": "2026-04-09T10:00:00Z",
       "ended_at": null,
+      "ended_reason": null,
+      "duration_seconds": null,
       "actor_id": 1
     }
     "#);

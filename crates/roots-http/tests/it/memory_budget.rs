@@ -25,7 +25,8 @@ use tokio::task::yield_now;
 use tower::ServiceExt;
 
 use crate::fixture::{
-    KEY, MockedApi, TestRequest, TestResponse, ask, get, patch, post, session, todo,
+    KEY, MockedApi, TestRequest, TestResponse, ask, get, listed, listed_todo, patch, post, session,
+    todo,
 };
 
 const KIB: usize = 1024;
@@ -46,7 +47,7 @@ fn listing(budget: usize, bytes: usize) -> (MockedApi, MemoryBudget) {
         if let Some(todo) = &mut one {
             todo.content.description = Some(Sealed(vec![b'x'; bytes]));
         }
-        let items = std::iter::repeat_n(one, 10).flatten().collect();
+        let items = std::iter::repeat_n(one, 10).flatten().map(listed_todo).collect();
         Ok(Page { items, total: 10, request: query.page, next: None })
     });
     let budget = MemoryBudget::of(budget);
@@ -110,7 +111,7 @@ async fn a_list_without_memory_is_503_before_any_text_is_opened() {
             // This text does not open.
             session.notes = Some(Sealed(vec![0xff; LONG]));
         }
-        let items = std::iter::repeat_n(one, 10).flatten().collect();
+        let items = std::iter::repeat_n(one, 10).flatten().map(listed).collect();
         Ok(Page { items, total: 10, request: query.page, next: None })
     });
     let router = api.router();

@@ -165,6 +165,8 @@ async fn a_page_of_an_allowed_origin_may_call() {
       "notes": "Working on API docs",
       "started_at": "2026-04-09T10:00:00Z",
       "ended_at": null,
+      "ended_reason": null,
+      "duration_seconds": null,
       "actor_id": 1
     }
     "#);

@@ -20,6 +20,8 @@ async fn an_owner_reads_a_members_session() {
       "notes": "Working on API docs",
       "started_at": "2026-04-09T10:00:00Z",
       "ended_at": null,
+      "ended_reason": null,
+      "duration_seconds": null,
       "actor_id": 2
     }
     "#);
@@ -45,6 +47,7 @@ async fn an_owner_creates_a_todo_for_a_member() {
       "due_at": null,
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "claim": null,
       "actor_id": 2
     }
     "#);
@@ -82,7 +85,10 @@ async fn sessions_of_all_actors_are_listed() {
           "notes": "Working on API docs",
           "started_at": "2026-04-09T10:00:00Z",
           "ended_at": null,
-          "actor_id": 1
+          "ended_reason": null,
+          "duration_seconds": null,
+          "actor_id": 1,
+          "last_active_at": "2026-04-09T10:00:00Z"
         }
       ],
       "total": 1,
@@ -110,7 +116,9 @@ async fn a_members_todos_are_listed() {
           "due_at": "2026-04-10T00:00:00Z",
           "created_at": "2026-04-09T10:00:00Z",
           "updated_at": "2026-04-09T10:00:00Z",
-          "actor_id": 1
+          "claim": null,
+          "actor_id": 1,
+          "until": null
         }
       ],
       "total": 1,

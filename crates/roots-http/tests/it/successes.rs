@@ -21,7 +21,10 @@ async fn sessions_are_listed() {
           "notes": "Working on API docs",
           "started_at": "2026-04-09T10:00:00Z",
           "ended_at": null,
-          "actor_id": 1
+          "ended_reason": null,
+          "duration_seconds": null,
+          "actor_id": 1,
+          "last_active_at": "2026-04-09T10:00:00Z"
         }
       ],
       "total": 1,
@@ -44,6 +47,8 @@ async fn a_session_is_shown() {
       "notes": "Working on API docs",
       "started_at": "2026-04-09T10:00:00Z",
       "ended_at": null,
+      "ended_reason": null,
+      "duration_seconds": null,
       "actor_id": 1
     }
     "#);
@@ -65,6 +70,8 @@ async fn a_session_is_started() {
       "notes": "Starting morning review",
       "started_at": "2026-04-09T14:00:00Z",
       "ended_at": null,
+      "ended_reason": null,
+      "duration_seconds": null,
       "actor_id": 1
     }
     "#);
@@ -85,6 +92,8 @@ async fn a_session_is_started_without_a_body() {
       "notes": null,
       "started_at": "2026-04-09T14:00:00Z",
       "ended_at": null,
+      "ended_reason": null,
+      "duration_seconds": null,
       "actor_id": 1
     }
     "#);
@@ -109,6 +118,8 @@ async fn a_session_is_ended() {
       "notes": "Finished morning review. Deployed docs.",
       "started_at": "2026-04-09T10:00:00Z",
       "ended_at": "2026-04-09T14:00:00Z",
+      "ended_reason": "ended",
+      "duration_seconds": 14400,
       "actor_id": 1
     }
     "#);
@@ -142,7 +153,9 @@ async fn todos_are_listed() {
           "due_at": "2026-04-10T00:00:00Z",
           "created_at": "2026-04-09T10:00:00Z",
           "updated_at": "2026-04-09T10:00:00Z",
-          "actor_id": 1
+          "claim": null,
+          "actor_id": 1,
+          "until": null
         }
       ],
       "total": 1,
@@ -169,6 +182,7 @@ async fn a_todo_is_shown() {
       "due_at": "2026-04-10T00:00:00Z",
       "created_at": "2026-04-09T10:00:00Z",
       "updated_at": "2026-04-09T10:00:00Z",
+      "claim": null,
       "actor_id": 1
     }
     "#);
@@ -203,6 +217,7 @@ async fn a_todo_is_created() {
       "due_at": "2026-04-10T00:00:00Z",
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "claim": null,
       "actor_id": 1
     }
     "#);
@@ -227,6 +242,7 @@ async fn a_todo_is_created_with_a_title_alone() {
       "due_at": null,
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "claim": null,
       "actor_id": 1
     }
     "#);
@@ -255,6 +271,7 @@ async fn a_todo_is_completed() {
       "due_at": "2026-04-10T00:00:00Z",
       "created_at": "2026-04-09T10:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "claim": null,
       "actor_id": 1
     }
     "#);

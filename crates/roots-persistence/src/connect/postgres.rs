@@ -30,9 +30,9 @@ const PREPARED_STATEMENTS: usize = 512;
 const READ_BY_INDEX: [(&str, &str); 3] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_seqscan", "off")];
 
-/// The same for batches, which find rows by their keys.
-const WRITE_BY_INDEX: [(&str, &str); 2] =
-    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+/// The same for batches, which find rows by their keys, and the next todos to claim by their order.
+const WRITE_BY_INDEX: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_seqscan", "off")];
 /// For statements that remove many rows: they are planned each time within the transaction.
 pub(crate) const PLAN_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
@@ -49,12 +49,19 @@ pub(crate) const fn lock_key(id: i64) -> i64 {
 /// Removes the time limit of statements within a transaction.
 pub(crate) const NO_TIME_LIMIT: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
-/// Takes locks in the order of their keys: a function scan keeps the order of its rows.
-pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
+/// Takes locks in the order of their keys: a function scan keeps the order of its rows. Each row
+/// has the database's time after its lock was taken, as [`LOCKED_AT`].
+pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock(k), \
+    CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS locked_at \
+    FROM unnest($1::bigint[]) AS k";
+/// The column of [`LOCK`] with the time, in microseconds since 1970.
+pub(crate) const LOCKED_AT: &str = "locked_at";
 /// As [`LOCK`], but it waits for each lock at most several times as long as a lock is usually held.
 /// The limit is set first and lasts to the end of the transaction.
 pub(crate) const LOCK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms', true), \
-    pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k";
+    pg_advisory_xact_lock(k), \
+    CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS locked_at \
+    FROM unnest($1::bigint[]) AS k";
 /// The lock for changes of the schema. It is negative, unlike that of any account.
 pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 

@@ -34,24 +34,59 @@ impl Store {
         E: EntityTrait,
         T: TryFrom<E::Model, Error = InvalidRow> + Listed,
     {
-        let (items, next, [total]) = self.rows(by, rows, order, [(TOTAL, total)], request).await?;
+        self.page_of::<E, E::Model, T, N>(by, rows, order, total, request).await
+    }
+
+    /// The same for rows that are read with more columns than their table has.
+    pub(super) async fn page_of<E, M, T, const N: usize>(
+        &self,
+        by: Admission,
+        rows: MergedQuery<E>,
+        order: [E::Column; N],
+        total: Expr,
+        request: PageRequest,
+    ) -> StoreResult<Page<T>>
+    where
+        E: EntityTrait,
+        M: FromQueryResult,
+        T: TryFrom<M, Error = InvalidRow> + Listed,
+    {
+        let numbers = [(TOTAL, total)];
+        let (items, next, [total]) =
+            self.rows_of::<E, M, T, N, 1>(by, rows, order, numbers, request).await?;
         Ok(Page { items, total, request, next })
     }
 
     /// The rows of a page, the start of the next page, and some numbers read with them. The parts
     /// are merged in descending order of columns that end with the id. One row more than the page
     /// has tells whether another page follows.
-    pub(super) async fn rows<E, T, const N: usize, const M: usize>(
+    pub(super) async fn rows<E, T, const N: usize, const K: usize>(
         &self,
         by: Admission,
         rows: MergedQuery<E>,
         order: [E::Column; N],
-        numbers: [(&'static str, Expr); M],
+        numbers: [(&'static str, Expr); K],
         request: PageRequest,
-    ) -> StoreResult<(Vec<T>, Option<SortKey>, [i64; M])>
+    ) -> StoreResult<(Vec<T>, Option<SortKey>, [i64; K])>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = InvalidRow> + Listed,
+    {
+        self.rows_of::<E, E::Model, T, N, K>(by, rows, order, numbers, request).await
+    }
+
+    async fn rows_of<E, M, T, const N: usize, const K: usize>(
+        &self,
+        by: Admission,
+        rows: MergedQuery<E>,
+        order: [E::Column; N],
+        numbers: [(&'static str, Expr); K],
+        request: PageRequest,
+    ) -> StoreResult<(Vec<T>, Option<SortKey>, [i64; K])>
+    where
+        E: EntityTrait,
+        M: FromQueryResult,
+        T: TryFrom<M, Error = InvalidRow> + Listed,
     {
         let (take, skip) = (u64::from(request.limit) + 1, request.offset().unsigned_abs());
         let ordered = |mut rows: SelectStatement| {
@@ -90,14 +125,14 @@ impl Store {
             alone.as_ref().ok_or_else(|| StoreError::Broken("a total of nothing".to_owned()))?
         };
         expect_epoch(by, carrier.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
-        let mut values = [0; M];
+        let mut values = [0; K];
         for ((name, _), value) in numbers.iter().zip(&mut values) {
             *value = carrier.try_get("", name).map_err(of_read)?;
         }
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let has_more = found.len() > limit;
         // Each raw row is dropped once it is converted, so that texts are not held twice.
-        let read = |row| E::Model::from_query_result(&row, "").map_err(of_read);
+        let read = |row| M::from_query_result(&row, "").map_err(of_read);
         let items = found.into_iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
         let items = items.collect::<StoreResult<Vec<T>>>()?;
         let last = items.last().filter(|_| has_more);

@@ -61,14 +61,20 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
     for sql in [
         format!(
             "{both} INSERT INTO sessions SELECT {account}, {id} - 1, {uid}, {whose}, \
-                CASE WHEN i % 2 = 0 THEN 'active' ELSE 'ended' END, NULL, {start} + i, CASE WHEN i % 2 = 0 THEN NULL ELSE {start} + i END, 1 \
+                CASE WHEN i % 2 = 0 THEN 'active' ELSE 'ended' END, NULL, {start} + i, CASE WHEN i % 2 = 0 THEN NULL ELSE {start} + i END, 1, 0 \
                 FROM n CROSS JOIN whose WHERE i <= {}",
             each / 10
         ),
         format!(
             "{both} INSERT INTO todos SELECT {account}, {id}, {uid}, {whose}, {link}, {bytes}, NULL, \
                 CASE i / 4 % 4 WHEN 0 THEN 'open' WHEN 1 THEN 'done' WHEN 2 THEN 'cancelled' \
-                ELSE 'in_progress' END, i % 4, NULL, {start} + i, 0, 1 FROM n CROSS JOIN whose"
+                ELSE 'in_progress' END, i % 4, NULL, {start} + i, 0, 1, 0, NULL, NULL, NULL \
+                FROM n CROSS JOIN whose"
+        ),
+        format!(
+            "INSERT INTO session_activity SELECT account_id, session_id, started_at, \
+                CASE WHEN status = 'active' THEN 1 ELSE 0 END FROM sessions \
+                WHERE account_id = {account}"
         ),
         format!(
             "{both} INSERT INTO activities SELECT {account}, {id}, {uid}, {whose}, {link}, \

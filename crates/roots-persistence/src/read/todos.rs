@@ -4,18 +4,58 @@ use async_trait::async_trait;
 use roots_domain::model::id::{LogId, TodoId};
 use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
-use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
+use roots_domain::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::port::store::{
     Admission, LOG_CHUNK_STEPS, StoreResult, TodoLog, TodoQuery, TodoReader,
 };
-use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect,
+};
 
 use super::paging::of_actor;
 use super::rows::ById;
 use super::totals::{count, counters_of, sum};
 use crate::store::Store;
 use crate::table::shown::{Shown, is, linked_to};
-use crate::table::{counters, todo_logs, todos};
+use crate::table::{InvalidRow, at, counters, todo_logs, todos};
+
+/// The column with the time until which the claim of a todo of the same statement lives.
+const UNTIL_AT: &str = "until_at";
+
+fn until() -> Expr {
+    let by_session =
+        format!("a.last_active_at + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000");
+    Expr::cust(format!(
+        "(SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} ELSE c.until_at END \
+         FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
+         ON a.account_id = c.account_id AND a.session_id = c.session_id \
+         WHERE c.account_id = todos.account_id AND c.todo_id = todos.todo_id)"
+    ))
+}
+
+/// A todo, and until when its claim lives.
+struct ListedModel {
+    todo: todos::Model,
+    until_at: Option<i64>,
+}
+
+impl FromQueryResult for ListedModel {
+    fn from_query_result(row: &QueryResult, pre: &str) -> Result<Self, DbErr> {
+        let todo = todos::Model::from_query_result(row, pre)?;
+        Ok(Self { todo, until_at: row.try_get(pre, UNTIL_AT)? })
+    }
+}
+
+impl TryFrom<ListedModel> for ListedTodo<Sealed> {
+    type Error = InvalidRow;
+
+    fn try_from(row: ListedModel) -> Result<Self, InvalidRow> {
+        Ok(Self { todo: row.todo.try_into()?, until: row.until_at.map(at) })
+    }
+}
 
 #[async_trait]
 impl TodoReader for Store {
@@ -25,7 +65,7 @@ impl TodoReader for Store {
         self.by_id::<todos::Entity, _>(&BY_ID, [AccountId, TodoId], by, id.0).await
     }
 
-    async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>> {
+    async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<ListedTodo<Sealed>>> {
         use todos::Column::{AccountId, ActorId, CreatedAt, Priority, SessionId, Status, TodoId};
         let linked = query.session.is_some();
         let mut rows = todos::Entity::shown().filter(AccountId.eq(query.by.account.0));
@@ -47,12 +87,17 @@ impl TodoReader for Store {
                 .filter(counters::Column::Label.is_in(labels));
             sum(counts, counters::Column::Count)
         };
+        let rows = rows.expr_as(until(), UNTIL_AT);
         let rows = of_actor(rows, ActorId, query.actor, linked);
         if query.priority.is_some() && !linked {
             // An index that begins with the priority sorts its rows by the other columns.
-            return self.page(query.by, rows, [CreatedAt, TodoId], total, query.page).await;
+            let order = [CreatedAt, TodoId];
+            return self
+                .page_of::<_, ListedModel, _, 2>(query.by, rows, order, total, query.page)
+                .await;
         }
-        self.page(query.by, rows, [Priority, CreatedAt, TodoId], total, query.page).await
+        let order = [Priority, CreatedAt, TodoId];
+        self.page_of::<_, ListedModel, _, 3>(query.by, rows, order, total, query.page).await
     }
 
     async fn todo_log(

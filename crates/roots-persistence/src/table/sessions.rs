@@ -2,7 +2,7 @@
 
 use roots_domain::model::id::{AccountId, ActorId, SessionId, Uid};
 use roots_domain::model::sealed::Sealed;
-use roots_domain::model::session::{Session, SessionStatus, SessionStatusKind};
+use roots_domain::model::session::{EndReason, Session, SessionStatus, SessionStatusKind};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,7 @@ pub(crate) struct Model {
     pub(crate) started_at: i64,
     pub(crate) ended_at: Option<i64>,
     pub(crate) version: i64,
+    pub(crate) is_idle: i16,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -44,6 +45,7 @@ impl From<&(AccountId, Session<Sealed>)> for Model {
             started_at: session.started_at.micros(),
             ended_at: micros(session.status.ended_at()),
             version: session.version,
+            is_idle: i16::from(session.status.end_reason() == Some(EndReason::Idle)),
         }
     }
 }
@@ -53,7 +55,9 @@ impl TryFrom<Model> for Session<Sealed> {
 
     fn try_from(row: Model) -> Result<Self, InvalidRow> {
         let kind = SessionStatusKind::from_name(&row.status);
-        let status = kind.and_then(|kind| SessionStatus::new(kind, row.ended_at.map(at)));
+        let reason = if row.is_idle == 0 { EndReason::Ended } else { EndReason::Idle };
+        let end = row.ended_at.map(|ended_at| (at(ended_at), reason));
+        let status = kind.and_then(|kind| SessionStatus::new(kind, end));
         Ok(Self {
             id: SessionId(row.session_id),
             uid: Uid(row.uid),

@@ -11,7 +11,10 @@ use sea_orm::{
     Value,
 };
 
-use super::{accounts, activities, actors, counters, session_deletions, sessions, todos};
+use super::{
+    accounts, activities, actors, claim_deadlines, counters, session_activity, session_deletions,
+    sessions, todos,
+};
 
 /// Rows as they are shown.
 pub(crate) trait Shown: EntityTrait {
@@ -58,6 +61,8 @@ impl Shown for activities::Entity {
 
 impl Shown for accounts::Entity {}
 impl Shown for sessions::Entity {}
+impl Shown for claim_deadlines::Entity {}
+impl Shown for session_activity::Entity {}
 impl Shown for actors::Entity {}
 impl Shown for counters::Entity {}
 

@@ -1,11 +1,13 @@
 //! Table `todos`: todos.
 
+use roots_domain::model::claim::{Claim, Claims};
 use roots_domain::model::id::{AccountId, ActorId, SessionId, TodoId, Uid};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::todo::{Priority, Todo, TodoContent, TodoStatus};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::claim_deadlines::lease;
 use super::{InvalidRow, at, known, micros};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
@@ -30,6 +32,10 @@ pub(crate) struct Model {
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) version: i64,
+    pub(crate) claims: i64,
+    pub(crate) claim_session_id: Option<i64>,
+    pub(crate) claimed_at: Option<i64>,
+    pub(crate) lease_seconds: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -39,6 +45,7 @@ impl ActiveModelBehavior for ActiveModel {}
 
 impl From<&(AccountId, Todo<Sealed>)> for Model {
     fn from((account, todo): &(AccountId, Todo<Sealed>)) -> Self {
+        let standing = todo.claims.standing;
         Self {
             account_id: account.0,
             todo_id: todo.id.0,
@@ -53,6 +60,10 @@ impl From<&(AccountId, Todo<Sealed>)> for Model {
             created_at: todo.created_at.micros(),
             updated_at: todo.updated_at.micros(),
             version: todo.version,
+            claims: todo.claims.count,
+            claim_session_id: standing.and_then(|claim| claim.session).map(|id| id.0),
+            claimed_at: micros(standing.map(|claim| claim.claimed_at)),
+            lease_seconds: standing.map(|claim| claim.lease.seconds()),
         }
     }
 }
@@ -61,6 +72,14 @@ impl TryFrom<Model> for Todo<Sealed> {
     type Error = InvalidRow;
 
     fn try_from(row: Model) -> Result<Self, InvalidRow> {
+        let session = row.claim_session_id.map(SessionId);
+        let standing = match (row.claimed_at, row.lease_seconds) {
+            (Some(claimed_at), Some(seconds)) => {
+                Some(Claim { session, claimed_at: at(claimed_at), lease: lease(seconds, "todos")? })
+            }
+            (None, None) => None,
+            _ => return known(None, "todos", "claimed_at"),
+        };
         Ok(Self {
             id: TodoId(row.todo_id),
             uid: Uid(row.uid),
@@ -73,6 +92,7 @@ impl TryFrom<Model> for Todo<Sealed> {
                 due_at: row.due_at.map(at),
             },
             status: status(&row.status)?,
+            claims: Claims { count: row.claims, standing },
             created_at: at(row.created_at),
             updated_at: at(row.updated_at),
             version: row.version,

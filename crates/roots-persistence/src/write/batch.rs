@@ -36,7 +36,7 @@ pub(super) async fn apply(
         ..TransactionOptions::default()
     };
     let tx = db.begin_with_options(options).await?;
-    let mut working_set = load(&tx, memory, commands, wait).await?;
+    let mut working_set = load(&tx, memory, clock, commands, wait).await?;
     let now = clock.now();
     let answers: Decisions =
         commands.iter().map(|command| working_set.decide_at(command.clone(), now)).collect();

@@ -16,6 +16,8 @@ use crate::table::{InvalidRow, activities, at, idempotency, known, sessions, tod
 enum StoredRow {
     Session(sessions::Model),
     Todo(todos::Model),
+    /// A todo that was claimed, and until when the claim lives, in microseconds since 1970.
+    Claimed(todos::Model, i64),
     Activity(activities::Model),
     Deleted,
 }
@@ -60,6 +62,9 @@ fn written(account: AccountId, row: &AppliedRow) -> Option<Vec<u8>> {
             StoredRow::Session(sessions::Model::from(&(account, session.clone())))
         }
         AppliedRow::Todo(todo) => StoredRow::Todo(todos::Model::from(&(account, todo.clone()))),
+        AppliedRow::Claimed(todo, until) => {
+            StoredRow::Claimed(todos::Model::from(&(account, todo.clone())), until.micros())
+        }
         AppliedRow::Activity(activity) => {
             StoredRow::Activity(activities::Model::from(&(account, activity.clone())))
         }
@@ -82,6 +87,7 @@ fn applied(answer: StoredRow) -> Result<AppliedRow, InvalidRow> {
     Ok(match answer {
         StoredRow::Session(row) => AppliedRow::Session(row.try_into()?),
         StoredRow::Todo(row) => AppliedRow::Todo(row.try_into()?),
+        StoredRow::Claimed(row, until) => AppliedRow::Claimed(row.try_into()?, at(until)),
         StoredRow::Activity(row) => AppliedRow::Activity(row.try_into()?),
         StoredRow::Deleted => AppliedRow::Deleted,
     })
@@ -90,6 +96,7 @@ fn applied(answer: StoredRow) -> Result<AppliedRow, InvalidRow> {
 #[cfg(test)]
 mod tests {
     use roots_domain::model::activity::Activity;
+    use roots_domain::model::claim::{Claim, Claims, LeaseSeconds};
     use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
     use roots_domain::model::sealed::Sealed;
     use roots_domain::model::session::{Session, SessionStatus};
@@ -118,9 +125,15 @@ mod tests {
             actor,
             content: TodoContent::titled(Sealed(vec![0, 255])),
             status: TodoStatus::Open,
+            claims: Claims::NONE,
             created_at: at(1),
             updated_at: at(2),
             version: 4,
+        };
+        let claim = Claim {
+            session: Some(SessionId(5)),
+            claimed_at: at(5),
+            lease: LeaseSeconds::default(),
         };
         let activity = Activity {
             id: ActivityId(9),
@@ -136,7 +149,7 @@ mod tests {
         vec![
             AppliedRow::Deleted,
             AppliedRow::Session(Session {
-                status: SessionStatus::Ended { at: at(8) },
+                status: SessionStatus::ended(at(8)),
                 notes: Some(Sealed(vec![1; 300])),
                 ..session.clone()
             }),
@@ -151,7 +164,15 @@ mod tests {
                 status: TodoStatus::InProgress,
                 ..todo.clone()
             }),
-            AppliedRow::Todo(todo),
+            AppliedRow::Todo(todo.clone()),
+            AppliedRow::Claimed(
+                Todo {
+                    status: TodoStatus::InProgress,
+                    claims: Claims { count: 3, standing: Some(claim) },
+                    ..todo
+                },
+                at(99),
+            ),
             AppliedRow::Activity(Activity { session: Some(SessionId(5)), ..activity.clone() }),
             AppliedRow::Activity(activity),
         ]
@@ -185,18 +206,20 @@ mod tests {
         for row in rows() {
             let mut value: ciborium::Value =
                 ciborium::from_reader(&written(AccountId(1), &row).unwrap()[..]).unwrap();
-            let Some([(_, ciborium::Value::Map(columns))]) =
-                value.as_map_mut().map(Vec::as_mut_slice)
-            else {
-                assert_eq!(row, AppliedRow::Deleted);
-                continue;
+            let columns = match value.as_map_mut().map(Vec::as_mut_slice) {
+                Some([(_, ciborium::Value::Map(columns))]) => columns,
+                Some([(_, ciborium::Value::Array(parts))]) => parts[0].as_map_mut().unwrap(),
+                _ => {
+                    assert_eq!(row, AppliedRow::Deleted);
+                    continue;
+                }
             };
             columns.retain(|(column, _)| column.as_text() != Some("version"));
             let mut bytes = Vec::new();
             ciborium::into_writer(&value, &mut bytes).unwrap();
             let version = match read(&bytes) {
                 Some(AppliedRow::Session(session)) => session.version,
-                Some(AppliedRow::Todo(todo)) => todo.version,
+                Some(AppliedRow::Todo(todo) | AppliedRow::Claimed(todo, _)) => todo.version,
                 Some(AppliedRow::Activity(activity)) => activity.version,
                 other => panic!("{other:?}"),
             };

@@ -7,24 +7,28 @@ use roots_domain::decide::{ActivityTypes, Directory, ReadSet, RowKey, WorkingSet
 use roots_domain::model::account::{Account, AccountKind, AccountStatus, Actor};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::api_key::{ApiKey, RecoveryCode};
-use roots_domain::model::id::{AccountId, ActorId};
-use roots_domain::model::session::Session;
+use roots_domain::model::deadline::Deadline;
+use roots_domain::model::id::{AccountId, ActorId, SessionId};
+use roots_domain::model::session::{Session, SessionActivity};
 use roots_domain::model::text::ActivityType;
-use roots_domain::model::todo::Todo;
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{Priority, Todo};
+use roots_domain::port::clock::Clock;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
     FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
 };
 
+use super::claims;
 use super::filter::{self, ChunkedFilter, by_id, one_of};
 use super::memory::AccountMemory;
 use crate::connect::postgres;
 use crate::errors::BatchError;
 use crate::table::shown::Shown;
 use crate::table::{
-    accounts, activities, actors, api_keys, counters, directory, idempotency, imports,
-    recovery_codes, sessions, todos,
+    accounts, activities, actors, api_keys, claim_deadlines, counters, directory, idempotency,
+    imports, recovery_codes, session_activity, sessions, todos,
 };
 
 /// How long to wait for a lock that another process holds.
@@ -42,28 +46,34 @@ pub(crate) async fn look(
     command: &Command,
 ) -> Result<WorkingSet, BatchError> {
     let commands = std::slice::from_ref(command);
-    read(tx, &mut AccountMemory::default(), commands, ReadSet::of(commands)).await
+    read(tx, &mut AccountMemory::default(), commands, ReadSet::of(commands), None).await
 }
 
 /// Locks the accounts of a batch and loads what its commands depend on.
 pub(super) async fn load(
     tx: &DatabaseTransaction,
     memory: &mut AccountMemory,
+    clock: &dyn Clock,
     commands: &[Command],
     wait: Wait,
 ) -> Result<WorkingSet, BatchError> {
     let read_set = ReadSet::of(commands);
-    lock(tx, &read_set, wait).await?;
+    let locked_at = lock(tx, &read_set, wait).await?;
     memory.check(tx).await?;
-    read(tx, memory, commands, read_set).await
+    let now = clock.shared_now(locked_at);
+    let mut working_set = read(tx, memory, commands, read_set, Some(now)).await?;
+    working_set.set_shared_now(now);
+    Ok(working_set)
 }
 
-/// Reads what commands depend on, except what is remembered.
+/// Reads what commands depend on, except what is remembered. Claims need the time by which leases
+/// are judged.
 async fn read(
     tx: &DatabaseTransaction,
     memory: &mut AccountMemory,
     commands: &[Command],
     mut read_set: ReadSet,
+    now: Option<Timestamp>,
 ) -> Result<WorkingSet, BatchError> {
     let mut working_set = WorkingSet::default();
     if read_set.directory {
@@ -107,6 +117,29 @@ async fn read(
     for row in rows_by_id::<activities::Entity>(tx, columns, ids).await? {
         working_set.load_activity(AccountId(row.account_id), Activity::try_from(row)?);
     }
+    if let Some(now) = now {
+        let lapsed =
+            claims::load_candidates(tx, &mut working_set, &read_set, commands, now).await?;
+        let columns = (todos::Column::AccountId, todos::Column::TodoId);
+        let ids = lapsed.iter().map(|(account, id)| (account.0, id.0));
+        for row in rows_by_id::<todos::Entity>(tx, columns, ids).await? {
+            working_set.load_todo(AccountId(row.account_id), Todo::try_from(row)?);
+        }
+    }
+    let columns = (claim_deadlines::Column::AccountId, claim_deadlines::Column::TodoId);
+    let claimed = working_set.claimed_todos();
+    let ids = claimed.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<claim_deadlines::Entity>(tx, columns, ids).await? {
+        working_set.load_deadline(AccountId(row.account_id), Deadline::try_from(row)?);
+    }
+    let touched = working_set.sessions_to_touch(&read_set);
+    let columns = (session_activity::Column::AccountId, session_activity::Column::SessionId);
+    let ids = touched.iter().map(|(account, id)| (account.0, id.0));
+    for row in rows_by_id::<session_activity::Entity>(tx, columns, ids).await? {
+        let account = AccountId(row.account_id);
+        working_set.load_session_activity(account, SessionActivity::from(row));
+    }
+    load_newest_entries(tx, &mut working_set, &read_set.newest_entries).await?;
     load_idempotency_records(tx, &mut working_set, &read_set).await?;
     let activity_types = working_set.activity_types_to_count(&read_set);
     load_activity_types(tx, memory, &mut working_set, activity_types).await?;
@@ -115,11 +148,15 @@ async fn read(
 
 /// Only the holder of an account's lock writes to the account. SQLite has one writer in all, which
 /// BEGIN IMMEDIATE guarantees. PostgreSQL takes advisory locks in the order of the ids, so that no
-/// two batches wait for each other.
-async fn lock(tx: &DatabaseTransaction, read_set: &ReadSet, wait: Wait) -> Result<(), BatchError> {
+/// two batches wait for each other, and tells the time at which it had them all.
+async fn lock(
+    tx: &DatabaseTransaction,
+    read_set: &ReadSet,
+    wait: Wait,
+) -> Result<Option<Timestamp>, BatchError> {
     let backend = tx.get_database_backend();
     if backend != DbBackend::Postgres {
-        return Ok(());
+        return Ok(None);
     }
     let directory = read_set.directory.then_some(0);
     let ids = directory.into_iter().chain(read_set.accounts.iter().map(|id| id.0));
@@ -128,8 +165,10 @@ async fn lock(tx: &DatabaseTransaction, read_set: &ReadSet, wait: Wait) -> Resul
         Wait::Out => postgres::LOCK,
         Wait::Briefly => postgres::LOCK_BRIEFLY,
     };
-    tx.query_all_raw(Statement::from_sql_and_values(backend, sql, [keys.into()])).await?;
-    Ok(())
+    let locked =
+        tx.query_all_raw(Statement::from_sql_and_values(backend, sql, [keys.into()])).await?;
+    let last = locked.last().map(|row| row.try_get("", postgres::LOCKED_AT)).transpose()?;
+    Ok(last.map(Timestamp::from_micros))
 }
 
 /// Those accounts that exist.
@@ -208,6 +247,39 @@ async fn load_keys(
     let ids = read_set.actors.iter().map(|(account, id)| (account.0, id.0));
     for row in rows_by_id::<actors::Entity>(tx, columns, ids).await? {
         working_set.load_actor(AccountId(row.account_id), Actor::try_from(row)?);
+    }
+    Ok(())
+}
+
+/// Loads when the newest entry of each of these sessions was: a few look-ups in an index for each.
+async fn load_newest_entries(
+    tx: &DatabaseTransaction,
+    working_set: &mut WorkingSet,
+    sessions: &BTreeSet<RowKey<SessionId>>,
+) -> Result<(), BatchError> {
+    let backend = tx.get_database_backend();
+    // The index of a session's todos begins with the priority.
+    let of_todos = Priority::ALL.map(|priority| {
+        format!(
+            "SELECT MAX(created_at) AS at FROM todos WHERE account_id = $1 AND session_id = $2 \
+             AND priority = {}",
+            priority.level()
+        )
+    });
+    let of_activities = "SELECT MAX(logged_at) AS at FROM activities WHERE account_id = $1 \
+                         AND session_id = $2";
+    let sql = format!(
+        "SELECT MAX(at) FROM ({} UNION ALL {of_activities}) AS entries",
+        of_todos.join(" UNION ALL ")
+    );
+    for (account, session) in sessions {
+        let values = [account.0.into(), session.0.into()];
+        let asked = Statement::from_sql_and_values(backend, &sql, values);
+        let row = tx.query_one_raw(asked).await?;
+        let newest: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+        if let Some(newest) = newest {
+            working_set.load_newest_entry((*account, *session), Timestamp::from_micros(newest));
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod batch;
 mod blocked_accounts;
 mod blocked_queue;
+mod claims;
 pub(crate) mod connection;
 mod fair_queue;
 pub(crate) mod filter;

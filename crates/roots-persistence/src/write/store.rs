@@ -20,8 +20,8 @@ use crate::erase;
 use crate::errors::BatchError;
 use crate::table::{
     accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
-    counters, directory, idempotency, imports, key_wraps, ledger, recovery_codes, sessions,
-    todo_logs, todos, usage,
+    claim_deadlines, counters, directory, idempotency, imports, key_wraps, ledger, recovery_codes,
+    session_activity, sessions, todo_logs, todos, usage,
 };
 
 /// Writes the changes of a batch.
@@ -47,8 +47,11 @@ pub(super) async fn store(
         NewerBy(sessions::Column::Version),
     )
     .await?;
+    put(tx, write_set.session_activity.written().map(session_activity::Model::from), InPlace)
+        .await?;
     put(tx, write_set.todos.written().map(todos::Model::from), NewerBy(todos::Column::Version))
         .await?;
+    put(tx, write_set.deadlines.written().map(claim_deadlines::Model::from), InPlace).await?;
     put(tx, write_set.logs.iter().map(todo_logs::Model::from), New).await?;
     put(tx, write_set.activities.written().map(activities::Model::from), New).await?;
     put(tx, write_set.ledger.iter().map(ledger::Model::from), New).await?;
@@ -71,6 +74,9 @@ pub(super) async fn store(
     let deleted = write_set.activities.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (activities::Column::AccountId, activities::Column::ActivityId);
     delete::<activities::Entity>(tx, columns, deleted).await?;
+    let deleted = write_set.deadlines.deleted.iter().map(|(account, id)| (account.0, id.0));
+    let columns = (claim_deadlines::Column::AccountId, claim_deadlines::Column::TodoId);
+    delete::<claim_deadlines::Entity>(tx, columns, deleted).await?;
     let deleted = write_set.todos.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (todos::Column::AccountId, todos::Column::TodoId);
     delete::<todos::Entity>(tx, columns, deleted).await?;

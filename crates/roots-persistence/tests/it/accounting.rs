@@ -144,7 +144,7 @@ async fn a_write_refused_by_a_rule_costs_nothing_and_changes_nothing(db: TestDat
     refused(&db, command, Refusal::NotFound("session")).await;
     let patch = TodoPatch { title: Some(resealed("new")), ..TodoPatch::EMPTY };
     let row = RowPatch { id: TodoId(1), sealed_for, patch };
-    let action = ResourceAction::PatchTodo { row, log_uid: commands::uid() };
+    let action = ResourceAction::PatchTodo { row, log_uid: commands::uid(), claim_token: None };
     refused(&db, issuer.command(action, "PATCH /todos/{id}"), Refusal::NotFound("todo")).await;
 
     let kinds = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \

@@ -2,6 +2,7 @@
 
 use roots_domain::command::Command;
 use roots_domain::model::activity::Activity;
+use roots_domain::model::claim::Claims;
 use roots_domain::model::id::{ActivityId, ActorId, LogId, SessionId, TodoId, Uid};
 use roots_domain::model::import::ImportRow;
 use roots_domain::model::session::{Session, SessionStatus};
@@ -33,7 +34,7 @@ fn row(rng: &mut SeededRng, issuer: &Issuer) -> ImportRow {
             id: SessionId(1 + rng.below(8)),
             uid,
             actor,
-            status: SessionStatus::Ended { at },
+            status: SessionStatus::ended(at),
             notes: None,
             started_at: at,
             version: 1,
@@ -50,6 +51,7 @@ fn row(rng: &mut SeededRng, issuer: &Issuer) -> ImportRow {
                 due_at: None,
             },
             status: rng.one(&TodoStatus::ALL),
+            claims: Claims::NONE,
             created_at: at,
             updated_at: at,
             version: 1,

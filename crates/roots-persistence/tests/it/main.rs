@@ -7,6 +7,8 @@ mod batches;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod deletions;
 #[cfg(test)]
 mod errors;
@@ -32,6 +34,8 @@ mod reads;
 mod resources;
 #[cfg(test)]
 mod search;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod tenants;
 #[cfg(test)]

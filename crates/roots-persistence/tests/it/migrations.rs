@@ -120,6 +120,10 @@ async fn later_migrations_keep_rows_count_keys_and_let_links_outlive_their_sessi
     Migrator::up(&beside, None).await.unwrap();
     assert_eq!(texts(&beside, LINKS).await, ["activity 1 1", "todo 1 1"]);
     // Ended keys count too.
+    // An active session counts as silent from the migration on.
+    let silent = "SELECT 'session ' || session_id || ' ' || is_open FROM session_activity \
+        WHERE last_active_at > 1700000000000000";
+    assert_eq!(texts(&beside, silent).await, ["session 1 1"]);
     let counted = "SELECT 'keys ' || keys FROM accounts";
     assert_eq!(texts(&beside, counted).await, ["keys 2"]);
     if !db.is_postgres() {

@@ -1,8 +1,8 @@
 //! Random writes. The same seed gives the same writes.
 
-use roots_domain::command::{Command, Resealed};
+use roots_domain::command::{ClaimRequest, Command, Resealed};
 use roots_domain::model::Patch;
-use roots_domain::model::id::SessionId;
+use roots_domain::model::id::{SessionId, TodoId};
 use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, TodoPatch, TodoStatus};
@@ -45,7 +45,7 @@ pub(crate) fn command(rng: &mut SeededRng, issuer: &Issuer, ids: i64) -> Command
     let issuer = issuer.of_actor(rng.one(&ACTORS));
     let id = 1 + rng.below(ids);
     let link = rng.once_in(3).then(|| 1 + rng.below(6));
-    match rng.below(20) {
+    match rng.below(23) {
         0 | 1 => issuer.start_session(),
         2 => issuer.end_session(1 + rng.below(6)),
         3 => {
@@ -69,6 +69,19 @@ pub(crate) fn command(rng: &mut SeededRng, issuer: &Issuer, ids: i64) -> Command
             issuer.patch_todo(id, patch)
         }
         12 => issuer.delete_todo(id),
+        20 => {
+            let session = link.map(SessionId);
+            let todo = rng.once_in(4).then(|| TodoId(id));
+            let min_priority = Priority::parse(rng.below(3)).unwrap();
+            let claim = ClaimRequest { session, todo, min_priority, ..issuer.next_claim() };
+            issuer.claim(claim)
+        }
+        21 => issuer.release(id, 1 + rng.below(2)),
+        22 => {
+            let status = rng.once_in(2).then(|| rng.one(&TodoStatus::ALL));
+            let patch = TodoPatch { status, ..TodoPatch::EMPTY };
+            issuer.patch_claimed(id, 1 + rng.below(2), patch)
+        }
         13..=17 => {
             let logged_at = rng.once_in(2).then(|| instant(rng, &issuer));
             issuer.log_activity_as(rng.one(&ACTIVITY_TYPES), link, logged_at)

@@ -47,7 +47,7 @@ async fn a_day_of_work_through_all_services_reads_back_and_adds_up(db: TestDatab
     context.sessions.delete(&caller, session.value.id, Preconditions::default()).await.unwrap();
     let page = PageRequest::default();
     let todos = context.todos.list(&caller, TodoFilter::default(), page).await.unwrap();
-    assert_eq!((todos.total, todos.items[0].content.session), (1, None));
+    assert_eq!((todos.total, todos.items[0].todo.content.session), (1, None));
     let all = ActivitySelection::default();
     let activities = context.activities.list(&caller, all.clone(), page).await.unwrap();
     assert_eq!((activities.total, activities.items[0].session), (1, None));

@@ -178,6 +178,19 @@ pub(crate) struct RawSettings {
     )]
     pub(super) connections: OsString,
 
+    /// After how long without a write a session is ended: off, or a number of seconds, or one with
+    /// a unit (m, h, d), from 5m to 30d
+    #[arg(
+        long,
+        env = "ROOTS_SESSION_IDLE",
+        hide_env_values = true,
+        global = true,
+        value_name = "TIME",
+        default_value = "off",
+        allow_hyphen_values = true
+    )]
+    pub(super) session_idle: OsString,
+
     /// Origins whose pages may call the API from a browser, separated by commas; none by default
     #[arg(
         long,

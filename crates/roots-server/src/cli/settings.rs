@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) operator_credits: i64,
     /// The file to which the first start writes the operator's key.
     pub(crate) operator_file: PathBuf,
+    /// After how many seconds without a write a session is ended, if ever.
+    pub(crate) session_idle_seconds: Option<i64>,
     /// What to log.
     pub(crate) log: Targets,
     /// How.
@@ -95,6 +98,8 @@ impl SettingName {
 
 /// The highest limit that can be set.
 const LIMIT_MAX: u32 = 1_000_000;
+/// How long a session may be silent: 5 minutes to 30 days.
+const IDLE_SECONDS: RangeInclusive<i64> = 300..=2_592_000;
 /// The most connections that can be set.
 const CONNECTIONS_MAX: usize = 100_000;
 
@@ -159,6 +164,7 @@ impl RawSettings {
                 self.operator_credits,
             )?,
             operator_file: file(SettingName("ROOTS_OPERATOR_FILE"), self.operator_file)?,
+            session_idle_seconds: idle(self.session_idle)?,
             log: filter(self.log)?,
             log_format: one_of(SettingName("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
             metrics_bind: self.metrics_bind.map(metrics).transpose()?,
@@ -201,6 +207,26 @@ fn connections(given: OsString) -> Result<usize, InvalidSetting> {
         0 => Err(name.refuse(&format!("a whole number from 1 to {CONNECTIONS_MAX}"), "0")),
         number => Ok(number),
     }
+}
+
+/// A time without writes: `off`, or seconds, or a number with a unit.
+fn idle(given: OsString) -> Result<Option<i64>, InvalidSetting> {
+    let name = SettingName("ROOTS_SESSION_IDLE");
+    let given = name.text(given)?;
+    if given == "off" {
+        return Ok(None);
+    }
+    let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+    let with_unit =
+        units.iter().find_map(|(unit, seconds)| Some((given.strip_suffix(unit)?, *seconds)));
+    let (number, unit) = with_unit.unwrap_or((&given, 1));
+    let is_plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let number: Option<i64> = if is_plain { number.parse().ok() } else { None };
+    let seconds = number.and_then(|number| number.checked_mul(unit));
+    let seconds = seconds.filter(|seconds| IDLE_SECONDS.contains(seconds));
+    seconds.map(Some).ok_or_else(|| {
+        name.refuse("off, or a time from 5m to 30d, such as 300, 45m, 12h or 7d", &given)
+    })
 }
 
 fn limit(name: SettingName, given: OsString) -> Result<Option<NonZeroU32>, InvalidSetting> {
@@ -306,6 +332,7 @@ mod tests {
         assert_eq!((settings.signup_credits, settings.operator_credits), (100, 1_000_000));
         assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
         assert_eq!(settings.connections, 900);
+        assert_eq!(settings.session_idle_seconds, None);
         assert_eq!(settings.http.cors_origins, []);
         assert_eq!(settings.http.limits, RateLimits::default());
         assert_eq!(settings.http.trusted_proxies, []);
@@ -343,6 +370,15 @@ mod tests {
             ("--connections", "0"),
             ("--connections", "100001"),
             ("--connections", "many"),
+            ("--session-idle", "299"),
+            ("--session-idle", "4m"),
+            ("--session-idle", "31d"),
+            ("--session-idle", "0"),
+            ("--session-idle", "-5m"),
+            ("--session-idle", "5 m"),
+            ("--session-idle", "1w"),
+            ("--session-idle", "99999999999999999d"),
+            ("--session-idle", ""),
             ("--cors-origins", "example.org"),
             ("--cors-origins", "https://example.org, *"),
             ("--cors-origins", "https://example.org/path"),
@@ -413,6 +449,21 @@ mod tests {
         assert_eq!(http.limits, limits);
         let proxies = ["127.0.0.1", "10.0.0.0/8"].map(|text| TrustedProxy::parse(text).unwrap());
         assert_eq!(http.trusted_proxies, proxies);
+    }
+
+    #[test]
+    fn a_time_without_writes_is_given_in_seconds_or_with_a_unit() {
+        for (given, seconds) in [
+            ("off", None),
+            ("300", Some(300)),
+            ("301s", Some(301)),
+            ("5m", Some(300)),
+            ("12h", Some(43_200)),
+            ("30d", Some(2_592_000)),
+        ] {
+            let settings = validate(&["--session-idle", given]).unwrap();
+            assert_eq!(settings.session_idle_seconds, seconds, "{given}");
+        }
     }
 
     #[test]

@@ -84,7 +84,7 @@ async fn every_error_of_a_body_is_reported_at_once(database: TestDatabase) {
         {"field": "Note", "message": "is not a known field: did you mean note?"},
         {
           "field": "created_at",
-          "message": "is not a known field: there are title, description, status, priority, due_at, session_id, note"
+          "message": "is not a known field: there are title, description, status, priority, due_at, session_id, note, claim_token"
         }
       ]
     }

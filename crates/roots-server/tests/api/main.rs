@@ -9,6 +9,7 @@
 mod access;
 mod at_rest;
 mod bodies;
+mod claims;
 mod client;
 mod conditional;
 mod credits;

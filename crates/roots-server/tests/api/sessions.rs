@@ -31,6 +31,8 @@ async fn a_session_starts_without_a_body_or_with_one(database: TestDatabase) {
       "notes": null,
       "started_at": "2026-04-09T14:00:00Z",
       "ended_at": null,
+      "ended_reason": null,
+      "duration_seconds": null,
       "actor_id": 1
     }
     "#);

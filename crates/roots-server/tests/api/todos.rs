@@ -33,6 +33,7 @@ async fn a_todo_is_created_with_defaults(database: TestDatabase) {
       "due_at": null,
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "claim": null,
       "actor_id": 1
     }
     "#);

@@ -10,3 +10,4 @@ mod processes;
 mod program;
 mod serving;
 mod settings;
+mod silence;

@@ -6,7 +6,7 @@ use super::*;
 fn the_second_delete_of_a_row_in_a_batch_finds_nothing_and_is_not_charged() {
     for (delete, what) in [
         (ResourceAction::DeleteSession(ACTIVE), "session"),
-        (ResourceAction::DeleteTodo(TODO), "todo"),
+        (ResourceAction::DeleteTodo { id: TODO, claim_token: None }, "todo"),
         (ResourceAction::DeleteActivity(ACTIVITY), "activity"),
     ] {
         let mut twice = working_set();
@@ -56,7 +56,7 @@ fn a_session_started_in_the_same_batch_can_be_linked_to() {
 #[test]
 fn a_patch_after_a_delete_in_the_same_batch_finds_no_todo() {
     let mut working_set = working_set();
-    apply(&mut working_set, ResourceAction::DeleteTodo(TODO));
+    apply(&mut working_set, ResourceAction::DeleteTodo { id: TODO, claim_token: None });
     let command = mine(step(TODO, TodoStatus::Done));
     assert_refused(&mut working_set, command, &Refusal::NotFound("todo"));
 }
@@ -67,7 +67,7 @@ fn rows_created_and_deleted_in_one_batch_leave_only_ledger_rows_and_used_ids() {
     apply(&mut working_set, new_todo(None));
     apply(&mut working_set, step(TodoId(21), TodoStatus::InProgress));
     apply(&mut working_set, step(TodoId(21), TodoStatus::Done));
-    apply(&mut working_set, ResourceAction::DeleteTodo(TodoId(21)));
+    apply(&mut working_set, ResourceAction::DeleteTodo { id: TodoId(21), claim_token: None });
     apply(&mut working_set, log("review", None));
     apply(&mut working_set, ResourceAction::DeleteActivity(ActivityId(31)));
     let ids = |ids: &mut LastIds| (ids.todo, ids.log, ids.activity) = (21, 42, 31);
@@ -78,7 +78,7 @@ fn rows_created_and_deleted_in_one_batch_leave_only_ledger_rows_and_used_ids() {
 fn deleting_a_todo_drops_its_log_entries_of_the_same_batch() {
     let mut working_set = working_set();
     apply(&mut working_set, step(TODO, TodoStatus::Done));
-    apply(&mut working_set, ResourceAction::DeleteTodo(TODO));
+    apply(&mut working_set, ResourceAction::DeleteTodo { id: TODO, claim_token: None });
     let open = Counter::Todos(ME, TodoStatus::Open, priority(2));
     let expected =
         WriteSet { todos: deleted(TODO), ..paid(2, |ids| ids.log = 41).and_counters([(open, -1)]) };
@@ -142,7 +142,7 @@ fn a_grant_can_be_spent_in_the_same_batch() {
 fn equal_ids_in_two_accounts_of_a_batch_are_kept_apart() {
     let abroad = |action| of(KeyBearer { account: ABROAD, ..bearer(ME) }, action);
     let mut working_set = working_set();
-    apply(&mut working_set, ResourceAction::DeleteTodo(TODO));
+    apply(&mut working_set, ResourceAction::DeleteTodo { id: TODO, claim_token: None });
     working_set.decide(abroad(step(TODO, TodoStatus::Done))).unwrap();
     working_set.decide(abroad(start())).unwrap();
     apply(&mut working_set, start());
@@ -169,7 +169,7 @@ fn an_id_is_never_given_twice() {
             panic!("a todo is answered");
         };
         assert_eq!(created.id, TodoId(id));
-        apply(&mut working_set, ResourceAction::DeleteTodo(created.id));
+        apply(&mut working_set, ResourceAction::DeleteTodo { id: created.id, claim_token: None });
     }
     let unknown = mine(new_todo(Some(UNKNOWN)));
     assert_refused(&mut working_set, unknown, &Refusal::NoSuchSession(UNKNOWN));

@@ -8,7 +8,7 @@ fn tied() -> [(ResourceAction, EntityTag, &'static str); 5] {
         (end(ACTIVE), session(ACTIVE).tag(), "session"),
         (ResourceAction::DeleteSession(ACTIVE), session(ACTIVE).tag(), "session"),
         (step(TODO, TodoStatus::Done), todo(TODO).tag(), "todo"),
-        (ResourceAction::DeleteTodo(TODO), todo(TODO).tag(), "todo"),
+        (ResourceAction::DeleteTodo { id: TODO, claim_token: None }, todo(TODO).tag(), "todo"),
         (ResourceAction::DeleteActivity(ACTIVITY), activity(ACTIVITY).tag(), "activity"),
     ]
 }
@@ -61,7 +61,7 @@ fn a_missing_or_invisible_row_is_not_found_whatever_tag_is_given() {
         (end(OF_PEER), session(OF_PEER).tag(), "session"),
         (ResourceAction::DeleteSession(UNKNOWN), session(ACTIVE).tag(), "session"),
         (step(TODO_OF_PEER, TodoStatus::Done), todo(TODO_OF_PEER).tag(), "todo"),
-        (ResourceAction::DeleteTodo(TodoId(9)), todo(TODO).tag(), "todo"),
+        (ResourceAction::DeleteTodo { id: TodoId(9), claim_token: None }, todo(TODO).tag(), "todo"),
         (
             ResourceAction::DeleteActivity(ACTIVITY_OF_PEER),
             activity(ACTIVITY_OF_PEER).tag(),
@@ -81,7 +81,11 @@ fn a_tag_is_checked_after_suspension_but_before_rules_and_balance() {
     let stale = |action| if_match(&[], action);
     assert_refused(&mut working_set(), stale(end(ENDED)), &Refusal::HasChanged("session"));
     let changed = Refusal::HasChanged("todo");
-    assert_refused(&mut with_balance(0), stale(ResourceAction::DeleteTodo(TODO)), &changed);
+    assert_refused(
+        &mut with_balance(0),
+        stale(ResourceAction::DeleteTodo { id: TODO, claim_token: None }),
+        &changed,
+    );
     let suspended = Account { status: AccountStatus::Suspended, ..account(HOME) };
     let mut working_set = working_set();
     working_set.load_account(suspended);

@@ -31,7 +31,7 @@ fn writes() -> [ResourceAction; 8] {
         ResourceAction::DeleteSession(ACTIVE),
         new_todo(Some(ACTIVE)),
         step(TODO, TodoStatus::Done),
-        ResourceAction::DeleteTodo(TODO),
+        ResourceAction::DeleteTodo { id: TODO, claim_token: None },
         log("deploy", Some(ACTIVE)),
         ResourceAction::DeleteActivity(ACTIVITY),
     ]

@@ -137,7 +137,7 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
     let notes = Some(Sealed(vec![9]));
     let ended = Session {
         id: SessionId(70),
-        status: SessionStatus::Ended { at: at(90) },
+        status: SessionStatus::ended(at(90)),
         notes: notes.clone(),
         ..session(ACTIVE)
     };
@@ -165,7 +165,7 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
     let session = &write_set.sessions.updated[0].1;
     assert_eq!(
         (session.id, session.status, &session.notes),
-        (ACTIVE, SessionStatus::Ended { at: at(90) }, &notes)
+        (ACTIVE, SessionStatus::ended(at(90)), &notes)
     );
     let changed = &write_set.todos.updated[0].1;
     assert_eq!(

@@ -15,7 +15,7 @@ fn writes_of_the_peers() -> [ResourceAction; 8] {
         ResourceAction::DeleteSession(OF_PEER),
         naming(PEER, new_todo(Some(OF_PEER))),
         step(TODO_OF_PEER, TodoStatus::Done),
-        ResourceAction::DeleteTodo(TODO_OF_PEER),
+        ResourceAction::DeleteTodo { id: TODO_OF_PEER, claim_token: None },
         naming(PEER, log("deploy", Some(OF_PEER))),
         ResourceAction::DeleteActivity(ACTIVITY_OF_PEER),
     ]
@@ -57,9 +57,10 @@ fn a_member_can_neither_create_rows_for_another_actor_nor_find_its_rows() {
             ResourceAction::PatchSession(_) | ResourceAction::DeleteSession(_) => {
                 Refusal::NotFound("session")
             }
-            ResourceAction::PatchTodo { .. } | ResourceAction::DeleteTodo(_) => {
-                Refusal::NotFound("todo")
-            }
+            ResourceAction::PatchTodo { .. }
+            | ResourceAction::DeleteTodo { .. }
+            | ResourceAction::ClaimTodo(_)
+            | ResourceAction::ReleaseTodo { .. } => Refusal::NotFound("todo"),
             ResourceAction::DeleteActivity(_) => Refusal::NotFound("activity"),
         };
         assert!(

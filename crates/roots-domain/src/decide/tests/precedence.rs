@@ -42,7 +42,8 @@ fn a_todo_patch_is_refused_for_its_key_then_suspension_then_rules_then_balance()
     };
     let row = RowPatch { id: TODO_OF_PEER, sealed_for: Some(uid(7)), patch };
     let nowhere = KeyBearer { account: AccountId(9), auth_epoch: 1, ..bearer(ME) };
-    let command = of(nowhere, ResourceAction::PatchTodo { row, log_uid: uid(4) });
+    let command =
+        of(nowhere, ResourceAction::PatchTodo { row, log_uid: uid(4), claim_token: None });
     let mut working_set = with_balance(0);
     working_set.account_mut(HOME).unwrap().status = AccountStatus::Suspended;
     working_set.load_todo(HOME, Todo { status: TodoStatus::Done, ..todo(TODO) });
@@ -160,8 +161,8 @@ fn missing_and_invisible_rows_are_not_found_before_the_balance_is_checked() {
         (ResourceAction::DeleteSession(OF_PEER), "session"),
         (step(TodoId(9), TodoStatus::Done), "todo"),
         (step(TODO_OF_PEER, TodoStatus::Done), "todo"),
-        (ResourceAction::DeleteTodo(TodoId(9)), "todo"),
-        (ResourceAction::DeleteTodo(TODO_OF_PEER), "todo"),
+        (ResourceAction::DeleteTodo { id: TodoId(9), claim_token: None }, "todo"),
+        (ResourceAction::DeleteTodo { id: TODO_OF_PEER, claim_token: None }, "todo"),
         (ResourceAction::DeleteActivity(ActivityId(9)), "activity"),
         (ResourceAction::DeleteActivity(ACTIVITY_OF_PEER), "activity"),
     ] {
@@ -178,7 +179,7 @@ fn every_write_is_refused_without_credits_while_suspended_and_after_its_key_ende
         ResourceAction::DeleteSession(ACTIVE),
         new_todo(None),
         step(TODO, TodoStatus::Done),
-        ResourceAction::DeleteTodo(TODO),
+        ResourceAction::DeleteTodo { id: TODO, claim_token: None },
         log("deploy", None),
         ResourceAction::DeleteActivity(ACTIVITY),
     ] {
@@ -201,9 +202,12 @@ fn a_refused_command_leaves_the_effects_of_its_batch_unchanged() {
     apply(&mut working_set, log("review", Some(ACTIVE)));
     for (action, refusal) in [
         (step(TODO, TodoStatus::InProgress), TOO_LITTLE),
-        (ResourceAction::DeleteTodo(TODO), TOO_LITTLE),
+        (ResourceAction::DeleteTodo { id: TODO, claim_token: None }, TOO_LITTLE),
         (ResourceAction::DeleteActivity(ActivityId(31)), TOO_LITTLE),
-        (ResourceAction::DeleteTodo(TodoId(9)), Refusal::NotFound("todo")),
+        (
+            ResourceAction::DeleteTodo { id: TodoId(9), claim_token: None },
+            Refusal::NotFound("todo"),
+        ),
     ] {
         assert_refused(&mut working_set, mine(action), &refusal);
     }

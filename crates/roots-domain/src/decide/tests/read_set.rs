@@ -28,7 +28,7 @@ fn the_read_set_of_a_command_has_the_rows_it_changes_deletes_or_depends_on() {
         (step(TODO, TodoStatus::Done), todos(TODO)),
         (patch_todo(TODO, unlinked), todos(TODO)),
         (patch_todo(TODO, linked), ReadSet { todos: todos(TODO).todos, ..sessions([ENDED]) }),
-        (ResourceAction::DeleteTodo(TODO), todos(TODO)),
+        (ResourceAction::DeleteTodo { id: TODO, claim_token: None }, todos(TODO)),
         (log("deploy", None), ReadSet { activity_types: activity_types.clone(), ..at_home() }),
         (log("deploy", Some(ACTIVE)), ReadSet { activity_types, ..sessions([ACTIVE]) }),
         (

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::claim::{ClaimToken, LeaseSeconds};
 use crate::model::import::{Import, ImportRow, Origin};
 use crate::reference_model::{ReferenceModel, counts};
 
@@ -75,10 +76,55 @@ fn expect(accounts: &mut AccountModels, command: &Command) -> Decided {
     accounts.get_mut(&account).ok_or(Refusal::NoSuchAccount(account))?.expect(command)
 }
 
+/// The first `most` todos that a claim takes, by its order.
+fn first_todos<'a>(
+    rows: impl Iterator<Item = &'a Todo<Sealed>>,
+    most: u64,
+) -> impl Iterator<Item = TodoId> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by_key(|row| {
+        let due_at = row.content.due_at;
+        let priority = std::cmp::Reverse(row.content.priority);
+        (priority, due_at.is_none(), due_at, row.created_at, row.id)
+    });
+    rows.into_iter().map(|row| row.id).take(usize::try_from(most).unwrap())
+}
+
+/// The candidates of claims, as a database finds them: the first open ones, and the first lapsed
+/// ones of each session that the batch names, and of all others.
+fn candidates(
+    rows: &ReferenceModel,
+    scope: ClaimScope,
+    most: u64,
+    named: &BTreeSet<SessionId>,
+) -> BTreeSet<TodoId> {
+    let of_scope = || {
+        let of_actor = rows.todos.values().filter(move |row| row.actor == scope.actor);
+        of_actor.filter(move |row| row.content.priority >= scope.min_priority)
+    };
+    let open = of_scope().filter(|row| row.status == TodoStatus::Open);
+    let open: Vec<_> = first_todos(open, most).collect();
+    // Where there are enough open ones, lapsed ones of their lowest priority are not reached.
+    let is_enough = open.len() as u64 >= most;
+    let lowest = open.last().filter(|_| is_enough).map(|id| rows.todos[id].content.priority);
+    let lapsed = || {
+        let above = |row: &&Todo<_>| lowest.is_none_or(|lowest| row.content.priority > lowest);
+        of_scope().filter(above).filter(|row| rows.has_lapsed(row, at(0)))
+    };
+    let session = |row: &Todo<_>| rows.deadlines.get(&row.id).and_then(|row| row.session);
+    let others = lapsed().filter(|row| session(row).is_none_or(|of| !named.contains(&of)));
+    let of_named = named
+        .iter()
+        .flat_map(|named| first_todos(lapsed().filter(|row| session(row) == Some(*named)), most));
+    let others = first_todos(others, most);
+    open.into_iter().chain(others).chain(of_named).collect()
+}
+
 /// Loads only the rows that the commands' read set names.
-fn load(rows: &AccountModels, commands: &[Command]) -> WorkingSet {
+fn load(rows: &AccountModels, commands: &[Command], shared_now: Timestamp) -> WorkingSet {
     let mut read_set = ReadSet::of(commands);
     let mut working_set = WorkingSet::default();
+    working_set.set_shared_now(shared_now);
     for id in &read_set.accounts {
         let found = rows.get(id).into_iter();
         found.for_each(|row| working_set.load_account(row.account.clone()));
@@ -102,6 +148,21 @@ fn load(rows: &AccountModels, commands: &[Command]) -> WorkingSet {
     for (home, id) in &read_set.todos {
         let found = rows[home].todos.get(id).into_iter();
         found.for_each(|row| working_set.load_todo(*home, row.clone()));
+    }
+    let named = working_set.sessions_to_touch(&read_set);
+    for (scope, most) in working_set.claim_candidates(commands, &read_set) {
+        let home = scope.account;
+        let named = named.iter().filter(|(of, _)| *of == home).map(|(_, id)| *id).collect();
+        for id in candidates(&rows[&home], scope, most, &named) {
+            working_set.load_todo(home, rows[&home].todos[&id].clone());
+        }
+    }
+    for (home, id) in working_set.claimed_todos() {
+        working_set.load_deadline(home, rows[&home].deadlines[&id]);
+    }
+    for (home, id) in working_set.sessions_to_touch(&read_set) {
+        let found = rows[&home].activity.get(&id).into_iter();
+        found.for_each(|row| working_set.load_session_activity(home, *row));
     }
     for (home, id) in &read_set.activities {
         let found = rows[home].activities.get(id).into_iter();
@@ -184,6 +245,21 @@ impl Disk {
             assert_eq!(row.version, stood.version + 1, "the version guards the write");
             *stood = row;
         }
+        for (home, activity) in write_set.session_activity.written() {
+            self.of(*home).activity.insert(activity.session, *activity);
+        }
+        for (home, id) in write_set.session_activity.deleted {
+            self.of(home).activity.remove(&id).unwrap();
+        }
+        for (home, deadline) in write_set.deadlines.written() {
+            self.of(*home).deadlines.insert(deadline.todo, *deadline);
+        }
+        for (home, id) in write_set.deadlines.deleted {
+            self.of(home).deadlines.remove(&id).unwrap();
+        }
+        for ((home, id), at) in write_set.claims_left {
+            self.of(home).leave_claims(id, at);
+        }
         let gone = todos.deleted.clone();
         self.write_table(sessions, |rows| &mut rows.sessions, |row| (row.id, row.version));
         self.write_table(todos, |rows| &mut rows.todos, |row| (row.id, row.version));
@@ -237,8 +313,11 @@ impl Disk {
     }
 
     /// Decides and writes a batch.
-    fn apply(&mut self, commands: &[Command]) -> Vec<Decided> {
-        let mut working_set = load(&self.shown(), commands);
+    fn apply(&mut self, commands: &[Command], shared_now: Timestamp) -> Vec<Decided> {
+        for rows in self.rows.values_mut() {
+            rows.shared_now = Some(shared_now);
+        }
+        let mut working_set = load(&self.shown(), commands, shared_now);
         let answers = commands.iter().map(|command| working_set.decide(command.clone())).collect();
         self.write(working_set.into_write_set());
         answers
@@ -264,7 +343,7 @@ fn without_version(mut answer: Decided) -> Decided {
 
 fn without_versions(mut accounts: AccountModels) -> AccountModels {
     for rows in accounts.values_mut() {
-        rows.account.version = 0;
+        (rows.account.version, rows.shared_now) = (0, None);
     }
     accounts
 }
@@ -293,6 +372,9 @@ fn assert_sound(rows: &ReferenceModel) {
         }
         assert_eq!(todo.status, status);
     }
+    let standing = rows.todos.values().filter(|row| row.claims.standing.is_some());
+    assert!(standing.clone().all(|row| row.status == TodoStatus::InProgress));
+    assert!(rows.deadlines.keys().eq(standing.map(|row| &row.id)), "each claim has a deadline");
     assert!(rows.logs.values().all(|log| rows.todos.contains_key(&log.todo)));
     let links = rows.todos.values().map(|row| (row.actor, row.content.session));
     let others = rows.activities.values().map(|row| (row.actor, row.session));
@@ -308,8 +390,11 @@ proptest! {
     fn batches_and_single_commands_agree_with_the_reference_model(
         credits in [1..60_i64, 1..20_i64],
         suspended in proptest::bool::weighted(0.1),
-        // Each command, and whether a batch begins with it.
-        script in vec((random_commands::commands(), proptest::bool::weighted(0.2)), 1..80),
+        // Each command, and how many seconds later a batch begins with it, if one does.
+        script in vec(
+            (random_commands::commands(), proptest::option::weighted(0.2, 0..200_i64)),
+            1..80,
+        ),
     ) {
         let mut model = accounts_with(credits, suspended);
         let (rows, counts) = (model.clone(), Counts::of(&model));
@@ -317,17 +402,27 @@ proptest! {
         let mut in_batches = one_by_one.clone();
 
         let mut answers = Vec::new();
-        for (command, _) in &script {
+        let mut shared_now = at(DAY_SECONDS);
+        for (command, later) in &script {
+            shared_now = shared_now.plus_seconds(later.unwrap_or(0));
+            for rows in model.values_mut() {
+                rows.shared_now = Some(shared_now);
+            }
             let expected = without_version(expect(&mut model, command));
-            let decided = one_by_one.apply(std::slice::from_ref(command)).pop().unwrap();
+            let alone = std::slice::from_ref(command);
+            let decided = one_by_one.apply(alone, shared_now).pop().unwrap();
             one_by_one.step();
             prop_assert_eq!(&without_version(decided), &expected, "{:?}", command);
             answers.push(expected);
         }
-        let batches = script.chunk_by(|_, (_, begins)| !begins);
+        let mut shared_now = at(DAY_SECONDS);
+        let batches = script.chunk_by(|_, (_, later)| later.is_none());
         let batched: Vec<_> = batches
-            .map(|batch| batch.iter().map(|(command, _)| command.clone()).collect::<Vec<_>>())
-            .flat_map(|batch| in_batches.apply(&batch))
+            .flat_map(|batch| {
+                shared_now = shared_now.plus_seconds(batch[0].1.unwrap_or(0));
+                let commands = batch.iter().map(|(command, _)| command.clone());
+                in_batches.apply(&commands.collect::<Vec<_>>(), shared_now)
+            })
             .map(without_version)
             .collect();
         prop_assert_eq!(&batched, &answers);

@@ -19,8 +19,10 @@ fn starting_a_session_inserts_counts_and_charges() {
     };
     let decided = working_set.decide(mine(start()));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Session(started.clone()), 99)));
+    let activity = SessionActivity { session: SessionId(11), last_active_at: now(), is_open: true };
     let expected = WriteSet {
         sessions: inserted(started),
+        session_activity: inserted(activity),
         ..paid(1, |ids| ids.session = 11).and_counters([(MINE_ACTIVE, 1)])
     };
     assert_eq!(working_set.into_write_set(), expected);
@@ -29,8 +31,7 @@ fn starting_a_session_inserts_counts_and_charges() {
 #[test]
 fn ending_a_session_moves_its_counter_and_keeps_its_notes() {
     let mut working_set = working_set();
-    let ended =
-        Session { status: SessionStatus::Ended { at: now() }, version: 2, ..session(ACTIVE) };
+    let ended = Session { status: SessionStatus::ended(now()), version: 2, ..session(ACTIVE) };
     let decided = working_set.decide(mine(end(ACTIVE)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Session(ended.clone()), 99)));
     let expected = WriteSet {
@@ -85,8 +86,11 @@ fn deleting_a_session_deletes_its_row_and_decrements_its_counter() {
         let mut working_set = working_set();
         let decided = working_set.decide(mine(ResourceAction::DeleteSession(id)));
         assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
-        let expected =
-            WriteSet { sessions: deleted(id), ..paid(1, |_| ()).and_counters([(counter, -1)]) };
+        let expected = WriteSet {
+            sessions: deleted(id),
+            claims_left: BTreeMap::from([((HOME, id), now())]),
+            ..paid(1, |_| ()).and_counters([(counter, -1)])
+        };
         assert_eq!(working_set.into_write_set(), expected);
     }
 }

@@ -22,6 +22,7 @@ fn creating_a_todo_inserts_and_counts_the_row_with_or_without_a_session() {
                 due_at: Some(at(7)),
             },
             status: TodoStatus::Open,
+            claims: Claims::NONE,
             created_at: now(),
             updated_at: now(),
             version: 1,
@@ -95,7 +96,11 @@ fn a_patch_sets_and_clears_texts_times_and_links_without_a_log_entry() {
         version: 5,
         ..todo(TODO)
     };
-    let decided = working_set.decide(mine(ResourceAction::PatchTodo { row, log_uid: uid(4) }));
+    let decided = working_set.decide(mine(ResourceAction::PatchTodo {
+        row,
+        log_uid: uid(4),
+        claim_token: None,
+    }));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(changed.clone()), 99)));
     let expected = WriteSet { todos: updated(changed), ..paid(1, |_| ()) };
     assert_eq!(working_set.into_write_set(), expected);
@@ -139,7 +144,8 @@ fn a_description_set_where_none_was_stored_is_a_change() {
 #[test]
 fn deleting_a_todo_decrements_its_counter() {
     let mut working_set = working_set();
-    let decided = working_set.decide(mine(ResourceAction::DeleteTodo(TODO)));
+    let decided =
+        working_set.decide(mine(ResourceAction::DeleteTodo { id: TODO, claim_token: None }));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
     let expected = WriteSet {
         todos: deleted(TODO),

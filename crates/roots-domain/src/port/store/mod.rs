@@ -16,10 +16,18 @@ mod verify;
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
-    accounts::MockAccountReader, activities::MockActivityReader, admission::MockAuthEpochs,
-    commands::MockCommandStore, idempotency::MockIdempotencyReader, leftovers::MockLeftoverReader,
-    operators::MockAccountsReader, readiness::MockReadiness, search::MockSearchReader,
-    sessions::MockSessionReader, todos::MockTodoReader, usage::MockUsageReader,
+    accounts::MockAccountReader,
+    activities::MockActivityReader,
+    admission::MockAuthEpochs,
+    commands::MockCommandStore,
+    idempotency::MockIdempotencyReader,
+    leftovers::MockLeftoverReader,
+    operators::MockAccountsReader,
+    readiness::MockReadiness,
+    search::MockSearchReader,
+    sessions::{MockSessionReader, MockSilenceReader},
+    todos::MockTodoReader,
+    usage::MockUsageReader,
     verify::MockVerifier,
 };
 pub use accounts::{
@@ -36,7 +44,7 @@ pub use search::{
     ItemFilter, ItemPosition, ItemSource, NOTES_CHUNK_ROWS, SHORT_TEXTS_MAX_BYTES, SealedItem,
     SearchReader,
 };
-pub use sessions::{SessionQuery, SessionReader};
+pub use sessions::{SessionQuery, SessionReader, SilenceReader, SilentSessions};
 pub use todos::{LOG_CHUNK_STEPS, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
 pub use verify::{Discrepancy, Mismatch, Verifier};

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 
 use super::admission::Admission;
 use super::commands::StoreResult;
-use crate::model::id::{ActorId, SessionId};
+use crate::model::id::{AccountId, ActorId, SessionId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionStatusKind};
+use crate::model::session::{ListedSession, Session, SessionStatusKind};
+use crate::model::time::Timestamp;
 
 /// A query for sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,5 +31,28 @@ pub trait SessionReader: Send + Sync {
     async fn session(&self, by: Admission, id: SessionId) -> StoreResult<Option<Session<Sealed>>>;
 
     /// A page, descending by start, then by id. The total MUST NOT scan.
-    async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<Session<Sealed>>>;
+    async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<ListedSession<Sealed>>>;
+}
+
+/// Active sessions of an account to which nothing was written for some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilentSessions {
+    /// The account.
+    pub account: AccountId,
+    /// The sessions, those that have been silent longest first.
+    pub sessions: Vec<SessionId>,
+}
+
+/// Finds silent sessions.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait SilenceReader: Send + Sync {
+    /// Active sessions, at most `most`, with no write since `before`, of the first account after
+    /// `after`, by id, or the first of all, that has any. MUST NOT scan sessions.
+    async fn silent_sessions(
+        &self,
+        before: Timestamp,
+        after: Option<AccountId>,
+        most: u32,
+    ) -> StoreResult<Option<SilentSessions>>;
 }

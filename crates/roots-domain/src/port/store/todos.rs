@@ -7,7 +7,7 @@ use super::commands::StoreResult;
 use crate::model::id::{ActorId, LogId, SessionId, TodoId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
-use crate::model::todo::{Priority, StatusChange, Todo, TodoStatus};
+use crate::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
 
 /// A query for todos.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub trait TodoReader: Send + Sync {
 
     /// A page, descending by priority, then by creation, then by id. The total MUST NOT scan; with
     /// a session it may scan that session's rows.
-    async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<Todo<Sealed>>>;
+    async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<ListedTodo<Sealed>>>;
 
     /// A todo, and its first [`LOG_CHUNK_STEPS`] status changes, ascending: those after `after`, or
     /// from the start. MUST NOT read further.

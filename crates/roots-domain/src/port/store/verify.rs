@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::commands::StoreResult;
 use crate::model::credit::LedgerMismatch;
-use crate::model::id::{AccountId, SessionId};
+use crate::model::id::{AccountId, SessionId, TodoId};
 
 /// An inconsistency in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,13 @@ pub enum Mismatch {
         /// The number of rows.
         rows: i64,
     },
+    /// The stored activity of a session is missing, belongs to no session, or says otherwise than
+    /// the session whether it is active.
+    #[error("the stored activity of session {0} does not fit the session")]
+    SessionActivity(SessionId),
+    /// The claim of a todo does not fit its status, or its deadline is missing or does not fit it.
+    #[error("the claim of todo {0} or its deadline does not fit the todo")]
+    Claim(TodoId),
     /// A stored counter differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]
     Count {

@@ -4,6 +4,7 @@ use super::*;
 use crate::model::account::LastIds;
 use crate::model::activity::Activity;
 use crate::model::api_key::{KeyStatus, KeyValidity, LookupHash};
+use crate::model::claim::Claims;
 use crate::model::id::{ActivityId, LogId, TodoId};
 use crate::model::session::{Session, SessionStatus};
 use crate::model::text::ActivityType;
@@ -56,6 +57,7 @@ fn todo(id: i64, status: TodoStatus) -> Todo<Sealed> {
         actor: ME,
         content: TodoContent::titled(stored(Field::TodoTitle, row(id), "title")),
         status,
+        claims: Claims::NONE,
         created_at: at(1),
         updated_at: at(2),
         version: 1,

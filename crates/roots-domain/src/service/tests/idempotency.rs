@@ -86,7 +86,7 @@ fn a_text_patch_of_a_deleted_row_is_still_replayed() {
         id: SessionId(2),
         uid: uid(7),
         actor: ME,
-        status: SessionStatus::Ended { at: at(2) },
+        status: SessionStatus::ended(at(2)),
         notes: Some(stored(Field::SessionNotes, uid(7), "done")),
         started_at: at(1),
         version: 2,

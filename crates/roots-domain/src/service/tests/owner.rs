@@ -5,6 +5,7 @@ use crate::command::{Resealed, RowPatch};
 use crate::model::Patch;
 use crate::model::account::Role::Owner;
 use crate::model::activity::{Activity, ActivityStats, NewActivity};
+use crate::model::claim::Claims;
 use crate::model::id::{ActivityId, LogId, TodoId};
 use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
 use crate::model::text::{ActivityText, ActivityType, LogNote, Title};
@@ -53,6 +54,7 @@ fn todo<T>(actor: ActorId, title: T) -> Todo<T> {
         actor,
         content: TodoContent::titled(title),
         status: TodoStatus::Done,
+        claims: Claims::NONE,
         created_at: at(5),
         updated_at: at(6),
         version: 3,
@@ -316,7 +318,7 @@ fn an_owners_log_note_is_sealed_for_the_actor_of_the_todo() {
         let note = Some(Resealed { sealed, same_as: None });
         let patch = TodoPatch { status, note, ..TodoPatch::EMPTY };
         let row = RowPatch { id: TODO, sealed_for: Some(sealed_for), patch };
-        let action = ResourceAction::PatchTodo { row, log_uid: uid(FRESH) };
+        let action = ResourceAction::PatchTodo { row, log_uid: uid(FRESH), claim_token: None };
         assert_eq!(sent.action_as(Owner, "PATCH /todos/{id}"), action);
     }
 }
@@ -369,22 +371,25 @@ fn a_list_has_the_selected_actors_rows_opened_with_their_own_actors_keys() {
         let mut reader = MockSessionReader::new();
         let query = SessionQuery { by: BY, actor, status: None, page: PAGE };
         let asked = reader.expect_sessions().times(1).withf(move |asked| *asked == query);
-        asked.return_once(|_| Ok(page(vec![their_session(), own_session(), their_session()])));
+        asked.return_once(|_| {
+            Ok(page([their_session(), own_session(), their_session()].map(listed).into()))
+        });
         let service = sessions(no_commands(), None, the_peer());
         let service = Sessions { reader: Arc::new(reader), ..service };
         let filter = SessionFilter { scope, ..SessionFilter::default() };
         let theirs = || session(PEER, "morning".to_owned());
-        let opened = page(vec![theirs(), session(ME, "evening".to_owned()), theirs()]);
+        let opened =
+            page([theirs(), session(ME, "evening".to_owned()), theirs()].map(listed).into());
         assert_eq!(ready(service.list(&owner(), filter, PAGE)), Ok(opened));
 
         let mut reader = MockTodoReader::new();
         let query =
             TodoQuery { by: BY, actor, status: None, priority: None, session: None, page: PAGE };
         let asked = reader.expect_todos().times(1).withf(move |asked| *asked == query);
-        asked.return_once(|_| Ok(page(vec![their_todo()])));
+        asked.return_once(|_| Ok(page(vec![listed_todo(their_todo())])));
         let service = Todos { reader: Arc::new(reader), ..todos(no_commands(), None, the_peer()) };
         let filter = TodoFilter { scope, ..TodoFilter::default() };
-        let opened = page(vec![todo(PEER, "Write docs".to_owned())]);
+        let opened = page(vec![listed_todo(todo(PEER, "Write docs".to_owned()))]);
         assert_eq!(ready(service.list(&owner(), filter, PAGE)), Ok(opened));
 
         let mut reader = MockActivityReader::new();
@@ -420,7 +425,7 @@ fn a_page_with_an_unreadable_text_names_its_row() {
     let mut reader = MockSessionReader::new();
     // The text was sealed by the caller, but it is in the peer's row.
     let swapped = session(PEER, stored(Field::SessionNotes, uid(20), "evening"));
-    reader.expect_sessions().return_once(|_| Ok(page(vec![own_session(), swapped])));
+    reader.expect_sessions().return_once(|_| Ok(page([own_session(), swapped].map(listed).into())));
     let service = sessions(no_commands(), None, the_peer());
     let service = Sessions { reader: Arc::new(reader), ..service };
     let filter = SessionFilter { scope: ActorScope::All, status: None };

@@ -286,11 +286,14 @@ fn a_page_has_only_the_callers_sessions_with_their_notes_opened() {
             .expect_sessions()
             .times(1)
             .withf(move |asked| *asked == query)
-            .return_once(|_| Ok(page(answer)));
+            .return_once(|_| Ok(page(answer.into_iter().map(listed).collect())));
         ready(sessions(no_commands(), reader).list(&caller(), filter, PAGE))
     };
     let rows = vec![row(ME, Some(notes("morning"))), row(ME, None)];
-    assert_eq!(list(rows.clone()), Ok(page(vec![opened(Some("morning")), opened(None)])));
+    assert_eq!(
+        list(rows.clone()),
+        Ok(page(vec![listed(opened(Some("morning"))), listed(opened(None))]))
+    );
     let one_damaged = [rows, vec![row(ME, Some(damaged()))]].concat();
     assert_eq!(list(one_damaged), Err(unreadable("session", 2)));
 }

@@ -1,8 +1,9 @@
 //! Todos and their logs.
 
 use super::*;
-use crate::command::{Resealed, RowPatch};
+use crate::command::{ClaimRequest, Resealed, RowPatch};
 use crate::model::Patch;
+use crate::model::claim::{ClaimToken, Claims, LeaseSeconds};
 use crate::model::id::{LogId, TodoId};
 use crate::model::text::{LogNote, Title};
 use crate::model::todo::{
@@ -11,7 +12,7 @@ use crate::model::todo::{
 use crate::port::store::{MockTodoReader, TodoLog, TodoQuery};
 use crate::service::access::ActorScope;
 use crate::service::sealing::opening;
-use crate::service::todos::{TodoChange, TodoDraft, TodoFilter, Todos};
+use crate::service::todos::{ClaimDraft, ClaimedTodo, TodoChange, TodoDraft, TodoFilter, Todos};
 
 const ID: TodoId = TodoId(7);
 /// The first uid that a service is given: for a new todo or a log entry.
@@ -30,6 +31,7 @@ fn todo<T>(actor: ActorId, title: T, description: Option<T>) -> Todo<T> {
             due_at: Some(at(9)),
         },
         status: TodoStatus::Done,
+        claims: Claims::NONE,
         created_at: at(5),
         updated_at: at(6),
         version: 3,
@@ -98,7 +100,11 @@ fn done() -> TodoChange {
 }
 
 fn patch_action(sealed_for: Option<Uid>, patch: TodoPatch<Resealed>) -> ResourceAction {
-    ResourceAction::PatchTodo { row: RowPatch { id: ID, sealed_for, patch }, log_uid: uid(FRESH) }
+    ResourceAction::PatchTodo {
+        row: RowPatch { id: ID, sealed_for, patch },
+        log_uid: uid(FRESH),
+        claim_token: None,
+    }
 }
 
 const PATCH: &str = "PATCH /todos/{id}";
@@ -317,7 +323,10 @@ fn deleting_a_todo_sends_its_id_and_reads_nothing() {
     let deleted =
         ready(todos(commands, no_reads()).delete(&caller(), ID, Preconditions::default()));
     assert_eq!(deleted, Ok(written(ID)));
-    assert_eq!(sent.action("DELETE /todos/{id}"), ResourceAction::DeleteTodo(ID));
+    assert_eq!(
+        sent.action("DELETE /todos/{id}"),
+        ResourceAction::DeleteTodo { id: ID, claim_token: None }
+    );
 }
 
 #[test]
@@ -381,11 +390,14 @@ fn a_page_has_only_the_callers_todos_with_their_texts_opened() {
             .expect_todos()
             .times(1)
             .withf(move |asked| *asked == query)
-            .return_once(|_| Ok(page(answer)));
+            .return_once(|_| Ok(page(answer.into_iter().map(listed_todo).collect())));
         let filter = TodoFilter { scope: ActorScope::Own, status, priority, session };
         ready(todos(no_commands(), reader).list(&caller(), filter, PAGE))
     };
-    assert_eq!(list(vec![row(ME), row(ME)]), Ok(page(vec![opened(), opened()])));
+    assert_eq!(
+        list(vec![row(ME), row(ME)]),
+        Ok(page(vec![listed_todo(opened()), listed_todo(opened())]))
+    );
     assert_eq!(list(vec![todo(ME, damaged(), None)]), Err(unreadable("todo", 7)));
 }
 
@@ -431,4 +443,106 @@ fn only_the_log_of_the_callers_own_todo_is_found_and_its_notes_opened() {
     assert_eq!(get(Ok(Some(log(PEER, Some(damaged()))))), Ok(None));
     assert_eq!(get(Ok(Some(log(ME, Some(damaged()))))), Err(unreadable("todo", 7)));
     assert_eq!(get(Err(away())), Err(ReadError::Store(away())));
+}
+
+fn claim_of(actor: ActorId, todo: Option<TodoId>, lapse_note: Sealed) -> ResourceAction {
+    ResourceAction::ClaimTodo(ClaimRequest {
+        actor,
+        session: Some(SessionId(2)),
+        todo,
+        min_priority: Priority::parse(1).unwrap(),
+        lease: LeaseSeconds::default(),
+        log_uids: [uid(FRESH), uid(FRESH + 1)],
+        lapse_note,
+    })
+}
+
+fn claim_draft() -> ClaimDraft {
+    let min_priority = Priority::parse(1).unwrap();
+    ClaimDraft { session: Some(SessionId(2)), min_priority, ..ClaimDraft::default() }
+}
+
+/// The note of a lapse, as it is sealed for the first of the log rows.
+fn lapse_note() -> Sealed {
+    cipher(Field::LogNote, uid(FRESH), 1, "claim lapsed")
+}
+
+#[test]
+fn a_claim_brings_the_note_for_the_log_of_a_lapse() {
+    let (commands, sent) = commands(Ok(AppliedRow::Claimed(row(ME), at(99))));
+    let claimed = ready(todos(commands, no_reads()).claim(
+        &caller(),
+        claim_draft(),
+        Preconditions::default(),
+    ));
+    let value = Some(ClaimedTodo { todo: opened(), until: at(99) });
+    assert_eq!(claimed, Ok(written(value)));
+    assert_eq!(sent.action("POST /todos/claim"), claim_of(ME, None, lapse_note()));
+}
+
+#[test]
+fn a_claim_that_finds_no_todo_is_no_error() {
+    let (commands, _) = commands(Ok(AppliedRow::NothingToClaim));
+    let claimed = ready(todos(commands, no_reads()).claim(
+        &caller(),
+        claim_draft(),
+        Preconditions::default(),
+    ));
+    assert_eq!(claimed.map(|written| written.value), Ok(None));
+}
+
+#[test]
+fn an_owner_that_names_a_todo_claims_it_for_the_actor_of_the_todo() {
+    for (reader, draft, todo) in [
+        (finding(Ok(Some(row(PEER)))), ClaimDraft { todo: Some(ID), ..claim_draft() }, Some(ID)),
+        (no_reads(), ClaimDraft { actor: Some(PEER), ..claim_draft() }, None),
+    ] {
+        let (commands, sent) = commands(Ok(AppliedRow::NothingToClaim));
+        let service =
+            Todos { writes: writes(commands, the_peer()), ..todos(no_commands(), reader) };
+        ready(service.claim(&owner(), draft, Preconditions::default())).unwrap();
+        let claim = claim_of(PEER, todo, of_peer(&lapse_note()));
+        let ResourceAction::ClaimTodo(sent) = sent.intent_of(Role::Owner, "POST /todos/claim")
+        else {
+            panic!("no claim")
+        };
+        assert_eq!(ResourceAction::ClaimTodo(sent), claim);
+    }
+}
+
+#[test]
+fn a_member_claims_for_no_other_actor_and_reads_nothing() {
+    let draft = ClaimDraft { actor: Some(PEER), ..claim_draft() };
+    let service = todos(no_commands(), no_reads());
+    let refused = ready(service.claim(&caller(), draft, Preconditions::default()));
+    assert_eq!(refused, Err(WriteError::Refused(Refusal::OwnerOnly)));
+}
+
+#[test]
+fn a_release_sends_the_token_of_its_claim() {
+    let (commands, sent) = kept();
+    let token = ClaimToken(4);
+    let released =
+        ready(todos(commands, no_reads()).release(&caller(), ID, token, Preconditions::default()));
+    assert_eq!(released, Ok(written(opened())));
+    let action = ResourceAction::ReleaseTodo { id: ID, claim_token: token, log_uid: uid(FRESH) };
+    assert_eq!(sent.action("POST /todos/{id}/release"), action);
+}
+
+#[test]
+fn a_token_goes_with_patches_and_deletions_and_is_a_patch_by_itself() {
+    let with_token =
+        || Preconditions { claim_token: Some(ClaimToken(4)), ..Preconditions::default() };
+    let (commands, sent) = kept();
+    let patched =
+        ready(todos(commands, no_reads()).patch(&caller(), ID, TodoChange::EMPTY, with_token()));
+    assert_eq!(patched, Ok(written(opened())));
+    let ResourceAction::PatchTodo { claim_token, .. } = sent.action(PATCH) else {
+        panic!("no patch")
+    };
+    assert_eq!(claim_token, Some(ClaimToken(4)));
+    let (commands, sent) = super::commands(Ok(AppliedRow::Deleted));
+    ready(todos(commands, no_reads()).delete(&caller(), ID, with_token())).unwrap();
+    let deletion = ResourceAction::DeleteTodo { id: ID, claim_token: Some(ClaimToken(4)) };
+    assert_eq!(sent.action("DELETE /todos/{id}"), deletion);
 }

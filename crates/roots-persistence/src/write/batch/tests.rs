@@ -85,7 +85,7 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase)
         ("DELETE /todos/{id}", &|id| issuer.delete_todo(id)),
         ("DELETE /activities/{id}", &|id| issuer.delete_activity(id)),
     ];
-    let most = if db.is_postgres() { 13 } else { 12 };
+    let most = if db.is_postgres() { 15 } else { 14 };
     for (what, command) in &kinds {
         let mut taken = Vec::new();
         let mut next = 1;

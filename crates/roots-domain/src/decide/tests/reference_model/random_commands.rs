@@ -89,8 +89,40 @@ fn todo_patches() -> impl Strategy<Value = ResourceAction> {
             .prop_map(|(title, description, status, priority, due_at, session, note)| {
                 TodoPatch { title, description, status, priority, due_at, session, note }
             });
-    (ids(TodoId), sealed_fors(), patch, uids()).prop_map(|(id, sealed_for, patch, log_uid)| {
-        ResourceAction::PatchTodo { row: RowPatch { id, sealed_for, patch }, log_uid }
+    (ids(TodoId), sealed_fors(), patch, uids(), tokens()).prop_map(
+        |(id, sealed_for, patch, log_uid, claim_token)| ResourceAction::PatchTodo {
+            row: RowPatch { id, sealed_for, patch },
+            log_uid,
+            claim_token,
+        },
+    )
+}
+
+fn tokens() -> impl Strategy<Value = Option<ClaimToken>> {
+    proptest::option::weighted(0.3, (1..4_i64).prop_map(ClaimToken))
+}
+
+fn claims() -> impl Strategy<Value = ResourceAction> {
+    let leases = (60..180_i64).prop_map(|seconds| LeaseSeconds::parse(seconds).unwrap());
+    let todos = proptest::option::weighted(0.3, ids(TodoId));
+    (actors(), maybe(ids(SessionId)), todos, priorities(), leases).prop_map(
+        |(actor, session, todo, min_priority, lease)| {
+            ResourceAction::ClaimTodo(ClaimRequest {
+                actor,
+                session,
+                todo,
+                min_priority,
+                lease,
+                log_uids: [uid(5), uid(6)],
+                lapse_note: sealed("claim lapsed"),
+            })
+        },
+    )
+}
+
+fn releases() -> impl Strategy<Value = ResourceAction> {
+    (ids(TodoId), (1..4_i64).prop_map(ClaimToken)).prop_map(|(id, claim_token)| {
+        ResourceAction::ReleaseTodo { id, claim_token, log_uid: uid(7) }
     })
 }
 
@@ -151,7 +183,9 @@ fn writes() -> impl Strategy<Value = ResourceAction> {
         1 => ids(SessionId).prop_map(ResourceAction::DeleteSession).boxed(),
         4 => new_todos().boxed(),
         12 => todo_patches().boxed(),
-        1 => ids(TodoId).prop_map(ResourceAction::DeleteTodo).boxed(),
+        8 => claims().boxed(),
+        2 => releases().boxed(),
+        1 => (ids(TodoId), tokens()).prop_map(|(id, claim_token)| ResourceAction::DeleteTodo { id, claim_token }).boxed(),
         4 => new_activities().boxed(),
         2 => ids(ActivityId).prop_map(ResourceAction::DeleteActivity).boxed(),
     ]

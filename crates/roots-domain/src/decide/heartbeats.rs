@@ -1,0 +1,73 @@
+//! Deciding what the time since the last write means: heartbeats, and the end of silent sessions.
+
+use super::working_set::WorkingSet;
+
+use crate::command::{Applied, AppliedRow, Refusal};
+
+use crate::model::audit::{AuditAction, AuditEvent};
+use crate::model::id::{AccountId, SessionId};
+use crate::model::sealed::Sealed;
+use crate::model::session::{Session, SessionActivity, SessionStatus};
+use crate::model::time::Timestamp;
+
+impl WorkingSet {
+    /// The time by which silence and leases are judged: one for all processes of a database.
+    pub(super) fn lease_now(&self) -> Timestamp {
+        self.shared_now.unwrap_or(self.decided_at)
+    }
+
+    /// Notes a write that named a session.
+    pub(super) fn touch(&mut self, account: AccountId, session: Option<SessionId>) {
+        let Some(id) = session else { return };
+        let now = self.lease_now();
+        if let Some(activity) = self.session_activity.get((account, id)).copied() {
+            self.session_activity.set((account, id), Some(activity.touched(now)));
+        }
+    }
+
+    /// Begins the activity of a new session.
+    pub(super) fn begin_activity(&mut self, account: AccountId, session: &Session<Sealed>) {
+        let activity = SessionActivity::of_new(session, self.lease_now());
+        self.session_activity.set((account, session.id), Some(activity));
+    }
+
+    /// Keeps a session's activity in step with its status.
+    pub(super) fn follow_status(&mut self, account: AccountId, session: &Session<Sealed>) {
+        let is_open = session.status == SessionStatus::Active;
+        if let Some(activity) = self.session_activity.get((account, session.id)).copied() {
+            let next = SessionActivity { is_open, ..activity };
+            self.session_activity.set((account, session.id), Some(next));
+        }
+    }
+
+    /// Ends those of these sessions that are active and have been silent for that long. The store
+    /// has found them before the account was locked, so each is looked at again.
+    pub(super) fn end_idle_sessions(
+        &mut self,
+        account: AccountId,
+        sessions: &[SessionId],
+        idle_seconds: i64,
+        at: Timestamp,
+    ) -> Result<Applied, Refusal> {
+        let balance = self.account(account).ok_or(Refusal::NoSuchAccount(account))?.balance;
+        let now = self.lease_now();
+        let mut ended = 0;
+        for id in sessions {
+            let key = (account, *id);
+            let Some(activity) = self.session_activity.get(key).copied() else { continue };
+            let Some(session) = self.sessions.get(key) else { continue };
+            let is_active = session.status == SessionStatus::Active;
+            if !is_active || !activity.is_silent(idle_seconds, now) {
+                continue;
+            }
+            let newest_entry = self.newest_entries.get(&key).copied();
+            let next = session.ended_idle(activity, newest_entry, now);
+            let event = AuditEvent::of_program(AuditAction::SessionIdled).to_actor(next.actor);
+            self.replace_session(account, next);
+            self.note(account, event, at);
+            ended += 1;
+        }
+        let row = AppliedRow::SessionsEnded(ended);
+        Ok(Applied { row, cost: 0, balance, is_replay: false })
+    }
+}
