@@ -91,9 +91,14 @@ impl ReaderPool {
         let waiting = self.wait();
         // It goes back: otherwise all connections could be kept here.
         drop(self.kept().idle.pop());
-        let transaction = self.pool.begin_with_config(isolation, access).await;
+        // In a task of its own, which ends even if this reader gives up: sqlx rolls back no
+        // transaction whose BEGIN was sent but not answered (transact-rs/sqlx#4393), and the
+        // connection's next reader would fail.
+        let pool = self.pool.clone();
+        let begin = async move { pool.begin_with_config(isolation, access).await };
+        let transaction = tokio::spawn(begin).await;
         drop(waiting);
-        transaction
+        transaction.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
     }
 
     /// Whether there is an idle connection, or a new one may be opened.
@@ -278,6 +283,34 @@ mod tests {
             assert!(!pool.can_give() && pool.kept().idle.is_empty());
             drop(transactions);
             assert!(ask(&pool, "SELECT 1").await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_given_up_while_it_begins_leaves_nothing_open() {
+        for (_db, pool) in pools().await {
+            let config = match pool.get_database_backend() {
+                DbBackend::Sqlite => (None, None),
+                _ => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+            };
+            let begin = || pool.begin_with_config(config.0, config.1);
+            for polls in 1..=40 {
+                let give_up = async {
+                    for _ in 0..polls {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    _ = begin() => {}
+                    () = give_up => {}
+                }
+            }
+            // A statement in a transaction that was left open makes the next one's BEGIN fail.
+            for _ in 0..20 {
+                assert!(ask(&pool, "SELECT 1").await.unwrap().is_some());
+                begin().await.unwrap().commit().await.unwrap();
+            }
         }
     }
 
