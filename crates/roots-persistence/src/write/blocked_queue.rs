@@ -7,7 +7,7 @@ use roots_domain::port::store::StoreError;
 
 use super::blocked_accounts::BlockedAccounts;
 use super::queue::{NotQueued, SharedQueue, flow_of};
-use super::queued::{QueuedBatch, QueuedCommand, Replies};
+use super::queued::{QueuedBatch, QueuedCommand};
 
 /// The queue of commands whose accounts another process has locked.
 #[derive(Clone)]
@@ -39,16 +39,14 @@ impl BlockedQueue {
     /// after the queue was closed.
     pub(super) fn take(&self, batch: QueuedBatch) -> QueuedBatch {
         let mut late = Vec::new();
-        let mut replies = Replies::default();
         for mut queued in batch.into_commands() {
             queued.reply_to.blocked = Some(self.accounts.mark(queued.command.accounts()));
             match self.queue.slot(flow_of(&queued.command)) {
                 Ok(slot) => slot.fill(queued),
                 Err(NotQueued::Closed) => late.push(queued),
-                Err(NotQueued::Full) => replies.add(queued.reply_to, Err(StoreError::Busy.into())),
+                Err(NotQueued::Full) => queued.reply_to.send(Err(StoreError::Busy.into())),
             }
         }
-        replies.send();
         late.into()
     }
 }
@@ -79,7 +77,7 @@ mod tests {
 
         for expected in [vec![1], vec![]] {
             let queued = queue.take(1).pop().unwrap();
-            Replies::default().add(queued.reply_to, Err(StoreError::Busy.into()));
+            queued.reply_to.send(Err(StoreError::Busy.into()));
             assert_eq!(split(vec![of(1)]).0, expected);
         }
         // Without space they are refused, and once the queue is closed they are returned.

@@ -18,7 +18,7 @@ use super::connection::WriterConnection;
 use super::in_flight::InFlight;
 use super::load::Wait;
 use super::queue::{SharedQueue, WriterQueue};
-use super::queued::{QueuedBatch, QueuedCommand, Replies, Reply};
+use super::queued::{QueuedBatch, QueuedCommand, Reply};
 use crate::errors::BatchError;
 
 /// How often a batch is tried when another process writes the same rows.
@@ -169,7 +169,6 @@ impl QueuedBatch {
     /// fails.
     async fn answer(self, connection: &WriterConnection, applied: Result<Decisions, BatchError>) {
         let Self { commands, callers } = self;
-        let mut replies = Replies::default();
         match applied {
             Err(BatchError::Data(cause)) if commands.len() > 1 => {
                 tracing::warn!(
@@ -179,24 +178,21 @@ impl QueuedBatch {
                 );
                 for (command, caller) in commands.into_iter().zip(callers) {
                     let alone = apply(connection, &[command], Wait::Out).await;
-                    let mut replies = Replies::default();
-                    replies.add(caller, worded(alone.map(|mut answers| answers.pop())));
                     // At once, because the next one may take long.
-                    replies.send();
+                    caller.send(worded(alone.map(|mut answers| answers.pop())));
                 }
             }
             Err(error) => {
                 for caller in callers {
-                    replies.add(caller, worded(Err(error.clone())));
+                    caller.send(worded(Err(error.clone())));
                 }
             }
             Ok(answers) => {
                 for (caller, answer) in callers.into_iter().zip(answers) {
-                    replies.add(caller, worded(Ok(Some(answer))));
+                    caller.send(worded(Ok(Some(answer))));
                 }
             }
         }
-        replies.send();
     }
 }
 
@@ -253,12 +249,10 @@ mod tests {
             let is_first = std::mem::take(&mut first);
             async move {
                 assert!(!is_first, "the first batch");
-                let mut replies = Replies::default();
                 for queued in commands {
                     let failed = BatchError::Data("the second batch".to_owned());
-                    replies.add(queued.reply_to, worded(Err(failed)));
+                    queued.reply_to.send(worded(Err(failed)));
                 }
-                replies.send();
             }
         }));
         let lost = near.apply(QueuedCommand::unheard(SystemAction::ReserveAccount).command).await;
