@@ -23,50 +23,20 @@ use crate::model::api_key::{ApiKey, KeyEpoch, KeyStatus};
 use crate::model::bearer::KeyBearer;
 use crate::model::claim::Claims;
 use crate::model::credit::{LedgerEntry, Reason};
-use crate::model::deadline::Deadline;
-use crate::model::id::{
-    AccountId, ActivityId, ActorId, KeyId, LedgerId, LogId, SessionId, TodoId, Uid,
-};
+use crate::model::id::{AccountId, ActivityId, ActorId, LedgerId, LogId, SessionId, TodoId, Uid};
 use crate::model::import::{Import, ImportRow, Imported, Origin};
 use crate::model::sealed::Sealed;
-use crate::model::session::{
-    EndReason, Session, SessionActivity, SessionPatch, SessionStatus, SessionStatusKind,
-};
+use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo, TodoPatch, TodoStatus};
 
 mod claims;
 mod lists;
+mod rows;
 
-/// An account, and all rows that it must have after its commands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReferenceModel {
-    /// The account. Its version stays 1: a store counts batches by it.
-    pub account: Account,
-    /// The keys that a command may rest on if it was accepted under another auth epoch.
-    pub keys: BTreeMap<KeyId, ApiKey>,
-    /// The sessions.
-    pub sessions: BTreeMap<SessionId, Session<Sealed>>,
-    /// When the sessions were last active.
-    pub activity: BTreeMap<SessionId, SessionActivity>,
-    /// The todos.
-    pub todos: BTreeMap<TodoId, Todo<Sealed>>,
-    /// The deadlines of the claims that stand.
-    pub deadlines: BTreeMap<TodoId, Deadline>,
-    /// The time by which silence and leases are judged; that of the command if there is none.
-    pub shared_now: Option<Timestamp>,
-    /// The status changes of all todos.
-    pub logs: BTreeMap<LogId, StatusChange<Sealed>>,
-    /// The activities.
-    pub activities: BTreeMap<ActivityId, Activity<Sealed>>,
-    /// The ledger.
-    pub ledger: BTreeMap<LedgerId, LedgerEntry>,
-    /// The ids of imported rows, by their source and their id there.
-    pub imported: BTreeMap<(Uid, Origin), i64>,
-}
-
-type WriteResult = Result<AppliedRow, Refusal>;
+pub use rows::{ReferenceModel, counts};
+use rows::{WriteResult, check_maker, find, is_idle, later, next};
 
 /// The commands.
 impl ReferenceModel {
@@ -389,21 +359,6 @@ impl ReferenceModel {
         }
     }
 
-    fn linkable(&self, actor: ActorId, id: SessionId) -> Result<&Session<Sealed>, Refusal> {
-        let found = self.sessions.get(&id).filter(|row| row.actor == actor);
-        found.ok_or(Refusal::NoSuchSession(id))
-    }
-
-    fn check_active_link(&self, actor: ActorId, link: Option<SessionId>) -> Result<(), Refusal> {
-        match link {
-            Some(id) if is_idle(self.linkable(actor, id)?) => Err(Refusal::SessionIdle(id)),
-            Some(id) if self.linkable(actor, id)?.status != SessionStatus::Active => {
-                Err(Refusal::SessionEnded(id))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Tries each row on a copy, and keeps the copy if the row can be paid.
     fn import(
         &mut self,
@@ -510,49 +465,6 @@ impl ReferenceModel {
             row => Ok(row.map(|row| row.id)),
         }
     }
-}
-
-/// How often each item occurs.
-pub fn counts<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, i64> {
-    let mut counts = BTreeMap::new();
-    items.into_iter().for_each(|item| *counts.entry(item).or_default() += 1);
-    counts
-}
-
-fn next(last: &mut i64) -> i64 {
-    *last += 1;
-    *last
-}
-
-fn later(one: Timestamp, other: Timestamp) -> Timestamp {
-    if one < other { other } else { one }
-}
-
-/// An owner may change all rows of its account, a member its own.
-fn may_touch(by: &KeyBearer, actor: ActorId) -> bool {
-    by.role == Role::Owner || by.actor == actor
-}
-
-/// The caller may create rows only for an actor whose rows it may change.
-fn check_maker(by: &KeyBearer, actor: ActorId) -> Result<(), Refusal> {
-    if may_touch(by, actor) { Ok(()) } else { Err(Refusal::OwnerOnly) }
-}
-
-/// The row of that id, if it may be touched.
-fn find<'a, I: Ord + Copy, T>(
-    rows: &'a BTreeMap<I, T>,
-    id: I,
-    by: &KeyBearer,
-    actor: impl Fn(&T) -> ActorId,
-    what: &'static str,
-) -> Result<&'a T, Refusal> {
-    let found = rows.get(&id).filter(|row| may_touch(by, actor(row)));
-    found.ok_or(Refusal::NotFound(what))
-}
-
-/// Whether a session was ended for its silence: it takes no more writes.
-fn is_idle(session: &Session<Sealed>) -> bool {
-    session.status.end_reason() == Some(EndReason::Idle)
 }
 
 /// Whether a todo may take that step.

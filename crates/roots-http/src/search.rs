@@ -20,7 +20,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::openapi::choice;
-use crate::todos::TodoStatusName;
+use crate::todo_bodies::TodoStatusName;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::{InvalidNoted, one_of};

@@ -16,9 +16,9 @@ use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoS
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::StoreError;
-use roots_domain::service::{Preconditions, SealedRow};
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::todos::{LogChunk, TodoChange, TodoDraft, TodoFilter};
+use roots_domain::service::{Preconditions, SealedRow};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};

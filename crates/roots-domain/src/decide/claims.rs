@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::Scope;
 use super::read_set::ReadSet;
-use super::resources::Plan;
 use super::rows::RowKey;
 use super::working_set::WorkingSet;
 
@@ -15,7 +14,7 @@ use crate::command::{
 
 use crate::model::claim::{Claim, ClaimToken};
 use crate::model::deadline::Deadline;
-use crate::model::id::{AccountId, ActorId, SessionId, TodoId, Uid};
+use crate::model::id::{AccountId, ActorId, TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::time::Timestamp;
 use crate::model::todo::{Priority, StatusChange, Todo, TodoPatch, TodoStatus};
@@ -42,18 +41,17 @@ enum Claimable {
     Unclaimed,
 }
 
+/// A claim to write.
+pub(super) struct NewClaim {
+    /// The todo, claimed.
+    pub(super) todo: Todo<Sealed>,
+    /// Its new log rows.
+    pub(super) logs: Vec<StatusChange<Sealed>>,
+    /// Until when the claim lives.
+    pub(super) until: Timestamp,
+}
+
 impl WorkingSet {
-    /// The deadline of the claim that stands on a todo.
-    fn deadline(&self, key: RowKey<TodoId>) -> Option<Deadline> {
-        self.deadlines.get(key).copied()
-    }
-
-    /// Until when the claim that stands on a todo lives.
-    fn lives_until(&self, account: AccountId, deadline: Deadline) -> Timestamp {
-        let session = deadline.session.and_then(|id| self.session_activity.get((account, id)));
-        deadline.lives_until(session.copied())
-    }
-
     /// Whether and how a todo can be claimed now.
     fn claimable(&self, account: AccountId, todo: &Todo<Sealed>) -> Result<Claimable, Refusal> {
         match (todo.status, todo.claims.standing) {
@@ -99,8 +97,12 @@ impl WorkingSet {
         })
     }
 
-    /// What a claim does: nothing, if there is no todo to claim.
-    pub(super) fn claim_todo(&self, claim: ClaimRequest, scope: &Scope) -> Result<Plan, Refusal> {
+    /// The claim of a todo; `None` if there is no todo to claim.
+    pub(super) fn new_claim(
+        &self,
+        claim: ClaimRequest,
+        scope: &Scope,
+    ) -> Result<Option<NewClaim>, Refusal> {
         let ClaimRequest { actor, session, todo, min_priority, lease, log_uids, lapse_note } =
             claim;
         scope.check_reach(actor)?;
@@ -115,7 +117,7 @@ impl WorkingSet {
             }
             None => self.next_todo(scope.account, actor, min_priority),
         };
-        let Some((todo, how)) = found else { return Ok(Plan::ClaimNothing) };
+        let Some((todo, how)) = found else { return Ok(None) };
         let now = self.lease_now();
         let mut next = todo.clone();
         next.status = TodoStatus::InProgress;
@@ -145,7 +147,7 @@ impl WorkingSet {
             logged_at: next.updated_at,
         });
         let logs = logs.collect();
-        Ok(Plan::ClaimTodo(next, logs, lease.deadline(now)))
+        Ok(Some(NewClaim { todo: next, logs, until: lease.deadline(now) }))
     }
 
     /// Gives up the claim that stands on a todo. Its token was checked before.
@@ -154,11 +156,10 @@ impl WorkingSet {
         id: TodoId,
         log_uid: Uid,
         scope: &Scope,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<(Todo<Sealed>, Option<StatusChange<Sealed>>), Refusal> {
         let patch = TodoPatch { status: Some(TodoStatus::Open), ..TodoPatch::EMPTY };
         let row = RowPatch { id, sealed_for: None, patch };
-        let (todo, log) = self.patched_todo(row, log_uid, scope)?;
-        Ok(Plan::PutTodo(todo, log))
+        self.patched_todo(row, log_uid, scope)
     }
 
     /// Checks that the claim stands whose token a write carries.
@@ -190,9 +191,7 @@ impl WorkingSet {
     /// Writes a claimed todo, its log rows and its deadline.
     pub(super) fn put_claim(
         &mut self,
-        todo: Todo<Sealed>,
-        logs: Vec<StatusChange<Sealed>>,
-        until: Timestamp,
+        NewClaim { todo, logs, until }: NewClaim,
         scope: &Scope,
     ) -> Result<AppliedRow, Refusal> {
         let account = scope.account;
@@ -206,49 +205,11 @@ impl WorkingSet {
         Ok(AppliedRow::Claimed(claimed, until))
     }
 
-    /// Notes a write with the token of the claim that stands on a todo.
-    pub(super) fn touch_claim(&mut self, account: AccountId, todo: TodoId) {
-        let now = self.lease_now();
-        if let Some(deadline) = self.deadline((account, todo)) {
-            self.deadlines.set((account, todo), Some(deadline.touched(now)));
-        }
-    }
-
-    /// Keeps the deadline of a claim in step with its todo, and ends it with the claim.
-    pub(super) fn follow_claim(&mut self, account: AccountId, todo: &Todo<Sealed>) {
-        let key = (account, todo.id);
-        if todo.claims.standing.is_none() {
-            self.end_deadline(account, todo.id);
-        } else if let Some(deadline) = self.deadline(key) {
-            self.deadlines.set(key, Some(deadline.following(todo)));
-        }
-    }
-
-    /// Ends the deadline of a todo.
-    pub(super) fn end_deadline(&mut self, account: AccountId, todo: TodoId) {
-        if self.deadline((account, todo)).is_some() {
-            self.deadlines.set((account, todo), None);
-        }
-    }
-
-    /// Leaves the claims of a deleted session to their leases: its deletion was the last write of
-    /// it. The store does the same with those that are not loaded.
-    pub(super) fn leave_claims(&mut self, account: AccountId, session: SessionId) {
-        let now = self.lease_now();
-        self.write_set.claims_left.insert((account, session), now);
-        self.deadlines.for_each_of(account, |deadline| {
-            if deadline.session == Some(session) {
-                deadline.session = None;
-                deadline.until = deadline.until.max(deadline.lease.deadline(now));
-            }
-        });
-    }
-
-    /// The todos of which claims take the next one, once the todos that the commands name are loaded,
-    /// and how many candidates of each kind are needed: one for each claim of the actor, and one for
-    /// each of its todos that the commands name. The first ones in the database may be taken or
-    /// changed by commands before. High priorities come first, so the candidates of the lowest one
-    /// are those of the others too.
+    /// The todos of which claims take the next one, once the todos that the commands name are
+    /// loaded, and how many candidates of each kind are needed: one for each claim of the actor,
+    /// and one for each of its todos that the commands name. The first ones in the database may be
+    /// taken or changed by commands before. High priorities come first, so the candidates of the
+    /// lowest one are those of the others too.
     pub fn claim_candidates<'a>(
         &self,
         commands: impl IntoIterator<Item = &'a Command>,

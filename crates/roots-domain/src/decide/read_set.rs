@@ -118,13 +118,12 @@ impl ReadSet {
             }
             ResourceAction::ClaimTodo(claim) => {
                 self.sessions.extend(claim.session.map(|id| (account, id)));
-                match claim.todo {
-                    Some(id) => _ = self.todos.insert((account, id)),
-                    None => {
-                        let lowest = self.claims.entry((account, claim.actor));
-                        let lowest = lowest.or_insert(claim.min_priority);
-                        *lowest = claim.min_priority.min(*lowest);
-                    }
+                if let Some(id) = claim.todo {
+                    self.todos.insert((account, id));
+                } else {
+                    let lowest = self.claims.entry((account, claim.actor));
+                    let lowest = lowest.or_insert(claim.min_priority);
+                    *lowest = claim.min_priority.min(*lowest);
                 }
             }
             ResourceAction::LogActivity { new, .. } => {

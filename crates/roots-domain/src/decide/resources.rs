@@ -1,6 +1,7 @@
 //! Deciding about sessions, todos and activities: validate, pay, apply.
 
 use super::admission::Scope;
+use super::claims::NewClaim;
 use super::working_set::WorkingSet;
 
 use crate::command::{Applied, AppliedRow, Charge, Conditions, Refusal, ResourceAction, RowPatch};
@@ -22,7 +23,7 @@ pub(super) enum Plan {
     CreateTodo(Todo<Sealed>),
     PutTodo(Todo<Sealed>, Option<StatusChange<Sealed>>),
     DeleteTodo(Todo<Sealed>),
-    ClaimTodo(Todo<Sealed>, Vec<StatusChange<Sealed>>, Timestamp),
+    ClaimTodo(NewClaim),
     ClaimNothing,
     LogActivity(Activity<Sealed>),
     DeleteActivity(Activity<Sealed>),
@@ -130,9 +131,12 @@ impl WorkingSet {
             ResourceAction::DeleteTodo { id, .. } => {
                 Plan::DeleteTodo(self.todo(id, scope)?.clone())
             }
-            ResourceAction::ClaimTodo(claim) => self.claim_todo(claim, scope)?,
+            ResourceAction::ClaimTodo(claim) => {
+                self.new_claim(claim, scope)?.map_or(Plan::ClaimNothing, Plan::ClaimTodo)
+            }
             ResourceAction::ReleaseTodo { id, log_uid, .. } => {
-                self.released_todo(id, log_uid, scope)?
+                let (todo, log) = self.released_todo(id, log_uid, scope)?;
+                Plan::PutTodo(todo, log)
             }
             ResourceAction::LogActivity { uid, new } => {
                 Plan::LogActivity(self.new_activity(uid, new, scope)?)
@@ -151,7 +155,7 @@ impl WorkingSet {
             Plan::CreateTodo(todo) => self.insert_todo(todo, scope),
             Plan::PutTodo(todo, log) => self.put_todo(todo, log, scope),
             Plan::DeleteTodo(todo) => Ok(self.delete_todo(&todo, scope)),
-            Plan::ClaimTodo(todo, logs, until) => self.put_claim(todo, logs, until, scope),
+            Plan::ClaimTodo(claim) => self.put_claim(claim, scope),
             Plan::ClaimNothing => Ok(AppliedRow::NothingToClaim),
             Plan::LogActivity(activity) => self.insert_activity(activity, scope),
             Plan::DeleteActivity(activity) => Ok(self.delete_activity(&activity, scope)),

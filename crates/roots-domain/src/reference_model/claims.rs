@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{ReferenceModel, WriteResult, check_maker, find, later, next};
+use super::rows::{ReferenceModel, WriteResult, check_maker, find, later, next};
 use crate::command::{AppliedRow, ClaimFate, ClaimRequest, Refusal, ResourceAction};
 use crate::model::bearer::KeyBearer;
 use crate::model::claim::{Claim, ClaimToken};
@@ -114,34 +114,31 @@ impl ReferenceModel {
         let now = self.lease_now(at);
         check_maker(by, claim.actor)?;
         self.check_active_link(claim.actor, claim.session)?;
-        let before = match claim.todo {
-            Some(id) => {
-                let row = find(&self.todos, id, by, |row| row.actor, "todo")?;
-                if row.actor != claim.actor {
-                    return Err(Refusal::NotFound("todo"));
-                }
-                if matches!(row.status, TodoStatus::Done | TodoStatus::Cancelled) {
-                    return Err(Refusal::NotClaimable { todo: id, status: row.status });
-                }
-                let until = self.lives_until(id);
-                if let Some(until) = until.filter(|_| !self.has_lapsed(row, at)) {
-                    return Err(Refusal::ClaimHeld { todo: id, until });
-                }
-                row.clone()
+        let before = if let Some(id) = claim.todo {
+            let row = find(&self.todos, id, by, |row| row.actor, "todo")?;
+            if row.actor != claim.actor {
+                return Err(Refusal::NotFound("todo"));
             }
-            None => {
-                let mut first: Option<&Todo<Sealed>> = None;
-                for row in self.todos.values() {
-                    let is_free = row.status == TodoStatus::Open || self.has_lapsed(row, at);
-                    let is_asked = row.actor == claim.actor
-                        && row.content.priority.level() >= claim.min_priority.level();
-                    if is_free && is_asked && first.is_none_or(|first| comes_before(row, first)) {
-                        first = Some(row);
-                    }
-                }
-                let Some(first) = first else { return Ok(AppliedRow::NothingToClaim) };
-                first.clone()
+            if matches!(row.status, TodoStatus::Done | TodoStatus::Cancelled) {
+                return Err(Refusal::NotClaimable { todo: id, status: row.status });
             }
+            let until = self.lives_until(id);
+            if let Some(until) = until.filter(|_| !self.has_lapsed(row, at)) {
+                return Err(Refusal::ClaimHeld { todo: id, until });
+            }
+            row.clone()
+        } else {
+            let mut first: Option<&Todo<Sealed>> = None;
+            for row in self.todos.values() {
+                let is_free = row.status == TodoStatus::Open || self.has_lapsed(row, at);
+                let is_asked = row.actor == claim.actor
+                    && row.content.priority.level() >= claim.min_priority.level();
+                if is_free && is_asked && first.is_none_or(|first| comes_before(row, first)) {
+                    first = Some(row);
+                }
+            }
+            let Some(first) = first else { return Ok(AppliedRow::NothingToClaim) };
+            first.clone()
         };
         let mut row = Todo { status: TodoStatus::InProgress, ..before.clone() };
         let (session, lease) = (claim.session, claim.lease);

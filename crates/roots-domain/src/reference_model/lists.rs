@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{ReferenceModel, counts};
+use super::rows::{ReferenceModel, counts};
 use crate::model::activity::Activity;
 use crate::model::counter::{Counter, QuarterHourCounter};
 use crate::model::credit::{LedgerEntry, Reason};

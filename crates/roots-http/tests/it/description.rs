@@ -348,8 +348,9 @@ pub(crate) fn fits(document: &Value, schema: &Value, value: &Value, what: &str) 
     // A reference that may be null.
     if let Some(choices) = schema["oneOf"].as_array() {
         let mut choices = choices.iter().filter(|one| (one["type"] == "null") == value.is_null());
-        let choice = choices.next().unwrap_or_else(|| panic!("{what}: {value} is none of them"));
-        return fits(document, choice, value, what);
+        let choice = choices.next();
+        assert!(choice.is_some(), "{what}: {value} is none of them");
+        return fits(document, choice.unwrap(), value, what);
     }
     let types: Vec<_> = match &schema["type"] {
         Value::Array(types) => types.iter().map(|one| one.as_str().unwrap()).collect(),

@@ -1,8 +1,8 @@
 //! Finds the todos that claims of a batch may take.
 //!
 //! A claim takes the first open todo of an actor, or the first one whose claim has lapsed. Commands
-//! before it in the batch may change or take the first ones of the database, so the working set says
-//! how many candidates it needs. It chooses among them and the other todos of the batch.
+//! before it in the batch may change or take the first ones of the database, so the working set
+//! says how many candidates it needs. It chooses among them and the other todos of the batch.
 
 use std::collections::BTreeSet;
 

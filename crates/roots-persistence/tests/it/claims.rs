@@ -1,4 +1,5 @@
-//! Claims: each todo is taken once by any number of callers, and once more when its claim has lapsed.
+//! Claims: each todo is taken once by any number of callers, and once more when its claim has
+//! lapsed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,7 +68,8 @@ fn claimed(answer: CommandResult) -> Option<(i64, i64)> {
 /// claimed, with which token.
 async fn claim_all(stores: &[Store], issuer: Issuer) -> BTreeMap<(i64, i64), usize> {
     let mut callers = Vec::new();
-    for store in stores.iter().cycle().take(CALLERS).cloned() {
+    for store in stores.iter().cycle().take(CALLERS) {
+        let store = store.clone();
         callers.push(tokio::spawn(async move {
             let mut mine = Vec::new();
             while let Some(one) = claimed(apply(&store, next(&issuer)).await) {
@@ -113,7 +115,7 @@ async fn in_one_batch(
 ) -> Vec<CommandResult> {
     let hold = db.hold(issuer.account).await;
     let calls = begin_all(&db.store, commands);
-    hold.until_felt().await;
+    hold.wait_until_blocking().await;
     hold.release().await;
     answers(calls).await
 }

@@ -71,7 +71,7 @@ pub(crate) fn command(rng: &mut SeededRng, issuer: &Issuer, ids: i64) -> Command
         12 => issuer.delete_todo(id),
         20 => {
             let session = link.map(SessionId);
-            let todo = rng.once_in(4).then(|| TodoId(id));
+            let todo = rng.once_in(4).then_some(TodoId(id));
             let min_priority = Priority::parse(rng.below(3)).unwrap();
             let claim = ClaimRequest { session, todo, min_priority, ..issuer.next_claim() };
             issuer.claim(claim)

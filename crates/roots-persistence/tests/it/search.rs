@@ -87,14 +87,18 @@ async fn listed(store: &Store, filter: &ItemFilter, source: ItemSource) -> Vec<S
         ItemSource::Sessions => {
             let query = SessionQuery { by, actor, status: None, page: ALL };
             let page = store.sessions(&query).await.unwrap();
-            let wanted = page.items.into_iter().filter(|row| session.is_none_or(|id| row.id == id));
+            let wanted = page
+                .items
+                .into_iter()
+                .map(|row| row.session)
+                .filter(|row| session.is_none_or(|id| row.id == id));
             wanted.map(|row| item!(row, started_at)).collect()
         }
         ItemSource::Todos { priority, status } => {
             let priority = Some(priority);
             let query = TodoQuery { by, actor, status, priority, session, page: ALL };
             let page = store.todos(&query).await.unwrap();
-            page.items.into_iter().map(|row| item!(row, created_at)).collect()
+            page.items.into_iter().map(|row| item!(row.todo, created_at)).collect()
         }
         ItemSource::Activities => {
             let range = TimeRange::default();

@@ -10,9 +10,12 @@ use crate::service::idle_sessions::IdleSessions;
 
 const IDLE_SECONDS: i64 = 300;
 
-/// Ends silent sessions. `looks` has for each look at the store the account after which it looks,
-/// and what it finds: an account, how many sessions, and how many of them are then ended.
-fn end_silent(looks: &[(Option<i64>, Option<(i64, u32, u32)>)]) -> Result<(), WriteError> {
+/// A look at the store: the account after which it looks, and what it finds (an account, how many
+/// sessions, and how many of them are then ended).
+type Look = (Option<i64>, Option<(i64, u32, u32)>);
+
+/// Ends silent sessions, with those looks.
+fn end_silent(looks: &[Look]) -> Result<(), WriteError> {
     let mut order = Sequence::new();
     let (mut reader, mut commands) = (MockSilenceReader::new(), MockCommandStore::new());
     // The minute that a heartbeat may be behind counts for the session.

@@ -502,7 +502,7 @@ fn an_owner_that_names_a_todo_claims_it_for_the_actor_of_the_todo() {
             Todos { writes: writes(commands, the_peer()), ..todos(no_commands(), reader) };
         ready(service.claim(&owner(), draft, Preconditions::default())).unwrap();
         let claim = claim_of(PEER, todo, of_peer(&lapse_note()));
-        let ResourceAction::ClaimTodo(sent) = sent.intent_of(Role::Owner, "POST /todos/claim")
+        let ResourceAction::ClaimTodo(sent) = sent.action_as(Role::Owner, "POST /todos/claim")
         else {
             panic!("no claim")
         };
