@@ -266,7 +266,7 @@ impl Telling {
     responses(
         (status = 200, description = "One line for each row, decrypted.", content_type = "application/x-ndjson", body = ExportBody, example = json!(concat!(
             r#"{"kind":"session","session_id":2,"status":"active","notes":"Working on API docs","#,
-            r#""started_at":"2026-04-09T10:00:00Z","ended_at":null,"actor_id":1}"#,
+            r#""started_at":"2026-04-09T10:00:00Z","ended_at":null,"ended_reason":null,"actor_id":1}"#,
         ))),
         (status = 403, description = "The caller is a member and named another actor."),
         (status = 429, description = "The account has two exports running, or the server has 16, or a rate limit is reached. An owner's export counts as a change of keys.")
