@@ -32,6 +32,8 @@
 //! - **Headers.** A read or write of one resource answers a [`Tagged`] value: with its [`ETag`],
 //!   its [`Charge`], and whether it is a replay. [`Read::if_none_match`] and [`Change::if_match`]
 //!   make a request conditional.
+//! - **Claims.** [`claim_todo`](Client::claim_todo) gives each todo of a shared list to one agent,
+//!   and `None` if there is none to claim. Send the claim's token with each write of the todo.
 //! - **Errors.** A refusal of the server is an [`Error::Refused`] with its [`Problem`].
 //!   [`Error::code`] names its kind.
 //! - **Secrets.** `Debug` shows neither keys nor recovery codes. The client follows no redirect, so
@@ -67,6 +69,6 @@ pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey};
 pub use operation::{Operation, Repeat};
 pub use patch::Patch;
 pub use problem::Problem;
-pub use request::{Change, Create, Read, ReadIfChanged};
+pub use request::{Change, Create, CreateIfAny, Read, ReadIfChanged};
 pub use secret::{ApiKey, RecoveryCode};
 pub use time::DateOrTime;

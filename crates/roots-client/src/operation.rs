@@ -82,6 +82,8 @@ operations! {
     DeleteTodo: "deleteTodo" DELETE "/api/v1/todos/{id}" WithKey private;
     UpdateTodo: "updateTodo" PATCH "/api/v1/todos/{id}" WithKey private;
     GetTodoLogs: "getTodoLogs" GET "/api/v1/todos/{id}/logs" Safe private;
+    ClaimTodo: "claimTodo" POST "/api/v1/todos/claim" WithKey private;
+    ReleaseTodo: "releaseTodo" POST "/api/v1/todos/{id}/release" WithKey private;
     ListActivities: "listActivities" GET "/api/v1/activities" Safe private;
     LogActivity: "logActivity" POST "/api/v1/activities" WithKey private;
     GetActivityStats: "getActivityStats" GET "/api/v1/activities/stats" Safe private;

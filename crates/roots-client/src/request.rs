@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
 use crate::idempotency::IdempotencyKey;
+use crate::model::Query;
 
 /// What comes of a request.
 type Sent<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;
@@ -80,7 +81,8 @@ impl<'c, T: 'c> IntoFuture for ReadIfChanged<'c, T> {
     }
 }
 
-/// A write that makes a resource. Await it to send it. It has an idempotency key of its own.
+/// A write that takes no condition, such as one that makes a resource. Await it to send it. It has
+/// an idempotency key of its own.
 #[must_use = "it is sent when it is awaited"]
 pub struct Create<'c, T> {
     client: &'c Client,
@@ -111,6 +113,44 @@ impl<'c, T: 'c> IntoFuture for Create<'c, T> {
     }
 }
 
+/// A write that answers `None` if there is nothing to do. Await it to send it. It has an
+/// idempotency key of its own, under which the server keeps no `None`: a repetition tries anew.
+#[must_use = "it is sent when it is awaited"]
+pub struct CreateIfAny<'c, T> {
+    client: &'c Client,
+    call: Result<Call, Error>,
+    reader: Reader<T>,
+}
+
+impl<'c, T: DeserializeOwned> CreateIfAny<'c, T> {
+    pub(crate) fn new(client: &'c Client, call: Call, body: &impl Serialize) -> Self {
+        Self { client, call: call.with_json(body), reader: Answer::tagged }
+    }
+}
+
+impl<T> CreateIfAny<'_, T> {
+    /// Sends this idempotency key in place of the request's own, to repeat a write of an earlier
+    /// run of the program.
+    pub fn idempotency_key(self, key: &IdempotencyKey) -> Self {
+        Self { call: self.call.map(|call| call.named(key)), ..self }
+    }
+}
+
+impl<'c, T: 'c> IntoFuture for CreateIfAny<'c, T> {
+    type Output = Result<Option<Tagged<T>>, Error>;
+    type IntoFuture = Sent<'c, Option<Tagged<T>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let answer = self.client.send(&self.call?).await?;
+            if answer.status == StatusCode::NO_CONTENT {
+                return Ok(None);
+            }
+            (self.reader)(&answer).map(Some)
+        })
+    }
+}
+
 /// A write that changes or deletes a resource. Await it to send it. It has an idempotency key of
 /// its own.
 #[must_use = "it is sent when it is awaited"]
@@ -127,6 +167,10 @@ impl<'c, T: DeserializeOwned> Change<'c, T> {
 
     pub(crate) fn delete(client: &'c Client, call: Call) -> Self {
         Self { client, call: Ok(call), reader: Answer::tagged }
+    }
+
+    pub(crate) fn with_query(self, query: Query) -> Self {
+        Self { call: self.call.map(|call| call.with_query(query)), ..self }
     }
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod activities;
 mod actors;
+mod claims;
 mod credits;
 mod keys;
 mod operators;

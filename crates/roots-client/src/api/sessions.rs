@@ -6,7 +6,8 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
 use crate::model::{
-    NewSession, Paging, Session, SessionChange, SessionDeleted, SessionFilter, SessionPage,
+    ListedSession, NewSession, Paging, Session, SessionChange, SessionDeleted, SessionFilter,
+    SessionPage,
 };
 use crate::operation::Operation;
 use crate::pages::{page, rows};
@@ -30,7 +31,7 @@ impl Client {
     pub fn sessions<'c>(
         &'c self,
         filter: &SessionFilter,
-    ) -> impl Stream<Item = Result<Session, Error>> + use<'c> {
+    ) -> impl Stream<Item = Result<ListedSession, Error>> + use<'c> {
         rows::<SessionPage>(self, Operation::ListSessions, filter.query())
     }
 

@@ -5,7 +5,9 @@ use futures_util::Stream;
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
-use crate::model::{NewTodo, Paging, Todo, TodoChange, TodoDeleted, TodoFilter, TodoLog, TodoPage};
+use crate::model::{
+    ListedTodo, NewTodo, Paging, Todo, TodoChange, TodoDeleted, TodoFilter, TodoLog, TodoPage,
+};
 use crate::operation::Operation;
 use crate::pages::{page, rows};
 use crate::request::{Change, Create, Read};
@@ -28,7 +30,7 @@ impl Client {
     pub fn todos<'c>(
         &'c self,
         filter: &TodoFilter,
-    ) -> impl Stream<Item = Result<Todo, Error>> + use<'c> {
+    ) -> impl Stream<Item = Result<ListedTodo, Error>> + use<'c> {
         rows::<TodoPage>(self, Operation::ListTodos, filter.query())
     }
 

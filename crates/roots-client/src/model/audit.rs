@@ -35,6 +35,8 @@ open_words! {
         Exported = "exported",
         /// The owner imported data.
         Imported = "imported",
+        /// The server ended a session to which nothing was written for too long.
+        SessionIdled = "session_idled",
         /// An operator granted credits.
         CreditsGranted = "credits_granted",
         /// An operator suspended the account.

@@ -77,6 +77,9 @@ pub struct SessionLine {
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// Why it ended: `ended` or `idle`; none while it goes on. Exports of older versions lack it.
+    #[serde(default)]
+    pub ended_reason: Option<String>,
     /// The actor that it belongs to.
     pub actor_id: i64,
     /// The names of the texts that can't be read; they are none in this line.
@@ -105,7 +108,7 @@ pub struct TodoLine {
     pub due_at: Option<DateTime<Utc>>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When a patch last changed it.
+    /// When a patch last changed it, or it was claimed.
     pub updated_at: DateTime<Utc>,
     /// The actor that it belongs to.
     pub actor_id: i64,

@@ -5,6 +5,7 @@ mod account;
 mod activity;
 mod actor;
 mod audit;
+mod claim;
 mod credit;
 mod export_line;
 mod import;
@@ -29,6 +30,7 @@ pub use actor::{
     Actor, ActorChange, ActorDeactivated, ActorFilter, ActorPage, ActorType, NewActor, Role,
 };
 pub use audit::{AuditAction, AuditEntry, AuditPage};
+pub use claim::{Claim, NewClaim, Release};
 pub use credit::{
     CostModel, Credits, CreditsGranted, LedgerEntry, LedgerFilter, LedgerPage, LedgerReason,
     NewCredits,
@@ -45,10 +47,12 @@ pub use paging::{Page, PageStart, Paging};
 pub use search::{Search, SearchField, SearchKind, SearchResult, SearchResults};
 pub use service::{Health, Ready};
 pub use session::{
-    NewSession, Session, SessionChange, SessionDeleted, SessionFilter, SessionPage, SessionStatus,
+    EndReason, ListedSession, NewSession, Session, SessionChange, SessionDeleted, SessionFilter,
+    SessionPage, SessionStatus,
 };
 pub use todo::{
-    NewTodo, StatusChange, Todo, TodoChange, TodoDeleted, TodoFilter, TodoLog, TodoPage, TodoStatus,
+    ListedTodo, NewTodo, StatusChange, Todo, TodoChange, TodoDeleted, TodoFilter, TodoLog,
+    TodoPage, TodoStatus,
 };
 pub use usage::{DayCalls, EndpointCalls, Usage, UsageHistory};
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::ActorFilter;
 use super::paging::{Query, page};
-use super::words::words;
+use super::words::{open_words, words};
 use crate::patch::Patch;
 
 words! {
@@ -15,6 +15,17 @@ words! {
         Active = "active",
         /// It has ended, for good.
         Ended = "ended",
+    }
+}
+
+open_words! {
+    /// Why a session has ended.
+    EndReason {
+        /// A caller ended it.
+        Ended = "ended",
+        /// The server ended it, because nothing was written to it for too long. It takes no more
+        /// writes.
+        Idle = "idle",
     }
 }
 
@@ -31,13 +42,30 @@ pub struct Session {
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// Why it ended; none while it goes on.
+    #[serde(default)]
+    pub ended_reason: Option<EndReason>,
+    /// How long it lasted, in whole seconds; none while it goes on.
+    #[serde(default)]
+    pub duration_seconds: Option<u64>,
     /// The actor that it belongs to.
     pub actor_id: i64,
 }
 
+/// A session in a list, which alone tells when it was last active. The [`ETag`](crate::ETag) of the
+/// session does not change with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedSession {
+    /// The session. Its fields stand beside `last_active_at` on the wire.
+    #[serde(flatten)]
+    pub session: Session,
+    /// Its start, or the last write that named it. It may be up to a minute behind.
+    pub last_active_at: DateTime<Utc>,
+}
+
 page! {
     /// A page of sessions, latest first.
-    SessionPage { sessions: Session }
+    SessionPage { sessions: ListedSession }
 }
 
 /// A session to start.

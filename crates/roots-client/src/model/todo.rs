@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::actor::ActorFilter;
+use super::claim::Claim;
 use super::paging::{Query, page};
 use super::words::words;
 use crate::patch::Patch;
@@ -42,15 +43,31 @@ pub struct Todo {
     pub due_at: Option<DateTime<Utc>>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When a patch last changed it.
+    /// When a patch last changed it, or it was claimed.
     pub updated_at: DateTime<Utc>,
+    /// The claim that stands, alive or lapsed.
+    #[serde(default)]
+    pub claim: Option<Claim>,
     /// The actor that it belongs to.
     pub actor_id: i64,
 }
 
+/// A todo with the end of its claim: in a list, and where it is claimed. The [`ETag`](crate::ETag)
+/// of the todo does not change with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedTodo {
+    /// The todo. Its fields stand beside `until` on the wire.
+    #[serde(flatten)]
+    pub todo: Todo,
+    /// Until when nobody else can claim it, if nothing more is written; none without a claim. A
+    /// claim whose time is past has lapsed.
+    #[serde(default)]
+    pub until: Option<DateTime<Utc>>,
+}
+
 page! {
     /// A page of todos, by priority and then by age, highest and newest first.
-    TodoPage { todos: Todo }
+    TodoPage { todos: ListedTodo }
 }
 
 /// A todo to create.
@@ -99,6 +116,10 @@ pub struct TodoChange {
     /// A note on the change of status, up to 8,192 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The token of the claim that you hold. If that claim does not stand, the error's code is
+    /// `claim-lost`. Otherwise the change keeps the claim alive, also without any other field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_token: Option<i64>,
 }
 
 /// A todo that was deleted.

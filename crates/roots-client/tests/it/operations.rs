@@ -120,6 +120,10 @@ async fn call(operation: Operation, client: &Client, body: Value) -> Value {
         Operation::DeleteTodo => tagged(client.delete_todo(7).await),
         Operation::UpdateTodo => tagged(client.update_todo(7, &typed(body)).await),
         Operation::GetTodoLogs => plain(client.get_todo_logs(7).await),
+        Operation::ClaimTodo => {
+            tagged(client.claim_todo(&typed(body)).await.map(|claimed| claimed.unwrap()))
+        }
+        Operation::ReleaseTodo => tagged(client.release_todo(7, &typed(body)).await),
         Operation::ListActivities => {
             plain(client.list_activities(&ActivityFilter::default(), first).await)
         }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use roots_client::model::{
-    ActivityFilter, ActorFilter, NewSession, NewTodo, PageStart, Paging, StatsFilter, TodoChange,
-    TodoFilter, TodoStatus,
+    ActivityFilter, ActorFilter, NewClaim, NewSession, NewTodo, PageStart, Paging, StatsFilter,
+    TodoChange, TodoFilter, TodoStatus,
 };
-use roots_client::{ApiKey, Charge, Client, ETag, Error, Patch, RecoveryCode};
+use roots_client::{ApiKey, Charge, Client, ETag, Error, IdempotencyKey, Patch, RecoveryCode};
 use serde_json::{Value, json};
 
 use crate::server::{Server, answer, json_answer};
@@ -67,6 +67,52 @@ async fn a_change_names_the_state_that_it_is_for() {
     let seen = server.seen();
     assert!(seen.iter().all(|seen| seen.header("if-match") == Some("\"a1\"")));
     assert_eq!(seen[0].json(), json!({"due_at": null}));
+}
+
+fn claimed_todo() -> Value {
+    json!({
+        "todo_id": 7, "session_id": null, "title": "t", "description": null,
+        "status": "in_progress", "priority": 0, "due_at": null,
+        "created_at": "2026-04-09T10:00:00Z", "updated_at": "2026-04-09T14:00:00Z",
+        "claim": {
+            "token": 3, "session_id": null, "claimed_at": "2026-04-09T14:00:00Z",
+            "lease_seconds": 7200,
+        },
+        "actor_id": 1, "until": "2026-04-09T16:01:00Z",
+    })
+}
+
+#[tokio::test]
+async fn a_claim_answers_none_when_no_todo_is_left() {
+    let server = Server::start(|number, _| match number {
+        0 => json_answer(200, &claimed_todo()),
+        _ => answer(204, &[("x-credits-cost", "0")], String::new()),
+    })
+    .await;
+    let client = server.client();
+    let claim = NewClaim { min_priority: Some(2), ..NewClaim::default() };
+    let key = IdempotencyKey::try_from("mine").unwrap();
+    let claimed = client.claim_todo(&claim).idempotency_key(&key).await.unwrap().unwrap().value;
+    assert_eq!((claimed.todo.todo_id, claimed.todo.claim.unwrap().token), (7, 3));
+    assert_eq!(claimed.until, Some("2026-04-09T16:01:00Z".parse().unwrap()));
+    assert_eq!(client.claim_todo(&claim).await.unwrap(), None);
+    let seen = server.seen();
+    assert_eq!(seen[0].json(), json!({"min_priority": 2}));
+    assert_eq!(seen[0].header("idempotency-key"), Some("mine"));
+}
+
+#[tokio::test]
+async fn writes_of_a_claimed_todo_send_its_token() {
+    let server = Server::start(|_, _| crate::server::problem(409, "claim-lost")).await;
+    let client = server.client();
+    let change = TodoChange { claim_token: Some(3), ..TodoChange::default() };
+    let error = client.update_todo(7, &change).await.unwrap_err();
+    assert_eq!(error.code(), Some("claim-lost"));
+    client.delete_todo(7).claim_token(3).await.unwrap_err();
+    let seen = server.seen();
+    assert_eq!(seen.len(), 2, "a lost claim stays lost");
+    assert_eq!(seen[0].json(), json!({"claim_token": 3}));
+    assert_eq!(seen[1].uri, "/api/v1/todos/7?claim_token=3");
 }
 
 #[tokio::test]

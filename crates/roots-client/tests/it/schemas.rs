@@ -72,6 +72,9 @@ fn knows(schema: &str, word: &Value) -> bool {
         "AuditAction" => {
             !matches!(serde_json::from_value(word.clone()).unwrap(), AuditAction::Other(_))
         }
+        "EndReason" => {
+            !matches!(serde_json::from_value(word.clone()).unwrap(), EndReason::Other(_))
+        }
         "LedgerReason" => {
             !matches!(serde_json::from_value(word.clone()).unwrap(), LedgerReason::Other(_))
         }
@@ -157,6 +160,7 @@ fn written(schema: &str, value: &Value) -> Value {
         AuditEntry,
         AuditPage,
         Bootstrapped,
+        Claim,
         CostModel,
         Counts,
         Credits,
@@ -175,10 +179,13 @@ fn written(schema: &str, value: &Value) -> Value {
         LedgerEntry,
         LedgerPage,
         LineErrors,
+        ListedSession,
+        ListedTodo,
         MissingCounts,
         NewAccount,
         NewActivity,
         NewActor,
+        NewClaim,
         NewCredits,
         NewKey,
         NewKeyShown,
@@ -189,6 +196,7 @@ fn written(schema: &str, value: &Value) -> Value {
         Recovered,
         Recovery,
         RecoveryCodeRenewed,
+        Release,
         Rotation,
         Search,
         SearchResult,

@@ -40,10 +40,10 @@ async fn rows_come_page_by_page_in_their_order() {
     let client = server.client();
     let filter = TodoFilter { status: Some(TodoStatus::Open), ..TodoFilter::default() };
     let mut todos = pin!(client.todos(&filter));
-    assert_eq!(todos.next().await.unwrap().unwrap().todo_id, 1);
-    assert_eq!(todos.next().await.unwrap().unwrap().todo_id, 2);
+    assert_eq!(todos.next().await.unwrap().unwrap().todo.todo_id, 1);
+    assert_eq!(todos.next().await.unwrap().unwrap().todo.todo_id, 2);
     assert_eq!(server.seen().len(), 1, "the second page is not needed yet");
-    let rest: Vec<i64> = todos.map_ok(|todo| todo.todo_id).try_collect().await.unwrap();
+    let rest: Vec<i64> = todos.map_ok(|listed| listed.todo.todo_id).try_collect().await.unwrap();
     assert_eq!(rest, [3, 4, 5]);
     let queries: Vec<_> =
         server.seen().iter().map(|seen| seen.uri.query().unwrap().to_owned()).collect();
@@ -67,7 +67,7 @@ async fn rows_end_with_the_first_error() {
     let client = server.client();
     let todos: Vec<_> = client.todos(&TodoFilter::default()).collect().await;
     assert_eq!(todos.len(), 2);
-    assert_eq!(todos[0].as_ref().unwrap().todo_id, 1);
+    assert_eq!(todos[0].as_ref().unwrap().todo.todo_id, 1);
     assert_eq!(todos[1].as_ref().unwrap_err().code(), Some("unauthorized"));
 }
 

@@ -5,8 +5,9 @@ use std::io::{self, Cursor};
 use axum::body::Bytes;
 use futures_util::{TryStreamExt, stream};
 use roots_client::model::{
-    ActorChange, ActorFilter, ActorType, Import, ImportOptions, LedgerFilter, NewActor, NewKey,
-    NewTodo, Paging, Rotation, SessionFilter, StatsFilter, TodoChange, TodoFilter, TodoStatus,
+    ActorChange, ActorFilter, ActorType, Import, ImportOptions, LedgerFilter, NewActor, NewClaim,
+    NewKey, NewTodo, Paging, Release, Rotation, SessionFilter, StatsFilter, TodoChange, TodoFilter,
+    TodoStatus,
 };
 use roots_client::{Charge, Client, IdempotencyKey, Patch};
 use roots_testkit::app::TestApp;
@@ -26,6 +27,7 @@ roots_testkit::on_both! {
     the_client_reads_every_resource,
     a_write_repeated_by_the_client_is_charged_once,
     the_client_makes_conditional_requests,
+    the_client_claims_each_todo_once,
     the_client_lists_all_rows,
     the_client_exports_and_imports_an_account,
     the_client_manages_actors_and_keys,
@@ -118,6 +120,32 @@ async fn the_client_makes_conditional_requests(database: TestDatabase) {
     assert_eq!(deleted.value.todo_id, id);
 }
 
+async fn the_client_claims_each_todo_once(database: TestDatabase) {
+    let app = TestApp::start(database, 10).await;
+    let client = client(&app);
+    client.create_todo(&titled("shared")).await.unwrap();
+    let claimed = client.claim_todo(&NewClaim::default()).await.unwrap().unwrap();
+    assert_eq!(claimed.charge, Some(Charge { cost: 1, remaining: 8 }));
+    let todo = &claimed.value.todo;
+    assert_eq!((todo.todo_id, todo.status), (1, TodoStatus::InProgress));
+    let page = client.list_todos(&TodoFilter::default(), &Paging::default()).await.unwrap();
+    assert_eq!(page.todos, [claimed.value.clone()]);
+    assert_eq!(client.claim_todo(&NewClaim::default()).await.unwrap(), None);
+    let named = NewClaim { todo_id: Some(1), ..NewClaim::default() };
+    let held = client.claim_todo(&named).await.unwrap_err();
+    assert_eq!(held.problem().unwrap().until, claimed.value.until);
+
+    let claim_token = todo.claim.as_ref().unwrap().token;
+    let kept = TodoChange { claim_token: Some(claim_token), ..TodoChange::default() };
+    let kept = client.update_todo(1, &kept).await.unwrap();
+    assert_eq!(kept.value.claim, todo.claim);
+    let released = client.release_todo(1, &Release { claim_token }).await.unwrap();
+    assert_eq!((released.value.status, released.value.claim), (TodoStatus::Open, None));
+    let lost = client.delete_todo(1).claim_token(claim_token).await.unwrap_err();
+    assert_eq!(lost.code(), Some("claim-lost"));
+    assert_eq!(balance(&app).await, 6, "four writes");
+}
+
 async fn the_client_lists_all_rows(database: TestDatabase) {
     let app = TestApp::start(database, 200).await;
     let client = client(&app);
@@ -126,7 +154,7 @@ async fn the_client_lists_all_rows(database: TestDatabase) {
     }
     let todos: Vec<i64> = client
         .todos(&TodoFilter::default())
-        .map_ok(|todo| todo.todo_id)
+        .map_ok(|listed| listed.todo.todo_id)
         .try_collect()
         .await
         .unwrap();
