@@ -27,7 +27,7 @@ use roots_domain::reference_model::ReferenceModel;
 use roots_persistence::Store;
 use tokio::task::JoinHandle;
 
-use crate::ambient::RandomUids;
+use crate::ambient::{RandomUids, TestClock};
 use crate::context::{TestContext, activity_type};
 
 /// The result of applying a command.
@@ -100,10 +100,12 @@ impl Issuer {
         }
     }
 
-    /// A reference model of its account, which started with `credits` credits.
+    /// A reference model of its account, which started with `credits` credits. It judges leases by
+    /// a new [`TestClock`], as a store of a test does whose clock was not moved.
     #[must_use]
     pub fn reference_model(&self, credits: i64) -> ReferenceModel {
-        ReferenceModel::new(self.account, self.auth_epoch, credits, self.at)
+        let model = ReferenceModel::new(self.account, self.auth_epoch, credits, self.at);
+        ReferenceModel { shared_now: Some(TestClock::default().now()), ..model }
     }
 
     /// A command with the charge of a write.

@@ -62,7 +62,7 @@ async fn several_stores_write_the_same_accounts_without_errors_or_deadlocks(db: 
                     let index = usize::try_from(rng.below(among)).unwrap();
                     let command = random_commands::command(&mut rng, &issuers[index], 40);
                     match apply(&store, is_postgres, command).await {
-                        Ok(_) => applied[index] += 1,
+                        Ok(answer) => applied[index] += answer.cost,
                         Err(ApplyError::Refused(_)) => {}
                         Err(ApplyError::Store(error)) => panic!("{error}"),
                     }

@@ -116,7 +116,7 @@ async fn every_source_has_the_items_of_its_list_newest_first(db: TestDatabase) {
     let mut rng = SeededRng(11);
     let mut issuer = Issuer::new(&db.store, 1_000).await;
     put_member(&db, issuer.account, 2).await;
-    let planned: Vec<_> = (0..400)
+    let planned: Vec<_> = (0..600)
         .map(|_| {
             // Most rows share their time with others, so their ids decide the order.
             issuer.at = issuer.at.plus_seconds(i64::from(rng.below(8) == 0));

@@ -148,6 +148,7 @@ async fn every_statement_allowed_over_all_tenants_is_in_use() {
     context.leftovers.work_off().await.unwrap();
     context.key_usage.maintain().await.unwrap();
     context.maintenance.forget_idempotency_records().await.unwrap();
+    context.idle_sessions.end_silent(300).await.unwrap();
     db.store.verify().await.unwrap();
     let statements = db.sql_proxy.as_ref().unwrap().statements();
     let made: BTreeSet<_> =

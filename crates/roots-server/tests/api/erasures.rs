@@ -40,6 +40,8 @@ async fn write_rows(app: &TestApp) {
     app.post("/todos", &todo).await.expect(201);
     let change = json!({ "status": "done", "note": "Purpurschneckenrennen" });
     app.patch("/todos/1", &change).await.expect(200);
+    app.post("/todos", &json!({ "title": "Pflaumenmusbrigade" })).await.expect(201);
+    app.post("/todos/claim", &json!({})).await.expect(200);
     let activity = json!({ "description": "Nebelkrähenflüsterer", "session_id": 1 });
     app.post("/activities", &activity).await.expect(201);
 }
@@ -88,7 +90,7 @@ async fn nothing_is_left_of_an_erased_account(database: TestDatabase) {
         .rows(&format!(
             "SELECT notes FROM sessions WHERE account_id = {id} \
              UNION ALL SELECT title FROM todos WHERE account_id = {id} \
-             UNION ALL SELECT note FROM todo_logs WHERE account_id = {id} \
+             UNION ALL SELECT note FROM todo_logs WHERE account_id = {id} AND note IS NOT NULL \
              UNION ALL SELECT description FROM activities WHERE account_id = {id} \
              UNION ALL SELECT sealed FROM key_wraps WHERE account_id = {id} \
              UNION ALL SELECT lookup FROM api_keys WHERE account_id = {id} \

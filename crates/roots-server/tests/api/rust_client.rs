@@ -129,7 +129,7 @@ async fn the_client_claims_each_todo_once(database: TestDatabase) {
     let todo = &claimed.value.todo;
     assert_eq!((todo.todo_id, todo.status), (1, TodoStatus::InProgress));
     let page = client.list_todos(&TodoFilter::default(), &Paging::default()).await.unwrap();
-    assert_eq!(page.todos, [claimed.value.clone()]);
+    assert_eq!(page.todos, std::slice::from_ref(&claimed.value));
     assert_eq!(client.claim_todo(&NewClaim::default()).await.unwrap(), None);
     let named = NewClaim { todo_id: Some(1), ..NewClaim::default() };
     let held = client.claim_todo(&named).await.unwrap_err();
