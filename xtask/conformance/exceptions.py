@@ -272,6 +272,22 @@ UNDESCRIBED = [
     ),
     Undescribed(
         "a schema describes no lines of a body",
+        422,
+        "body",
+        r"must be a JSON object, not .+",
+        {},
+        each([IMPORT], data="3", headers=LINES),
+    ),
+    Undescribed(
+        "a schema describes no lines of a body",
+        422,
+        "kind",
+        "is required",
+        {},
+        each([IMPORT], data="{}", headers=LINES),
+    ),
+    Undescribed(
+        "a schema describes no lines of a body",
         400,
         None,
         r"The body .+, at line \d+, column \d+\.",
