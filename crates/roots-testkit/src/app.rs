@@ -119,7 +119,8 @@ impl TestApp {
         let address = format!("http://{}", listener.local_addr().expect("its address"));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        let client = http_client().build().expect("a client");
+        // A request that is never answered fails its test instead of hanging it.
+        let client = http_client().timeout(Duration::from_mins(2)).build().expect("a client");
         Self { address, context, database, credentials, settings, client }
     }
 

@@ -198,7 +198,7 @@ mod tests {
     async fn a_full_queue_refuses_after_25_ms_unless_the_account_is_below_its_share() {
         let near = WriterQueue::new(InFlight::default());
         let of =
-            |account| QueuedCommand::unheard(SystemAction::SweepErased(AccountId(account))).command;
+            |account| QueuedCommand::without_caller(SystemAction::SweepErased(AccountId(account))).command;
         let ask = |account| {
             let near = near.clone();
             tokio::spawn(async move { near.apply(of(account)).await })
@@ -242,7 +242,7 @@ mod tests {
         let ask = |account| {
             let near = near.clone();
             let account = AccountId(account);
-            let command = QueuedCommand::unheard(SystemAction::ForgetIdempotencyRecords {
+            let command = QueuedCommand::without_caller(SystemAction::ForgetIdempotencyRecords {
                 account,
                 before: Timestamp::FIRST,
             })

@@ -33,7 +33,7 @@ impl QueuedCommand {
 
     /// A command of the system whose reply goes nowhere.
     #[cfg(test)]
-    pub(super) fn unheard(action: SystemAction) -> Self {
+    pub(super) fn without_caller(action: SystemAction) -> Self {
         let command = Command::uncharged(Action::System(action), Timestamp::FIRST);
         let claim = InFlight::default().claim(&command).unwrap();
         let reply_to = ReplyTo { caller: oneshot::channel().0, claim, blocked: None };

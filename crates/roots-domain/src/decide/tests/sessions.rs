@@ -110,7 +110,7 @@ fn a_todo_is_unlinked_for_later_commands_of_the_batch_that_deletes_its_session()
 }
 
 #[test]
-fn a_step_unlinks_in_an_account_that_there_is() {
+fn a_step_of_unlinking_needs_an_account_that_exists() {
     let step = |account| SystemAction::UnlinkSession { account, session: UNKNOWN, rows: 7 };
     let mut working_set = working_set();
     let nowhere = AccountId(9);
