@@ -60,7 +60,7 @@ struct SearchBody {
     /// Only this session, and the todos and activities that are linked to it.
     #[schema(value_type = Option<i64>, minimum = 1)]
     session_id: Option<SessionId>,
-    /// Only todos with this status.
+    /// Only todos with this status. Leave it out with another `kind`.
     #[schema(value_type = Option<TodoStatusName>)]
     status: Option<TodoStatus>,
     /// An actor's id, or `all` for every actor of the account. The default is the caller; only the

@@ -202,7 +202,7 @@ pub enum ClaimFate {
         status: TodoStatus,
     },
     /// There was no such claim yet.
-    #[error("the todo was claimed {count} times")]
+    #[error("there is no such claim yet (claims so far: {count})")]
     NotYet {
         /// How often the todo was claimed.
         count: i64,
@@ -344,7 +344,7 @@ mod tests {
             ),
             (
                 lost(ClaimFate::NotYet { count: 0 }),
-                "Claim 1 of todo 7 does not stand: the todo was claimed 0 times. Stop working on it, or claim it again.",
+                "Claim 1 of todo 7 does not stand: there is no such claim yet (claims so far: 0). Stop working on it, or claim it again.",
             ),
         ] {
             assert_eq!(refusal.to_string(), sentence);

@@ -130,7 +130,7 @@ async fn a_lost_claim_is_409_free_and_says_what_happened(database: TestDatabase)
         for answer in refused {
             assert_eq!((answer.status, kind(&answer).as_str()), (409, "/docs/problems#claim-lost"));
             let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-            let fate = if token == 1 { "claim 2 stands now" } else { "was claimed 2 times" };
+            let fate = if token == 1 { "claim 2 stands now" } else { "claims so far: 2" };
             assert!(detail.contains(fate), "{detail}");
         }
     }

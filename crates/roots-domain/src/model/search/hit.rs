@@ -57,7 +57,7 @@ impl SearchedKinds {
     pub fn new(kind: Option<SearchKind>, status: Option<TodoStatus>) -> Result<Self, Invalid> {
         match (kind, status) {
             (Some(SearchKind::Session | SearchKind::Activity), Some(_)) => {
-                Err(Invalid::new("must be left out unless kind is todo"))
+                Err(Invalid::new("must be left out with a kind other than todo"))
             }
             (kind, None) => Ok(Self { kind, status: None }),
             (_, Some(_)) => Ok(Self { kind: Some(SearchKind::Todo), status }),
