@@ -63,7 +63,8 @@ mod tests {
     async fn commands_follow_blocked_commands_of_their_account_until_those_are_answered() {
         let queue = Arc::<SharedQueue>::default();
         let blocked_queue = BlockedQueue::new(Arc::clone(&queue));
-        let of = |account| QueuedCommand::without_caller(SystemAction::SweepErased(AccountId(account)));
+        let of =
+            |account| QueuedCommand::without_caller(SystemAction::SweepErased(AccountId(account)));
         let accounts = |batch: QueuedBatch| -> Vec<_> {
             batch.commands.iter().flat_map(Command::accounts).map(|id| id.0).collect()
         };

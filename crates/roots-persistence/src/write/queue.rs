@@ -197,8 +197,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_after_25_ms_unless_the_account_is_below_its_share() {
         let near = WriterQueue::new(InFlight::default());
-        let of =
-            |account| QueuedCommand::without_caller(SystemAction::SweepErased(AccountId(account))).command;
+        let of = |account| {
+            QueuedCommand::without_caller(SystemAction::SweepErased(AccountId(account))).command
+        };
         let ask = |account| {
             let near = near.clone();
             tokio::spawn(async move { near.apply(of(account)).await })

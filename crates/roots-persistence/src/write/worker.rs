@@ -255,13 +255,16 @@ mod tests {
                 }
             }
         }));
-        let lost = near.apply(QueuedCommand::without_caller(SystemAction::ReserveAccount).command).await;
+        let lost =
+            near.apply(QueuedCommand::without_caller(SystemAction::ReserveAccount).command).await;
         assert!(matches!(lost, Err(ApplyError::Store(StoreError::OutcomeUnknown(_)))), "{lost:?}");
-        let next = near.apply(QueuedCommand::without_caller(SystemAction::ReserveAccount).command).await;
+        let next =
+            near.apply(QueuedCommand::without_caller(SystemAction::ReserveAccount).command).await;
         assert!(matches!(next, Err(ApplyError::Store(StoreError::Broken(_)))), "{next:?}");
         open.send_replace(true);
         working.await.unwrap();
-        let late = near.apply(QueuedCommand::without_caller(SystemAction::ReserveAccount).command).await;
+        let late =
+            near.apply(QueuedCommand::without_caller(SystemAction::ReserveAccount).command).await;
         assert_eq!(late, Err(gone().into()));
     }
 }
