@@ -87,7 +87,7 @@ async fn every_error_of_a_search_is_reported_at_once() {
         (r#"{"q": "a b c d e f g h i"}"#, "q must have 1 to 8 terms"),
         (r#"{"q": "a *"}"#, "q has a term without a letter or digit"),
         ("{}", "q is required"),
-        (r#"{"q": "a", "kind": "session", "status": "open"}"#, "status must be left out unless"),
+        (r#"{"q": "a", "kind": "session", "status": "open"}"#, "status must be left out with"),
     ] {
         let answer = search(body).of(&router).await;
         assert_eq!(answer.status, 422, "{body}");
