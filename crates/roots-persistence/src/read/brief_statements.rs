@@ -49,19 +49,20 @@ pub(super) struct Statements {
 type Given<'a> = &'a [(&'a str, i64)];
 
 impl Statements {
-    /// The auth epoch of the caller's account, and the time by the clock that judges deadlines.
-    pub(super) fn head(&self, now: Timestamp) -> Statement {
+    /// The auth epoch of the caller's account, and the time of the database if it has a clock that
+    /// all processes share.
+    pub(super) fn head(&self) -> Statement {
         let clock = match self.backend {
             DbBackend::Postgres => {
                 "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
             }
-            _ => ":now",
+            _ => "NULL",
         };
         let sql = format!(
             "SELECT {clock} AS {AT}, (SELECT a.auth_epoch FROM accounts AS a \
              WHERE a.account_id = :account) AS {AUTH_EPOCH}"
         );
-        self.statement(&sql, &[("now", now.micros())])
+        self.statement(&sql, &[])
     }
 
     /// The stored counts of todos and sessions by their labels, and of all activities.
