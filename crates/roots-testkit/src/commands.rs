@@ -20,9 +20,7 @@ use roots_domain::model::import::{Import, ImportRow};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::todo::{
-    NewTodo, NewTodos, Priority, TodoContent, TodoPatch, TodoStatus,
-};
+use roots_domain::model::todo::{NewTodo, NewTodos, Priority, TodoContent, TodoPatch, TodoStatus};
 use roots_domain::port::clock::{Clock, Uids};
 use roots_domain::port::store::{ApplyError, CommandStore};
 use roots_domain::reference_model::ReferenceModel;
@@ -174,9 +172,9 @@ impl Issuer {
     /// Creates several todos, each with a title, a priority and a link to a session.
     #[must_use]
     pub fn create_todos(&self, todos: &[(&str, i64, Option<i64>)]) -> Command {
-        let new = todos.iter().map(|(title, priority, session)| {
-            (uid(), self.new_todo(title, *priority, *session))
-        });
+        let new = todos
+            .iter()
+            .map(|(title, priority, session)| (uid(), self.new_todo(title, *priority, *session)));
         let new = NewTodos::new(new.collect()).expect("1 to 20 todos");
         let (action, endpoint) = (ResourceAction::CreateTodos(new), "POST /todos");
         let charge = Some(Charge::of(&action, endpoint));

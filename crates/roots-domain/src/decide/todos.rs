@@ -13,7 +13,9 @@ use crate::model::counter::Counter;
 use crate::model::id::{TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::session::EndReason;
-use crate::model::todo::{NewTodo, NewTodos, StatusChange, Todo, TodoPatch, TodoRefusal, TodoStatus};
+use crate::model::todo::{
+    NewTodo, NewTodos, StatusChange, Todo, TodoPatch, TodoRefusal, TodoStatus,
+};
 
 impl WorkingSet {
     pub(super) fn todo(&self, id: TodoId, scope: &Scope) -> Result<&Todo<Sealed>, Refusal> {

@@ -181,7 +181,9 @@ impl Todos {
     ) -> Result<Written<Vec<Todo>>, WriteError> {
         let actor_of = |draft: &TodoDraft| draft.actor.unwrap_or(caller.actor.id);
         // The store refuses it too, but without that actor's keys nothing could be submitted.
-        if let Some(index) = (&drafts).into_iter().position(|draft| !caller.reaches(actor_of(draft))) {
+        if let Some(index) =
+            (&drafts).into_iter().position(|draft| !caller.reaches(actor_of(draft)))
+        {
             return Err(Refusal::OwnerOnly.of_todo(index).into());
         }
         let actors: Vec<_> = (&drafts).into_iter().map(actor_of).collect();
