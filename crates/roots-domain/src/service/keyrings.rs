@@ -91,16 +91,17 @@ impl Keyrings {
         Ok((readable, Some(error)))
     }
 
-    /// [`Self::of`] for one actor, without rows.
+    /// [`Self::of`] for actors without rows.
     ///
     /// # Errors
     /// As [`Self::of`].
     pub async fn in_force(
         reader: &dyn AccountReader,
         caller: &Caller,
-        actor: ActorId,
+        actors: impl IntoIterator<Item = ActorId>,
     ) -> StoreResult<Self> {
-        Self::of_epochs(reader, caller, BTreeMap::from([(actor, BTreeSet::new())])).await
+        let needed = actors.into_iter().map(|actor| (actor, BTreeSet::new())).collect();
+        Self::of_epochs(reader, caller, needed).await
     }
 
     /// The caller's own keys, with at most `most` earlier epochs.

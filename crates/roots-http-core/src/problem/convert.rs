@@ -98,6 +98,13 @@ impl From<Refusal> for Problem {
             }
             Refusal::HasChanged(_) => Self::new(ProblemKind::PreconditionFailed, detail),
             Refusal::DryRunTooLarge => Self::new(ProblemKind::BodyTooLarge, detail),
+            Refusal::OfTodo { index, refusal } => {
+                let mut problem = Self { detail: detail.into(), ..Self::from(*refusal) };
+                for error in &mut problem.errors {
+                    error.field = format!("todos[{index}].{}", error.field);
+                }
+                problem
+            }
             Refusal::NoSuchActor(_) => Self::of_field("actor_id", detail),
             Refusal::ExpiryNotAhead => Self::of_field("expires_at", detail),
             Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),

@@ -27,7 +27,7 @@ fn claim(request: ClaimRequest) -> ResourceAction {
     ResourceAction::ClaimTodo(request)
 }
 
-fn claim_next() -> ResourceAction {
+pub(super) fn claim_next() -> ResourceAction {
     claim(request())
 }
 
