@@ -11,4 +11,5 @@ pub mod list_permits;
 pub mod memory_budget;
 pub mod pipeline;
 pub mod progress;
+pub mod route_traits;
 pub mod searches;

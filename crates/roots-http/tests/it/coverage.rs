@@ -249,7 +249,7 @@ impl Described {
         match self.id.as_str() {
             "bootstrap" => {
                 let mut mocked = self.whole();
-                mocked.settings.signup = Signup::Closed;
+                mocked.signup = Signup::Closed;
                 Some(Case::new("closed sign-up", mocked, self.valid()))
             }
             "listAudit" | "import" => by_the_member(self.valid()),

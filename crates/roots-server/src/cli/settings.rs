@@ -13,10 +13,11 @@ use std::str::FromStr;
 
 use roots_domain::model::Invalid;
 use roots_domain::model::credit::GRANT_MAX;
-use roots_http::{HttpSettings, Signup};
+use roots_http::Signup;
 use roots_http_core::auth::client_ip::TrustedProxy;
 use roots_http_core::auth::rate_limit::RateLimits;
 use roots_http_core::middleware::cors::CorsOrigin;
+use roots_http_core::settings::HttpSettings;
 use roots_persistence::DatabaseUrl;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -30,8 +31,10 @@ pub(crate) struct Settings {
     pub(crate) bind: SocketAddr,
     /// The database.
     pub(crate) database_url: DatabaseUrl,
-    /// How the API is served.
+    /// The settings of all that is served over HTTP.
     pub(crate) http: HttpSettings,
+    /// Whether anybody may create an account.
+    pub(crate) signup: Signup,
     /// How many connections may be open at once.
     pub(crate) connections: usize,
     /// The credits of a new account.
@@ -117,8 +120,8 @@ impl RawSettings {
         Ok(Settings {
             bind: address(SettingName("ROOTS_BIND"), self.bind)?,
             database_url: database_url(self.database_url)?,
+            signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
             http: HttpSettings {
-                signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
                 cors_origins: list(
                     SettingName("ROOTS_CORS_ORIGINS"),
                     self.cors_origins,
@@ -328,7 +331,7 @@ mod tests {
     fn without_settings_the_defaults_apply() {
         let settings = validate(&[]).unwrap();
         assert_eq!(settings.bind.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.http.signup, Signup::Closed);
+        assert_eq!(settings.signup, Signup::Closed);
         assert_eq!((settings.signup_credits, settings.operator_credits), (100, 1_000_000));
         assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
         assert_eq!(settings.connections, 900);
@@ -345,7 +348,7 @@ mod tests {
     fn a_setting_can_stand_before_or_after_the_command() {
         for args in [["--signup=open", "serve"], ["serve", "--signup=open"]] {
             let open = Signup::Open { credits: 100 };
-            assert_eq!(validate(&args).unwrap().http.signup, open, "{args:?}");
+            assert_eq!(validate(&args).unwrap().signup, open, "{args:?}");
         }
     }
 
