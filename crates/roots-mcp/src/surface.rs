@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{FromRef, FromRequestParts, MatchedPath, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http_body_util::{BodyExt, Full};
 use rmcp::ErrorData;
 use rmcp::model::JsonRpcError;
@@ -131,7 +131,7 @@ impl McpState {
 async fn failed(answer: Response, body: &[u8]) -> Result<Response, Problem> {
     let status = answer.status();
     if answer.headers().get(CONTENT_TYPE).is_some_and(|given| given == JSON) {
-        return Ok((OwnBody::KEPT, answer).into_response());
+        return Ok((Extension(OwnBody), answer).into_response());
     }
     let whole = answer.into_body().collect().await.map(|body| body.to_bytes());
     let text = String::from_utf8_lossy(&whole.unwrap_or_default()).into_owned();
@@ -144,7 +144,7 @@ async fn failed(answer: Response, body: &[u8]) -> Result<Response, Problem> {
         _ => ErrorData::invalid_request(text, None),
     };
     let error = Json(JsonRpcError::new(None, error));
-    Ok((StatusCode::BAD_REQUEST, OwnBody::KEPT, error).into_response())
+    Ok((StatusCode::BAD_REQUEST, Extension(OwnBody), error).into_response())
 }
 
 /// Why a message could not be read.

@@ -208,7 +208,8 @@ impl FromMembers for Update {
         let session = members.optional("session_id", session_id);
         let note = members.optional("note", text(LogNote::parse));
         let claim_token = members.optional("claim_token", claim_token);
-        let clear = members.optional("clear", array(text(name(&Clearable::ALL, Clearable::name))));
+        let clearable = |value| text(name(&Clearable::ALL, Clearable::name))(value);
+        let clear = members.optional("clear", array(clearable));
         let request_id = request_id(members);
         let clear = clear?.unwrap_or_default();
         let description = patch(members, Clearable::Description, description?, &clear);
