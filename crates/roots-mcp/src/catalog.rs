@@ -400,3 +400,108 @@ fn search_work() -> Tool {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::{CacheScope, ListToolsResult};
+
+    use super::*;
+    use crate::instructions::INSTRUCTIONS;
+    use crate::tools;
+
+    /// The longest description that no client cuts, with room to spare.
+    const TEXT_MAX_CHARS: usize = 1_500;
+    /// The largest list of tools, in bytes.
+    const LIST_MAX_BYTES: usize = 16_000;
+
+    fn schemas() -> impl Iterator<Item = (&'static str, Value)> {
+        TOOLS.iter().flat_map(|tool| {
+            let name = tool.name.as_ref();
+            let output = tool.output_schema.clone().unwrap();
+            [(name, tool.schema_as_json_value()), (name, Value::Object((*output).clone()))]
+        })
+    }
+
+    #[test]
+    fn the_list_of_tools_fits_into_16_000_bytes() {
+        let list = ListToolsResult::with_all_items(TOOLS.clone());
+        let list = list.with_ttl_ms(3_600_000).with_cache_scope(CacheScope::Public);
+        let bytes = serde_json::to_vec(&list).unwrap().len();
+        assert!(bytes <= LIST_MAX_BYTES, "{bytes}");
+    }
+
+    #[test]
+    fn no_description_is_so_long_that_a_client_cuts_it() {
+        assert!(INSTRUCTIONS.chars().count() <= TEXT_MAX_CHARS);
+        for tool in TOOLS.iter() {
+            let description = tool.description.as_ref().unwrap();
+            let chars = description.chars().count();
+            assert!((40..=TEXT_MAX_CHARS).contains(&chars), "{}: {chars}", tool.name);
+        }
+    }
+
+    #[test]
+    fn the_tools_stand_in_their_fixed_order() {
+        let names: Vec<_> = TOOLS.iter().map(|tool| tool.name.as_ref()).collect();
+        let expected = [
+            "work_brief",
+            "claim_todo",
+            "list_todos",
+            "get_item",
+            "add_todos",
+            "update_todo",
+            "log_activity",
+            "start_session",
+            "end_session",
+            "search_work",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn every_tool_has_all_annotations_and_says_truly_whether_it_reads() {
+        for tool in TOOLS.iter() {
+            let hints = tool.annotations.as_ref().unwrap();
+            let reads = tools::kind(&tool.name) == Some(tools::Kind::Read);
+            assert_eq!(hints.read_only_hint, Some(reads), "{}", tool.name);
+            assert!(hints.title.is_some() && hints.title == tool.title, "{}", tool.name);
+            assert!(hints.destructive_hint.is_some(), "{}", tool.name);
+            assert!(hints.idempotent_hint.is_some(), "{}", tool.name);
+            assert_eq!(hints.open_world_hint, Some(false), "{}", tool.name);
+        }
+        assert_eq!(tools::kind("delete_everything"), None);
+    }
+
+    #[test]
+    fn arguments_are_absent_or_given_and_have_one_type_without_a_format() {
+        for tool in TOOLS.iter() {
+            let schema = tool.schema_as_json_value();
+            assert_eq!(schema["additionalProperties"], false, "{}", tool.name);
+            let properties = schema["properties"].as_object().unwrap();
+            for (name, property) in properties {
+                assert!(property["type"].is_string(), "{}.{name}", tool.name);
+            }
+            let text = schema.to_string();
+            assert!(!text.contains("null") && !text.contains("\"format\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_result_tells_its_cost_and_the_credits_left() {
+        for tool in TOOLS.iter() {
+            let schema = tool.output_schema.as_ref().unwrap();
+            let required = schema["required"].as_array().unwrap();
+            assert!(required.contains(&"cost".into()) && required.contains(&"credits_left".into()));
+        }
+    }
+
+    #[test]
+    fn required_members_are_described() {
+        for (tool, schema) in schemas() {
+            assert_eq!(schema["type"], "object", "{tool}");
+            for name in schema["required"].as_array().unwrap() {
+                assert!(schema["properties"].get(name.as_str().unwrap()).is_some(), "{tool}: {name}");
+            }
+        }
+    }
+}
