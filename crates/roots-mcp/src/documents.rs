@@ -65,7 +65,7 @@ pub(crate) struct ClaimDocument {
 }
 
 impl ClaimDocument {
-    fn of(claims: &Claims) -> Option<Self> {
+    pub(crate) fn of(claims: &Claims) -> Option<Self> {
         let (claim, token) = claims.standing.zip(claims.token())?;
         Some(Self {
             token: token.0,

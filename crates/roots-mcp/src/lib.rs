@@ -6,9 +6,10 @@
 //!
 //! - `catalog` is what clients see of the tools, `instructions` what they are told of the server.
 //! - `message` takes the arguments out of a message, so that they are judged like a body.
-//! - `tools` runs the tools, one file a subject; `documents` are their results, `fit` makes those
-//!   fit into a number of tokens, `refusal` writes problems for agents.
+//! - `tools` runs the tools, one file a subject; `documents` and `brief_document` are their results,
+//!   `fit` makes those fit into a number of tokens, `refusal` writes problems for agents.
 
+mod brief_document;
 mod catalog;
 mod documents;
 mod fit;

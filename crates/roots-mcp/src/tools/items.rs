@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use roots_domain::model::Invalid;
-use roots_domain::model::id::{ActivityId, LogId, SessionId, TodoId};
+use roots_domain::model::id::{ActivityId, SessionId, TodoId};
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::todo::Todo;
+use roots_domain::port::store::StoreResult;
 use roots_domain::service::SealedRow;
 use roots_domain::service::access::Caller;
-use roots_domain::service::todos::LogChunk;
-use roots_http_core::middleware::list_permits::{FoundRows, Room};
+use roots_domain::service::todos::{LogStep, Todos};
+use roots_http_core::middleware::list_permits::FoundRows;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{FromMembers, Members, positive, text};
+use roots_http_core::wire::API_PATH;
 
 use super::call::{Answer, Call, name};
 use crate::documents::{
@@ -96,67 +100,67 @@ async fn open<S: SealedRow>(
     opened.ok_or_else(|| Problem::internal("a row was lost"))
 }
 
-/// A todo with its log. The room of the todo is held for all of it: the log adds what the read of
-/// one chunk may hold anyway.
+/// A todo with its log.
 async fn todo(mut call: Call, id: TodoId) -> Result<Answer, Problem> {
     let services = Arc::clone(&call.services);
     let todos = &services.todos;
-    let find = |caller: Arc<Caller>| async move { todos.find_one(&caller, id).await };
-    let (found, room) = call.bearer.read_row(find).await?;
-    let todo = open(&call, ItemKind::Todo, found).await?;
-    let (logs, is_whole) = log(&mut call, id).await?;
+    let find = |caller: Arc<Caller>| async move { find_todo(todos, &caller, id).await };
+    let (FoundTodo(found), room) = call.bearer.read_rows(find).await?;
+    let LoggedRow { todo, steps, is_whole } = found.ok_or_else(|| Problem::not_found("todo"))?;
+    let todo = open(&call, ItemKind::Todo, Some(todo)).await?;
+    let opening = services.accounts.opening(&call.bearer, steps).await?;
+    let logs = room.open::<_, StatusChangeDocument>(opening).await?;
     let omitted = (!is_whole).then(|| Omitted {
         what: "logs",
         count: None,
-        request: format!("GET /api/v1/todos/{id}/logs"),
+        request: format!("GET {API_PATH}/todos/{id}/logs"),
     });
     let document = LoggedTodo {
         todo: TodoDocument::from(todo),
-        logs,
+        logs: logs.into(),
         omitted: omitted.into_iter().collect(),
     };
     call.answer(document, room).await
 }
 
-/// The steps of a todo's log, and whether these are all.
-async fn log(call: &mut Call, id: TodoId) -> Result<(Vec<StatusChangeDocument>, bool), Problem> {
-    let services = Arc::clone(&call.services);
-    let (mut logs, mut bytes, mut after) = (Vec::new(), 0, None);
+/// Reads a todo and its log, up to its limits.
+async fn find_todo(todos: &Todos, caller: &Caller, id: TodoId) -> StoreResult<FoundTodo> {
+    let Some(todo) = todos.find_one(caller, id).await? else { return Ok(FoundTodo(None)) };
+    let (mut steps, mut bytes, mut after) = (Vec::new(), 0, None);
     loop {
-        let (LogChunk { steps, next }, room) = read_log(call, id, after).await?;
-        bytes += steps.iter().map(SealedRow::sealed_bytes).sum::<usize>();
-        let opening = services.accounts.opening(&call.bearer, steps).await?;
-        logs.extend(room.open::<_, StatusChangeDocument>(opening).await?);
-        if next.is_none() || bytes >= LOG_MAX_BYTES || logs.len() >= LOG_MAX_STEPS {
-            return Ok((logs, next.is_none()));
+        // It may have been deleted meanwhile.
+        let Some(chunk) = todos.log_after(caller, id, after).await? else {
+            return Ok(FoundTodo(None));
+        };
+        bytes += chunk.steps.iter().map(SealedRow::sealed_bytes).sum::<usize>();
+        steps.extend(chunk.steps);
+        after = chunk.next;
+        if after.is_none() || bytes >= LOG_MAX_BYTES || steps.len() >= LOG_MAX_STEPS {
+            let is_whole = after.is_none();
+            return Ok(FoundTodo(Some(LoggedRow { todo, steps, is_whole })));
         }
-        after = next;
     }
 }
 
-async fn read_log(
-    call: &mut Call,
-    id: TodoId,
-    after: Option<LogId>,
-) -> Result<(LogChunk, Room), Problem> {
-    let services = Arc::clone(&call.services);
-    let todos = &services.todos;
-    let find = |caller: Arc<Caller>| async move {
-        todos.log_after(&caller, id, after).await.map(FoundLog)
-    };
-    let (FoundLog(found), room) = call.bearer.read_rows(find).await?;
-    Ok((found.ok_or_else(|| Problem::not_found("todo"))?, room))
+/// A todo and its log, sealed.
+struct LoggedRow {
+    todo: Todo<Sealed>,
+    steps: Vec<LogStep>,
+    /// Whether the log has no more steps.
+    is_whole: bool,
 }
 
-/// A chunk of a log, if there is such a todo.
-struct FoundLog(Option<LogChunk>);
+/// They, if there is such a todo.
+struct FoundTodo(Option<LoggedRow>);
 
-impl FoundRows for FoundLog {
+impl FoundRows for FoundTodo {
     fn rows(&self) -> usize {
-        self.0.as_ref().map_or(0, |chunk| chunk.steps.len())
+        self.0.as_ref().map_or(0, |found| 1 + found.steps.len())
     }
 
     fn sealed_bytes(&self) -> usize {
-        self.0.iter().flat_map(|chunk| &chunk.steps).map(SealedRow::sealed_bytes).sum()
+        self.0.as_ref().map_or(0, |LoggedRow { todo, steps, .. }| {
+            todo.sealed_bytes() + steps.iter().map(SealedRow::sealed_bytes).sum::<usize>()
+        })
     }
 }
