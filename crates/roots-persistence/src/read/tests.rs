@@ -401,7 +401,7 @@ async fn a_log_is_read_in_chunks_of_64_and_actors_from_the_lowest_id_on() {
         };
         db.execute(&format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 128) \
-                INSERT INTO todo_logs SELECT {account}, 2, 2 * i, {uid}, 'open', 'done', NULL, 0 FROM n"
+                INSERT INTO todo_logs SELECT {account}, 2, 2 * i, {uid}, 'open', 'done', NULL, 0, 1 FROM n"
         ))
         .await;
         let mut after = None;
