@@ -513,7 +513,7 @@ impl Importing {
         if let Some(keys) = self.keys.get(&actor) {
             return Ok(Arc::clone(keys));
         }
-        let found = Keyrings::in_force(&*self.imports.accounts, &self.caller, [actor]).await?;
+        let found = Keyrings::in_force(&*self.imports.accounts, &self.caller, actor).await?;
         let keys = Arc::clone(found.find(actor).ok_or(Refusal::NoSuchActor(actor))?);
         self.keys.insert(actor, Arc::clone(&keys));
         Ok(keys)

@@ -91,17 +91,16 @@ impl Keyrings {
         Ok((readable, Some(error)))
     }
 
-    /// [`Self::of`] for actors without rows.
+    /// [`Self::of`] for one actor, without rows.
     ///
     /// # Errors
     /// As [`Self::of`].
     pub async fn in_force(
         reader: &dyn AccountReader,
         caller: &Caller,
-        actors: impl IntoIterator<Item = ActorId>,
+        actor: ActorId,
     ) -> StoreResult<Self> {
-        let needed = actors.into_iter().map(|actor| (actor, BTreeSet::new())).collect();
-        Self::of_epochs(reader, caller, needed).await
+        Self::of_epochs(reader, caller, BTreeMap::from([(actor, BTreeSet::new())])).await
     }
 
     /// The caller's own keys, with at most `most` earlier epochs.

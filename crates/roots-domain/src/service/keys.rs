@@ -263,7 +263,7 @@ impl Keys {
         if actor == caller.actor.id {
             return Ok((caller.actor.key_epoch, Arc::clone(&caller.keys)));
         }
-        let found = Keyrings::in_force(&*self.reader, caller, [actor]).await?;
+        let found = Keyrings::in_force(&*self.reader, caller, actor).await?;
         let keys = found.find(actor).ok_or(Refusal::NoSuchActor(actor))?;
         Ok((keys.epoch(), Arc::clone(keys)))
     }

@@ -22,7 +22,7 @@ pub(super) async fn sealing_keys(
     if !caller.reaches(actor) {
         return Err(Refusal::OwnerOnly.into());
     }
-    let keys = Keyrings::in_force(reader, caller, [actor]).await?;
+    let keys = Keyrings::in_force(reader, caller, actor).await?;
     Ok(Arc::clone(keys.find(actor).ok_or(Refusal::NoSuchActor(actor))?))
 }
 

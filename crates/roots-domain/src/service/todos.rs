@@ -186,8 +186,8 @@ impl Todos {
         {
             return Err(Refusal::OwnerOnly.of_todo(index).into());
         }
-        let actors: Vec<_> = (&drafts).into_iter().map(actor_of).collect();
-        let keys = Keyrings::in_force(&*self.writes.accounts, caller, actors).await?;
+        let actors: Vec<_> = (&drafts).into_iter().map(|draft| (actor_of(draft), [])).collect();
+        let keys = Keyrings::of(&*self.writes.accounts, caller, actors).await?;
         let new = drafts.try_map(|index, draft| {
             let actor = actor_of(&draft);
             let keys = keys.find(actor);

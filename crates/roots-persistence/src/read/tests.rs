@@ -549,7 +549,7 @@ async fn a_hundred_renewals_do_not_change_the_statements_of_admissions_and_reads
             let mut secret = None;
             for _ in 0..renewals {
                 key += 1;
-                let keys = Keyrings::in_force(&db.store, &owner, [ActorId(2)]).await.unwrap();
+                let keys = Keyrings::in_force(&db.store, &owner, ActorId(2)).await.unwrap();
                 let renewal = keys.of_row(ActorId(2)).unwrap().renew(KeyId(key)).unwrap();
                 renew_member(&db, &owner, 2, &renewal).await;
                 secret = Some(renewal.key.secret);

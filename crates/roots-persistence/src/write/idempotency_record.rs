@@ -174,6 +174,7 @@ mod tests {
                 ..todo.clone()
             }),
             AppliedRow::Todo(todo.clone()),
+            AppliedRow::Todos(vec![todo.clone(), Todo { id: TodoId(2), ..todo.clone() }]),
             AppliedRow::Claimed(
                 Todo {
                     status: TodoStatus::InProgress,
@@ -229,6 +230,7 @@ mod tests {
             let version = match read(&bytes) {
                 Some(AppliedRow::Session(session)) => session.version,
                 Some(AppliedRow::Todo(todo) | AppliedRow::Claimed(todo, _)) => todo.version,
+                Some(AppliedRow::Todos(todos)) => todos[0].version,
                 Some(AppliedRow::Activity(activity)) => activity.version,
                 other => panic!("{other:?}"),
             };

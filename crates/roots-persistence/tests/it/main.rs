@@ -21,6 +21,8 @@ mod imports;
 #[cfg(test)]
 mod keyrings;
 #[cfg(test)]
+mod many_todos;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod paging;
