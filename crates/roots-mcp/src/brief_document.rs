@@ -6,8 +6,8 @@ use roots_domain::model::brief::{
     Brief, BriefChange, BriefCounts, BriefList, BriefText, NextTodo, Omitted,
 };
 use roots_domain::model::session::{EndReason, ListedSession};
-use roots_domain::model::todo::ListedTodo;
 use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::ListedTodo;
 use roots_domain::service::access::ActorScope;
 use roots_http_core::wire::API_PATH;
 use serde::Serialize;

@@ -500,7 +500,10 @@ mod tests {
         for (tool, schema) in schemas() {
             assert_eq!(schema["type"], "object", "{tool}");
             for name in schema["required"].as_array().unwrap() {
-                assert!(schema["properties"].get(name.as_str().unwrap()).is_some(), "{tool}: {name}");
+                assert!(
+                    schema["properties"].get(name.as_str().unwrap()).is_some(),
+                    "{tool}: {name}"
+                );
             }
         }
     }

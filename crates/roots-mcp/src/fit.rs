@@ -2,9 +2,7 @@
 //! The texts are shortened as those of a brief are.
 
 use roots_domain::model::Invalid;
-use roots_domain::model::brief::{
-    BriefText, TOKEN_BYTES, TOKENS_DEFAULT, TOKENS_MAX, TOKENS_MIN,
-};
+use roots_domain::model::brief::{BriefText, TOKEN_BYTES, TOKENS_DEFAULT, TOKENS_MAX, TOKENS_MIN};
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{Members, integer};
 use serde::Serialize;
@@ -118,9 +116,10 @@ pub(crate) fn fit<R: Row>(
         rows.iter_mut().for_each(|(row, cut)| row.shorten(limits, cut));
         written = rows.iter().map(|(row, _)| to_raw_value(row)).collect::<Result<Vec<_>, _>>()?;
         let pointers = rows.iter().map(|(_, cut)| cut).enumerate();
-        let size = written.iter().zip(pointers).map(|(row, (place, cut))| {
-            row.get().len() + 1 + pointers_bytes(list, place, cut)
-        });
+        let size = written
+            .iter()
+            .zip(pointers)
+            .map(|(row, (place, cut))| row.get().len() + 1 + pointers_bytes(list, place, cut));
         if size.sum::<usize>() <= max_bytes {
             break;
         }

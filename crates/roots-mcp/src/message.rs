@@ -110,7 +110,8 @@ mod tests {
     use super::*;
 
     fn split(body: &'static str) -> (String, String, String) {
-        let Message { rest, arguments, endpoint } = Message::split(Bytes::from_static(body.as_bytes()));
+        let Message { rest, arguments, endpoint } =
+            Message::split(Bytes::from_static(body.as_bytes()));
         let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         (text(rest), text(arguments), format!("{} {}", endpoint.method, endpoint.route))
     }
@@ -142,14 +143,17 @@ mod tests {
     #[test]
     fn a_call_without_arguments_counts_as_the_route_of_its_tool() {
         for arguments in ["", r#","arguments":null"#] {
-            let body = format!(r#"{{"method":"tools/call","params":{{"name":"work_brief"{arguments}}}}}"#);
+            let body =
+                format!(r#"{{"method":"tools/call","params":{{"name":"work_brief"{arguments}}}}}"#);
             let message = Message::split(body.clone().into());
             assert_eq!((message.rest, message.arguments), (body.into(), Bytes::new()));
             assert_eq!(message.endpoint.route, "/brief");
         }
-        for (kind, route) in
-            [("todo", "/todos/{id}"), ("session", "/sessions/{id}"), ("activity", "/activities/{id}")]
-        {
+        for (kind, route) in [
+            ("todo", "/todos/{id}"),
+            ("session", "/sessions/{id}"),
+            ("activity", "/activities/{id}"),
+        ] {
             let arguments = format!(r#"{{"id":1,"kind":"{kind}"}}"#);
             assert_eq!(endpoint("get_item", Some(&arguments)).route, route);
         }

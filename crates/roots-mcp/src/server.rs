@@ -69,10 +69,7 @@ impl ServerHandler for Server {
         ServerConfig::new(capabilities).with_server_info(server).with_instructions(INSTRUCTIONS)
     }
 
-    async fn discover(
-        &self,
-        _: RequestContext<RoleServer>,
-    ) -> Result<DiscoverResult, ErrorData> {
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
         let found = DiscoverResult::from_server_info(versions, self.get_info());
         Ok(found.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))

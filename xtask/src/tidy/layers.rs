@@ -107,9 +107,9 @@ impl Rule {
 fn is_of(name: &str, family: &str) -> bool {
     match family.strip_prefix('=') {
         Some(one) => name == one,
-        None => name
-            .strip_prefix(family)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+        None => {
+            name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        }
     }
 }
 

@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused_as_a_name() {
-        for bad in ["", "http://x", "x/y", "x:port", "x:99999", "::1", "[x]", "[127.0.0.1]", "*", "a b"]
+        for bad in
+            ["", "http://x", "x/y", "x:port", "x:99999", "::1", "[x]", "[127.0.0.1]", "*", "a b"]
         {
             assert!(HostName::parse(bad).is_err(), "{bad}");
         }

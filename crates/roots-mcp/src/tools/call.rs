@@ -72,7 +72,8 @@ impl Call {
         cursor: Option<Cursor>,
     ) -> RequestedPage {
         let tool = ("tool".to_owned(), tool.to_owned());
-        let given = |(name, value): &(&str, Option<String>)| Some(((*name).to_owned(), value.clone()?));
+        let given =
+            |(name, value): &(&str, Option<String>)| Some(((*name).to_owned(), value.clone()?));
         let filters = filters.iter().filter_map(given).chain([tool]).collect();
         RequestedPage::of_body(self.path.clone(), filters, cursor)
     }
@@ -89,8 +90,7 @@ impl Call {
         let accounts = &self.services.accounts;
         let balance =
             self.bearer.read(|caller| async move { accounts.balance(&caller).await }).await?;
-        let document =
-            Credited { document, cost: 0, credits_left: balance, replayed: false };
+        let document = Credited { document, cost: 0, credits_left: balance, replayed: false };
         Ok(Answer { document: json(&document)?, room })
     }
 
@@ -105,8 +105,7 @@ impl Call {
     ) -> Result<Answer, Problem> {
         let Written { value, cost, balance, is_replay } = self.bearer.checked(outcome)?;
         let document = document(value);
-        let document =
-            Credited { document, cost, credits_left: balance, replayed: is_replay };
+        let document = Credited { document, cost, credits_left: balance, replayed: is_replay };
         Ok(Answer { document: json(&document)?, room: Room::default() })
     }
 }

@@ -44,7 +44,6 @@ pub(super) async fn claim_todo(call: Call) -> Result<Answer, Problem> {
     let claimed = call.services.todos.claim(&call.bearer, draft, preconditions).await;
     call.settle(claimed, |claimed| ClaimResult {
         claimed: claimed.is_some(),
-        todo: claimed
-            .map(|ClaimedTodo { todo, until }| ListedTodoDocument::new(todo, Some(until))),
+        todo: claimed.map(|ClaimedTodo { todo, until }| ListedTodoDocument::new(todo, Some(until))),
     })
 }

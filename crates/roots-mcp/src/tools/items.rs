@@ -54,7 +54,8 @@ struct Item {
 
 impl FromMembers for Item {
     fn from_members(members: &mut Members) -> Result<Self, InvalidNoted> {
-        let kind = |given: String| -> Result<_, Invalid> { name(&ItemKind::ALL, ItemKind::name)(given) };
+        let kind =
+            |given: String| -> Result<_, Invalid> { name(&ItemKind::ALL, ItemKind::name)(given) };
         let kind = members.required("kind", text(kind));
         let id = members.required("id", positive);
         Ok(Self { kind: kind?, id: id? })

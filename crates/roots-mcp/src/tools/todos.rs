@@ -236,10 +236,8 @@ fn patch<T>(
     clear: &[Clearable],
 ) -> Result<Patch<T>, InvalidNoted> {
     match (given, clear.contains(&field)) {
-        (Some(_), true) => Err(members.error("clear", format!(
-            "must not name {}, which has a new value",
-            field.name()
-        ))),
+        (Some(_), true) => Err(members
+            .error("clear", format!("must not name {}, which has a new value", field.name()))),
         (Some(value), false) => Ok(Patch::Set(value)),
         (None, true) => Ok(Patch::Clear),
         (None, false) => Ok(Patch::Keep),

@@ -141,7 +141,9 @@ async fn calls_count_as_the_routes_that_they_stand_for(database: TestDatabase) {
         .as_array()
         .unwrap()
         .iter()
-        .map(|it| format!("{} {}", it["method"].as_str().unwrap(), it["endpoint"].as_str().unwrap()))
+        .map(|it| {
+            format!("{} {}", it["method"].as_str().unwrap(), it["endpoint"].as_str().unwrap())
+        })
         .collect();
     called.sort();
     let expected = [

@@ -27,7 +27,10 @@ async fn items_are_those_of_the_api(database: TestDatabase) {
     let todos = done(&app, "add_todos", &json!({"todos": [todo, {"title": "two"}]})).await;
     let by_api = app.get("/sessions/1").await.expect(200);
     assert_eq!(without_credits(session), by_api);
-    assert_eq!(without_credits(done(&app, "get_item", &json!({"kind": "session", "id": 1})).await), by_api);
+    assert_eq!(
+        without_credits(done(&app, "get_item", &json!({"kind": "session", "id": 1})).await),
+        by_api
+    );
     let by_api = app.get("/activities/1").await.expect(200);
     assert_eq!(without_credits(activity), by_api);
     let got = done(&app, "get_item", &json!({"kind": "activity", "id": 1})).await;

@@ -45,7 +45,9 @@ async fn a_page_fits_into_its_tokens_and_the_cursor_goes_on_after_it(database: T
         let left = 100 - seen.len();
         let omitted = match left {
             0 => json!([]),
-            _ => json!([{"what": "todos", "count": left, "request": "list_todos with cursor = next_cursor"}]),
+            _ => {
+                json!([{"what": "todos", "count": left, "request": "list_todos with cursor = next_cursor"}])
+            }
         };
         assert_eq!(page["omitted"], omitted);
         cursor = page["next_cursor"].clone();

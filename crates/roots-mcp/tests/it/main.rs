@@ -5,6 +5,7 @@
     reason = "what goes wrong in a test has to fail it"
 )]
 
+mod brief;
 mod client;
 mod guards;
 mod items;

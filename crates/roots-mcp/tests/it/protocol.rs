@@ -103,7 +103,8 @@ async fn what_is_no_message_is_an_error_of_json_rpc(database: TestDatabase) {
         assert_eq!(send_raw(body).await, (400, json!(-32600)), "{body}");
     }
     // The newest revision must describe itself.
-    let bare = post(&app, &message("tools/list", &json!({}))).header("mcp-protocol-version", NEWEST);
+    let bare =
+        post(&app, &message("tools/list", &json!({}))).header("mcp-protocol-version", NEWEST);
     let bare = send(bare.header("mcp-method", "tools/list")).await;
     assert_eq!((bare.status, &bare.json()["error"]["code"]), (400, &json!(-32602)));
 }

@@ -36,19 +36,43 @@ async fn invalid_arguments_are_refused_with_every_error(database: TestDatabase) 
     assert!(text.ends_with("and call the tool again."), "{text}");
     for (tool, arguments, error) in [
         ("get_item", json!({}), "- kind is required\n- id is required"),
-        ("get_item", json!({"kind": "todos", "id": 1}), "- kind must be one of todo, session, activity"),
+        (
+            "get_item",
+            json!({"kind": "todos", "id": 1}),
+            "- kind must be one of todo, session, activity",
+        ),
         ("add_todos", json!({"todos": []}), "- todos must be a list of 1 to 20 todos"),
         ("add_todos", json!({"todos": {}}), "- todos must be an array, not an object"),
-        ("log_activity", json!({"description": "x", "type": "question"}), "did you mean activity_type?"),
-        ("update_todo", json!({"todo_id": 1, "clear": ["titel"]}), "- clear holds an item that must be one of "),
+        (
+            "log_activity",
+            json!({"description": "x", "type": "question"}),
+            "did you mean activity_type?",
+        ),
+        (
+            "update_todo",
+            json!({"todo_id": 1, "clear": ["titel"]}),
+            "- clear holds an item that must be one of ",
+        ),
         (
             "update_todo",
             json!({"todo_id": 1, "clear": ["due_at"], "due_at": "2026-04-10"}),
             "- clear must not name due_at, which has a new value",
         ),
-        ("end_session", json!({"session_id": "1"}), "- session_id must be an integer, not a string"),
-        ("start_session", json!({"request_id": "with blank"}), "- request_id must be 1 to 255 visible ASCII"),
-        ("work_brief", json!({"max_tokens": 1}), "- max_tokens must be an integer from 500 to 8000"),
+        (
+            "end_session",
+            json!({"session_id": "1"}),
+            "- session_id must be an integer, not a string",
+        ),
+        (
+            "start_session",
+            json!({"request_id": "with blank"}),
+            "- request_id must be 1 to 255 visible ASCII",
+        ),
+        (
+            "work_brief",
+            json!({"max_tokens": 1}),
+            "- max_tokens must be an integer from 500 to 8000",
+        ),
     ] {
         let text = refused(&app, tool, &arguments).await;
         assert!(text.contains(error), "{tool}: {text}");
@@ -61,11 +85,15 @@ async fn arguments_are_judged_byte_for_byte_like_bodies(database: TestDatabase) 
     for (arguments, error) in [
         (r#"{"notes": "a", "notes": "b"}"#, "- notes is given more than once"),
         (r#"{"notes": "\ud800"}"#, "- notes must be text without lone surrogates"),
-        (r#"{"actor_id": 99999999999999999999}"#, "- actor_id must be an integer of at most 63 bits"),
+        (
+            r#"{"actor_id": 99999999999999999999}"#,
+            "- actor_id must be an integer of at most 63 bits",
+        ),
         ("[1]", "- arguments must be a JSON object, not an array"),
         ("7", "- arguments must be a JSON object, not an integer"),
     ] {
-        let message = newest_message("tools/call", &json!({"name": "start_session", "arguments": "HERE"}));
+        let message =
+            newest_message("tools/call", &json!({"name": "start_session", "arguments": "HERE"}));
         let message = message.to_string().replace("\"HERE\"", arguments);
         let request = post(&app, &json!(null)).body(message);
         let request = request
@@ -92,8 +120,13 @@ async fn refusals_say_what_to_do_next(database: TestDatabase) {
     assert!(none.contains("search_work"), "{none}");
     let nothing = refused(&app, "update_todo", &json!({"todo_id": 1})).await;
     assert!(nothing.contains("\n- arguments The patch changes nothing"), "{nothing}");
-    let session = refused(&app, "add_todos", &json!({"todos": [
-        {"title": "one"}, {"title": "two", "session_id": 9}
-    ]})).await;
+    let session = refused(
+        &app,
+        "add_todos",
+        &json!({"todos": [
+            {"title": "one"}, {"title": "two", "session_id": 9}
+        ]}),
+    )
+    .await;
     assert!(session.contains("todos[1].session_id"), "{session}");
 }

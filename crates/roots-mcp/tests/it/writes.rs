@@ -65,9 +65,13 @@ async fn add_todos_creates_all_or_none(database: TestDatabase) {
     let four: Vec<_> = (0..4).map(|number| json!({"title": number.to_string()})).collect();
     let text = refused(&app, "add_todos", &json!({ "todos": four })).await;
     assert!(text.starts_with("insufficient-credits: "), "{text}");
-    let text = refused(&app, "add_todos", &json!({"todos": [
-        {"title": "fine"}, {"title": "not", "session_id": 5}
-    ]}))
+    let text = refused(
+        &app,
+        "add_todos",
+        &json!({"todos": [
+            {"title": "fine"}, {"title": "not", "session_id": 5}
+        ]}),
+    )
     .await;
     assert!(text.starts_with("invalid-body: "), "{text}");
     assert_eq!(done(&app, "list_todos", &json!({})).await["total"], 0);
@@ -111,15 +115,15 @@ async fn null_is_the_same_as_absent_and_clear_empties(database: TestDatabase) {
 async fn an_agent_that_waits_says_so(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     done(&app, "start_session", &json!({})).await;
-    let waits =
-        json!({"activity_type": "question", "description": "Which port?", "session_id": 1});
+    let waits = json!({"activity_type": "question", "description": "Which port?", "session_id": 1});
     let waits = done(&app, "log_activity", &waits).await;
     assert_eq!(waits["activity_type"], "question");
 }
 
 async fn a_client_that_hangs_up_undoes_nothing(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
-    let add = json!({"name": "add_todos", "arguments": {"todos": [{"title": "a"}, {"title": "b"}]}});
+    let add =
+        json!({"name": "add_todos", "arguments": {"todos": [{"title": "a"}, {"title": "b"}]}});
     let request = unauthenticated(&app).bearer_auth(app.key()).json(&message("tools/call", &add));
     let hold = app.database.hold(app.credentials.account).await;
     let sent = tokio::spawn(request.send());
