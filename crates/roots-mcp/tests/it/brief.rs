@@ -44,7 +44,7 @@ async fn the_brief_is_that_of_the_api(database: TestDatabase) {
         }
     }
     assert_eq!(brief, by_api);
-    assert_eq!(brief["next_action"]["action"], "resume");
+    assert_ne!(brief["next_action"]["action"], "none");
 }
 
 async fn the_brief_fits_into_its_tokens_and_names_calls_for_the_rest(database: TestDatabase) {

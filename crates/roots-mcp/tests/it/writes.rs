@@ -127,7 +127,11 @@ async fn a_client_that_hangs_up_undoes_nothing(database: TestDatabase) {
     let request = unauthenticated(&app).bearer_auth(app.key()).json(&message("tools/call", &add));
     let hold = app.database.hold(app.credentials.account).await;
     let sent = tokio::spawn(request.send());
-    hold.wait_until_blocking().await;
+    // From the moment that a call is counted, its write goes on.
+    until("the call is counted", async || {
+        format!("{:?}", app.context.usage.pending).contains("/todos")
+    })
+    .await;
     sent.abort();
     assert!(sent.await.unwrap_err().is_cancelled());
     hold.release().await;
