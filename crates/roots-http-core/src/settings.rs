@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::auth::client_ip::TrustedProxy;
 use crate::auth::rate_limit::RateLimits;
 use crate::middleware::cors::CorsOrigin;
+use crate::middleware::hosts::Hosts;
 use crate::middleware::memory_budget::MemoryBudget;
 use crate::shutdown::Shutdown;
 
@@ -13,6 +14,9 @@ use crate::shutdown::Shutdown;
 pub struct HttpSettings {
     /// The origins of web pages that may call this server from a browser; by default none.
     pub cors_origins: Vec<CorsOrigin>,
+    /// The names of this server. What a browser may reach without sending a key itself is served
+    /// under no other; by default they are the loopback names.
+    pub hosts: Hosts,
     /// The rate limits.
     pub limits: RateLimits,
     /// The proxies whose `X-Forwarded-For` is trusted; by default none.
@@ -34,6 +38,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             cors_origins: Vec::new(),
+            hosts: Hosts::default(),
             limits: RateLimits::default(),
             trusted_proxies: Vec::new(),
             shutdown: Shutdown::default(),

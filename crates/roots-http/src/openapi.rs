@@ -421,9 +421,13 @@ fn response_name(status: StatusCode) -> String {
     status.canonical_reason().unwrap_or_default().replace(' ', "")
 }
 
+/// The kinds of problems that only other surfaces answer with.
+const ELSEWHERE: [ProblemKind; 2] = [ProblemKind::ForeignHost, ProblemKind::ForeignOrigin];
+
 /// The answer of an error status, with an example of each kind of problem that has it.
 fn error_response(status: StatusCode) -> Response {
-    let kinds = || ProblemKind::ALL.iter().copied().filter(|kind| kind.status() == status);
+    let has_it = |kind: &ProblemKind| kind.status() == status && !ELSEWHERE.contains(kind);
+    let kinds = || ProblemKind::ALL.iter().copied().filter(has_it);
     let titles: Vec<_> = kinds().map(ProblemKind::title).collect();
     let examples = kinds().map(|kind| {
         let body = serde_json::to_value(

@@ -33,5 +33,6 @@ pub(crate) fn services(store: &Store) -> Services {
 pub(crate) fn router(services: Services, signup: Signup, settings: &HttpSettings) -> Router {
     let shared = HttpState::new(&services, settings);
     let uids = Arc::clone(&services.uids);
-    surface::router([roots_http::surface(services, signup, shared)], settings, uids)
+    let mcp = roots_mcp::surface(&services, settings, Arc::clone(&shared));
+    surface::router([roots_http::surface(services, signup, shared), mcp], settings, uids)
 }

@@ -119,8 +119,9 @@ impl TestApp {
         let shared = HttpState::new(&services, &settings);
         let uids = Arc::clone(&services.uids);
         let signup = Signup::Open { credits: SIGNUP_CREDITS };
+        let mcp = roots_mcp::surface(&services, &settings, Arc::clone(&shared));
         let api = roots_http::surface(services, signup, shared);
-        let router = surface::router([api], &settings, uids);
+        let router = surface::router([api, mcp], &settings, uids);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("its address"));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();

@@ -5,6 +5,7 @@ pub mod compression;
 pub mod cors;
 mod drain;
 pub mod fair_permits;
+pub mod hosts;
 pub mod large_bodies;
 pub mod list_permits;
 pub mod memory_budget;

@@ -38,6 +38,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest id that a request may bring.
 const REQUEST_ID_MAX_CHARS: usize = 128;
 
+/// Marks an error that is answered in a form of its own. It is not replaced by a problem.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnBody;
+
 /// The state of the middleware.
 pub struct Pipeline {
     /// Makes ids for requests that bring none.
@@ -98,8 +102,10 @@ async fn observe<F: Future<Output = Response>>(
     };
 
     let is_error = status.is_client_error() || status.is_server_error();
+    let has_own_body = response.extensions_mut().remove::<OwnBody>().is_some();
     let problem = response.extensions_mut().remove::<Problem>();
-    let problem = problem.or_else(|| is_error.then(|| Problem::of_status(status)));
+    let problem =
+        problem.or_else(|| (is_error && !has_own_body).then(|| Problem::of_status(status)));
     if let Some(problem) = &problem {
         write_out(problem, &id, &mut response);
     }

@@ -17,6 +17,7 @@ use roots_http::Signup;
 use roots_http_core::auth::client_ip::TrustedProxy;
 use roots_http_core::auth::rate_limit::RateLimits;
 use roots_http_core::middleware::cors::CorsOrigin;
+use roots_http_core::middleware::hosts::{HostName, Hosts};
 use roots_http_core::settings::HttpSettings;
 use roots_persistence::DatabaseUrl;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -117,8 +118,9 @@ impl RawSettings {
         let signup = [("closed", Signup::Closed), ("open", open)];
         let log_formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let metrics = |given| address(SettingName("ROOTS_METRICS_BIND"), given);
+        let bind = address(SettingName("ROOTS_BIND"), self.bind)?;
         Ok(Settings {
-            bind: address(SettingName("ROOTS_BIND"), self.bind)?,
+            bind,
             database_url: database_url(self.database_url)?,
             signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
             http: HttpSettings {
@@ -127,6 +129,7 @@ impl RawSettings {
                     self.cors_origins,
                     CorsOrigin::parse,
                 )?,
+                hosts: hosts(self.hosts, bind)?,
                 limits: RateLimits {
                     requests_per_minute: limit(
                         SettingName("ROOTS_RATE_LIMIT_PER_MINUTE"),
@@ -285,12 +288,23 @@ fn list<T>(
     parts.map(|part| parse(part).map_err(|error| refused(part, error))).collect()
 }
 
+/// The names of the server: `*` for any, and by default those that follow from its address.
+fn hosts(given: OsString, bind: SocketAddr) -> Result<Hosts, InvalidSetting> {
+    if given == "*" {
+        return Ok(Hosts::Any);
+    }
+    let names = list(SettingName("ROOTS_HOSTS"), given, HostName::parse)?;
+    Ok(if names.is_empty() { Hosts::of_address(bind) } else { Hosts::Named(names) })
+}
+
 fn filter(given: OsString) -> Result<Targets, InvalidSetting> {
     let name = SettingName("ROOTS_LOG");
     let given = name.text(given)?;
     let takes =
         "a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas";
-    given.split(',').try_fold(Targets::new(), |filter, part| {
+    // rmcp logs whole messages, with texts in them. The server's own lines tell every request.
+    let silent = |filter: Targets| filter.with_target("rmcp", LevelFilter::OFF);
+    let filter = given.split(',').try_fold(Targets::new(), |filter, part| {
         let refused = || name.refuse(takes, &given);
         let part = part.trim();
         match part.split_once('=') {
@@ -301,7 +315,8 @@ fn filter(given: OsString) -> Result<Targets, InvalidSetting> {
                 Ok(filter.with_target(target.trim(), level))
             }
         }
-    })
+    });
+    filter.map(silent)
 }
 
 /// The level with that name. Numbers and empty text, which the library would accept, are refused.
@@ -337,6 +352,7 @@ mod tests {
         assert_eq!(settings.connections, 900);
         assert_eq!(settings.session_idle_seconds, None);
         assert_eq!(settings.http.cors_origins, []);
+        assert_eq!(settings.http.hosts, Hosts::default());
         assert_eq!(settings.http.limits, RateLimits::default());
         assert_eq!(settings.http.trusted_proxies, []);
         assert_eq!(settings.log_format, LogFormat::Text);
@@ -385,6 +401,9 @@ mod tests {
             ("--cors-origins", "example.org"),
             ("--cors-origins", "https://example.org, *"),
             ("--cors-origins", "https://example.org/path"),
+            ("--hosts", "https://example.org"),
+            ("--hosts", "example.org, *"),
+            ("--hosts", "example.org/path"),
             ("--rate-limit-per-minute", "-1"),
             ("--rate-limit-per-minute", "off"),
             ("--rate-limit-per-minute", "1000001"),
@@ -455,6 +474,18 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_the_server_are_given_or_follow_from_its_address() {
+        let hosts = |args: &[&str]| validate(args).unwrap().http.hosts;
+        let bound = hosts(&["--bind=10.1.2.3:80"]);
+        assert_eq!(bound, Hosts::of_address(SocketAddr::from(([10, 1, 2, 3], 80))));
+        assert_ne!(bound, Hosts::default());
+        assert_eq!(hosts(&["--hosts=*"]), Hosts::Any);
+        let named = ["roots.example.org", "[::1]:8080"].map(|name| HostName::parse(name).unwrap());
+        let given = hosts(&["--hosts=roots.example.org, [::1]:8080", "--bind=10.1.2.3:80"]);
+        assert_eq!(given, Hosts::Named(named.into()));
+    }
+
+    #[test]
     fn a_time_without_writes_is_given_in_seconds_or_with_a_unit() {
         for (given, seconds) in [
             ("off", None),
@@ -476,5 +507,8 @@ mod tests {
         assert!(!filter.would_enable("anything", &tracing::Level::INFO));
         assert!(filter.would_enable("roots_http::problem", &tracing::Level::DEBUG));
         assert!(!filter.would_enable("sqlx::query", &tracing::Level::ERROR));
+        let all = validate(&["--log", "trace,rmcp=trace"]).unwrap().log;
+        assert!(all.would_enable("anything", &tracing::Level::TRACE));
+        assert!(!all.would_enable("rmcp::service", &tracing::Level::ERROR));
     }
 }
