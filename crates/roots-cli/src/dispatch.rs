@@ -16,7 +16,7 @@ use crate::output::Output;
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Completions { shell } => shell::completions(&mut CommandLine::command(), shell),
-        Command::Man => shell::man(CommandLine::command()),
+        Command::Man { command } => shell::man(CommandLine::command(), &command),
         command => {
             // One request needs one thread.
             let runtime = Builder::new_current_thread().enable_all().build();
@@ -40,6 +40,6 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Note(arguments) => session::note(&arguments, output).await,
         Command::Log(arguments) => log::log(&arguments, output).await,
         Command::Todo(command) => todo::run(&command, output).await,
-        Command::Completions { .. } | Command::Man => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }
