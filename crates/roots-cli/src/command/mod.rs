@@ -6,4 +6,3 @@ pub(crate) mod session;
 pub(crate) mod shell;
 pub(crate) mod status;
 pub(crate) mod todo;
-mod todo_text;
