@@ -501,7 +501,7 @@ fn patch<T>(value: Option<T>, is_cleared: bool) -> Patch<T> {
 }
 
 /// Reads a status.
-fn status() -> impl TypedValueParser<Value = TodoStatus> {
+pub(super) fn status() -> impl TypedValueParser<Value = TodoStatus> {
     let words = TodoStatus::ALL.iter().map(|status| status.as_str());
     PossibleValuesParser::new(words).map(|word| {
         let known = TodoStatus::ALL.iter().find(|status| status.as_str() == word);
@@ -510,7 +510,7 @@ fn status() -> impl TypedValueParser<Value = TodoStatus> {
 }
 
 /// Reads an actor's id, or `all`.
-fn actor(text: &str) -> Result<ActorFilter, &'static str> {
+pub(super) fn actor(text: &str) -> Result<ActorFilter, &'static str> {
     match text {
         "all" => Ok(ActorFilter::All),
         id => id.parse().map(ActorFilter::One).map_err(|_| "it is the id of an actor, or `all`"),
@@ -518,7 +518,7 @@ fn actor(text: &str) -> Result<ActorFilter, &'static str> {
 }
 
 /// Reads a time span in seconds, or such as `30m`.
-fn seconds(text: &str) -> Result<u32, &'static str> {
+pub(super) fn seconds(text: &str) -> Result<u32, &'static str> {
     let seconds = match text.parse::<i64>() {
         Ok(seconds) => Ok(seconds),
         Err(_) => match parse_duration(text) {
