@@ -9,6 +9,7 @@ mod activities;
 mod actors;
 mod app;
 mod audit;
+mod brief;
 mod claims;
 mod erasures;
 mod export;

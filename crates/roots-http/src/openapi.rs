@@ -103,6 +103,11 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
             "activities",
             "Activities record what was done, with statistics that need no decryption. Descriptions are encrypted at rest.",
         ),
+        tag(
+            "brief",
+            "The brief: what an agent has to know when it wakes, in one answer of limited size. It \
+             costs nothing.",
+        ),
         tag("search", "Search finds words in encrypted texts. It costs nothing."),
         tag(
             "keys",

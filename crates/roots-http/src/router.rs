@@ -32,8 +32,8 @@ use crate::preconditions::{misplaced, only_reads};
 use crate::settings::HttpSettings;
 use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
-    accounts, activities, actors, audit, claims, erasures, export, import, keys, meta, operators,
-    search, sessions, todos, usage,
+    accounts, activities, actors, audit, brief, claims, erasures, export, import, keys, meta,
+    operators, search, sessions, todos, usage,
 };
 
 /// The whole API as one service. Serve it with the peers' addresses ([`axum::extract::ConnectInfo`]
@@ -108,6 +108,7 @@ fn routes() -> Routes {
         .merge(todos::routes())
         .merge(claims::routes())
         .merge(activities::routes())
+        .merge(brief::routes())
         .merge(search::routes())
         .merge(actors::routes())
         .merge(keys::routes())

@@ -109,7 +109,7 @@ impl WorkingSet {
         let account = scope.account;
         if let Some(log) = log {
             self.last_ids(account)?.log = log.id.0;
-            self.write_set.logs.push((account, log));
+            self.write_set.logs.push((account, todo.actor, log));
         }
         if let Some(before) = self.todos.get((account, todo.id)) {
             let left = Counter::of_todo(before);
