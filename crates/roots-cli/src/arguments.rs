@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::actors::ActorsCommand;
+use crate::command::brief::BriefArguments;
 use crate::command::credits::CreditsArguments;
 use crate::command::export::ExportArguments;
 use crate::command::import::ImportArguments;
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     /// Work with todos
     #[command(subcommand)]
     Todo(TodoCommand),
+    /// Show what to know when you begin: what to do next, who waits, and what happened
+    Brief(BriefArguments),
     /// Find words in all texts: notes, todos and activities
     Search(SearchArguments),
     /// Count activities by type and by day
@@ -86,6 +89,9 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of the program, or of one of its commands
+    Man {
+        /// The command, such as `todo add`
+        command: Vec<String>,
+    },
 }

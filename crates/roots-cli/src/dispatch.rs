@@ -5,7 +5,8 @@ use tokio::runtime::Builder;
 
 use crate::arguments::{Command, CommandLine};
 use crate::command::{
-    actors, credits, export, import, keys, log, login, search, session, shell, stats, status, todo,
+    actors, brief, credits, export, import, keys, log, login, search, session, shell, stats,
+    status, todo,
 };
 use crate::error::CliError;
 use crate::output::Output;
@@ -18,7 +19,7 @@ use crate::output::Output;
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Completions { shell } => shell::completions(&mut CommandLine::command(), shell),
-        Command::Man => shell::man(CommandLine::command()),
+        Command::Man { command } => shell::man(CommandLine::command(), &command),
         command => {
             // One request needs one thread.
             let runtime = Builder::new_current_thread().enable_all().build();
@@ -42,6 +43,7 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Note(arguments) => session::note(&arguments, output).await,
         Command::Log(arguments) => log::log(&arguments, output).await,
         Command::Todo(command) => todo::run(&command, output).await,
+        Command::Brief(arguments) => brief::brief(&arguments, output).await,
         Command::Search(arguments) => search::search(&arguments, output).await,
         Command::Stats(arguments) => stats::stats(&arguments, output).await,
         Command::Credits(arguments) => credits::credits(&arguments, output).await,
@@ -49,6 +51,6 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Actors(command) => actors::run(&command, output).await,
         Command::Export(arguments) => export::export(&arguments, output).await,
         Command::Import(arguments) => import::import(&arguments, output).await,
-        Command::Completions { .. } | Command::Man => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }

@@ -214,7 +214,9 @@ fn code_of(error: &Error) -> u8 {
             429 | 502..=504 => TRY_LATER,
             _ => FAILED,
         },
-        Error::Unreachable(_) | Error::Broken(_) | Error::TimedOut | Error::ExportCutOff => TRY_LATER,
+        Error::Unreachable(_) | Error::Broken(_) | Error::TimedOut | Error::ExportCutOff => {
+            TRY_LATER
+        }
         Error::ExportFailed(failure) if is_passing(failure) => TRY_LATER,
         Error::Request(_) => USAGE,
         _ => FAILED,

@@ -94,8 +94,7 @@ pub(crate) async fn run(command: &ActorsCommand, output: &Output) -> Result<(), 
             view.show(&actor, || details(&actor))
         }
         ActorsCommand::Add(arguments) => {
-            let new =
-                NewActor { name: arguments.name.clone(), actor_type: arguments.actor_type };
+            let new = NewActor { name: arguments.name.clone(), actor_type: arguments.actor_type };
             let actor = client.add_actor(&new).await?;
             view.show(&actor, || {
                 let id = actor.actor_id;

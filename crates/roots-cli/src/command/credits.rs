@@ -9,9 +9,7 @@ use roots_client::model::{
 use crate::connection::connect;
 use crate::dates::shown_short;
 use crate::error::CliError;
-use crate::output::{
-    CREDITS, LEDGER, Output, Table, USAGE, USAGE_BY_DAY, View, bar, one_line,
-};
+use crate::output::{CREDITS, LEDGER, Output, Table, USAGE, USAGE_BY_DAY, View, bar, one_line};
 use crate::paging::{PagingArguments, tell_next};
 
 /// What to show of credits.

@@ -88,7 +88,7 @@ impl Exporter<'_> {
     /// not started anew.
     async fn to_stdout(&self) -> Result<(), CliError> {
         self.expect_rows().await;
-        let mut stdout = BufWriter::new(io::stdout().lock());
+        let mut stdout = io::stdout().lock();
         let written = self.write_lines(&mut stdout, |error| match error.kind() {
             ErrorKind::BrokenPipe => CliError::OutputClosed,
             _ => CliError::Output(error),
@@ -308,11 +308,9 @@ mod tests {
 
     #[test]
     fn an_export_ends_with_its_counts() {
-        let counts =
-            Counts { actors: 2, sessions: 12, todos: 30, todo_logs: 41, activities: 1200 };
+        let counts = Counts { actors: 2, sessions: 12, todos: 30, todo_logs: 41, activities: 1200 };
         let file = PathBuf::from("roots.jsonl");
-        let exported =
-            Exported { file, bytes: 3 << 20, counts, total: 1285, unreadable: 3 };
+        let exported = Exported { file, bytes: 3 << 20, counts, total: 1285, unreadable: 3 };
         insta::assert_snapshot!(text(&exported), @"");
     }
 }

@@ -98,9 +98,10 @@ fn faults(import: &Import) -> Vec<String> {
 }
 
 fn fault(fault: &LineErrors) -> String {
-    let errors = fault.errors.iter().map(|error| {
-        format!("{field} {message}", field = error.field, message = error.message)
-    });
+    let errors = fault
+        .errors
+        .iter()
+        .map(|error| format!("{field} {message}", field = error.field, message = error.message));
     let errors = errors.collect::<Vec<_>>().join("; ");
     format!("  line {line}: {errors}", line = fault.line, errors = one_line(&errors))
 }

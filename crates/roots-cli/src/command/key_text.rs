@@ -33,9 +33,8 @@ pub(super) fn list(page: &KeyPage, own: &ApiKey) -> String {
 /// A key in a few words.
 pub(super) fn about(key: &Key) -> String {
     let label = key.label.as_deref().map(|label| format!("{}, ", one_line(label)));
-    let used = key.last_used.map_or("never used".to_owned(), |time| {
-        format!("last used {}", shown(time))
-    });
+    let used =
+        key.last_used.map_or("never used".to_owned(), |time| format!("last used {}", shown(time)));
     format!(
         "{label}{prefix}…, of {actor}, {used}",
         label = label.unwrap_or_default(),

@@ -174,7 +174,10 @@ impl Keys<'_> {
             let actor = self.connection.client.get_actor(new.actor_id).await?;
             let name = one_line(&actor.name);
             ask(
-                &format!("Renew the key of actor {id} ({name})? Its other keys end.", id = new.actor_id),
+                &format!(
+                    "Renew the key of actor {id} ({name})? Its other keys end.",
+                    id = new.actor_id
+                ),
                 "roots keys renew --yes",
             )?;
         }
@@ -216,13 +219,15 @@ impl Keys<'_> {
                     .to_owned(),
             ));
         }
-        let rotation =
-            Rotation { label: arguments.label.clone(), grace_seconds: arguments.grace };
+        let rotation = Rotation { label: arguments.label.clone(), grace_seconds: arguments.grace };
         let made = client.rotate_key(&rotation).await?;
         if arguments.keep {
             return self.keep(&made);
         }
-        self.show(&made, "The old key stays valid until this one is first used: `roots login` keeps it.")
+        self.show(
+            &made,
+            "The old key stays valid until this one is first used: `roots login` keeps it.",
+        )
     }
 
     /// Keeps a rotated key in place of the old one. Until it is first used, the old one stays
@@ -240,7 +245,10 @@ impl Keys<'_> {
             "expires_at": made.expires_at,
         });
         self.view.show(&document, || {
-            format!("Kept key {id}, which replaces the old one when it is first used", id = made.key_id)
+            format!(
+                "Kept key {id}, which replaces the old one when it is first used",
+                id = made.key_id
+            )
         })
     }
 
@@ -308,10 +316,8 @@ async fn recover(arguments: &RecoverArguments, view: &View<'_>) -> Result<(), Cl
         None => url_by_default(&Credentials::read()?),
     };
     let code = read_secret(&format!("Recovery code for {url}"), "code")?;
-    let recovery = Recovery {
-        recovery_code: RecoveryCode::from(code),
-        account_id: arguments.account,
-    };
+    let recovery =
+        Recovery { recovery_code: RecoveryCode::from(code), account_id: arguments.account };
     let client = Client::builder(&url).build()?;
     let recovered = client.recover(&recovery).await?;
     tell(&format!(

@@ -1,6 +1,8 @@
 //! The commands, one file a group, with their arguments.
 
 pub(crate) mod actors;
+pub(crate) mod brief;
+mod brief_text;
 pub(crate) mod credits;
 pub(crate) mod export;
 pub(crate) mod import;

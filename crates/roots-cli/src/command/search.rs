@@ -74,11 +74,8 @@ pub(crate) async fn search(arguments: &SearchArguments, output: &Output) -> Resu
         cursor: arguments.cursor.clone(),
     };
     let times = times(&search);
-    let found = if arguments.all {
-        all(&client, search).await?
-    } else {
-        client.search(&search).await?
-    };
+    let found =
+        if arguments.all { all(&client, search).await? } else { client.search(&search).await? };
     view.show(&found, || {
         for notice in notices(&found, &times) {
             tell(&notice);

@@ -9,7 +9,11 @@ mod text;
 
 pub(crate) use bar::bar;
 pub(crate) use json::View;
-pub(crate) use shape::{ACTIVITY, ACTOR, ACTOR_DEACTIVATED, ACTOR_LIST, ANY, CREDITS, IMPORT, KEY_LIST, KEY_REVOKED, KEY_SHOWN, LEDGER, RECOVERED, RECOVERY_CODE, SEARCH_RESULTS, SESSION, STATS, Shape, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, USAGE, USAGE_BY_DAY};
+pub(crate) use shape::{
+    ACTIVITY, ACTOR, ACTOR_DEACTIVATED, ACTOR_LIST, ANY, BRIEF, CREDITS, IMPORT, KEY_LIST,
+    KEY_REVOKED, KEY_SHOWN, LEDGER, RECOVERED, RECOVERY_CODE, SEARCH_RESULTS, SESSION, STATS,
+    Shape, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, USAGE, USAGE_BY_DAY,
+};
 pub(crate) use table::Table;
 pub(crate) use terminal::{Output, line, tell};
 pub(crate) use text::{one_line, printable};
