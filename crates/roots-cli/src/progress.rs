@@ -23,8 +23,9 @@ impl Progress {
     }
 
     /// Of rows, whose number is told later, if ever.
-    pub(crate) fn of_rows(what: &'static str) -> Self {
-        Self(styled(ProgressBar::no_length(), COUNT).with_message(what))
+    pub(crate) fn of_rows(what: &'static str, is_seen: bool) -> Self {
+        let bar = if is_seen { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        Self(styled(bar, COUNT).with_message(what))
     }
 
     /// Whether anybody sees it.

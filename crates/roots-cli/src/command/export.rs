@@ -1,7 +1,7 @@
 //! `roots export`: all data, decrypted, as lines of JSON.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
@@ -58,10 +58,13 @@ const EXPORTED: Shape = Shape::of(&["file", "bytes", "counts", "total", "unreada
 pub(crate) async fn export(arguments: &ExportArguments, output: &Output) -> Result<(), CliError> {
     let view = View::new(output, EXPORTED)?;
     let client = connect()?.client;
-    let progress = Progress::of_rows("Exporting");
+    let goes_to_stdout = arguments.output.as_deref().is_none_or(|file| file == Path::new("-"));
+    // A bar between the lines would be a mess.
+    let is_seen = !goes_to_stdout || !io::stdout().is_terminal();
+    let progress = Progress::of_rows("Exporting", is_seen);
     let exporter = Exporter { client: &client, actor: arguments.actor, progress, output };
     match &arguments.output {
-        Some(file) if file != Path::new("-") => {
+        Some(file) if !goes_to_stdout => {
             let exported = exporter.to_file(file).await?;
             view.show(&exported, || text(&exported))
         }
@@ -105,8 +108,8 @@ impl Exporter<'_> {
     /// Exports to a file, which has this name only once it is complete.
     async fn to_file(&self, file: &Path) -> Result<Exported, CliError> {
         // A link stays, and leads to the export.
-        let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-        if fs::metadata(&file).is_ok_and(|about| !about.is_file()) {
+        let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        if fs::metadata(&target).is_ok_and(|about| !about.is_file()) {
             return Err(CliError::Usage(format!(
                 "{} is no file; name one, or leave --output out to export to standard output",
                 file.display()
@@ -114,7 +117,7 @@ impl Exporter<'_> {
         }
         self.expect_rows().await;
         let written = tokio::select! {
-            written = self.write_file(&file) => written,
+            written = self.write_file(&target) => written,
             () = interruption() => Err(CliError::Failed(
                 "the export was interrupted, and nothing of it is kept".to_owned(),
             )),
@@ -122,7 +125,7 @@ impl Exporter<'_> {
         self.progress.end();
         let Written { bytes, end } = written?;
         let EndLine { counts, total, unreadable } = end;
-        Ok(Exported { file, bytes, counts, total, unreadable })
+        Ok(Exported { file: file.to_owned(), bytes, counts, total, unreadable })
     }
 
     async fn write_file(&self, file: &Path) -> Result<Written, CliError> {

@@ -2,12 +2,10 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, value_parser};
-use dialoguer::Confirm;
 use interim::{Interval, parse_duration};
 use roots_client::Patch;
 use roots_client::model::{
-    ActorFilter, ListedTodo, NewClaim, NewTodo, PageStart, Paging, Release, Todo, TodoChange,
-    TodoFilter, TodoStatus,
+    ActorFilter, ListedTodo, NewClaim, NewTodo, Release, Todo, TodoChange, TodoFilter, TodoStatus,
 };
 
 use super::todo_text;
@@ -15,8 +13,10 @@ use crate::connection::connect;
 use crate::dates::{self, When};
 use crate::error::CliError;
 use crate::output::{
-    Output, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, View, one_line, tell,
+    Output, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, View, one_line,
 };
+use crate::paging::{PagingArguments, tell_next};
+use crate::question::ask;
 use crate::session_link::{SessionChoice, SessionLink};
 use crate::text_source;
 use crate::work_tree::WorkTree;
@@ -89,12 +89,8 @@ pub(crate) struct ListArguments {
     /// The actor whose todos these are, or `all`
     #[arg(long, value_name = "ID|all", value_parser = actor)]
     actor: Option<ActorFilter>,
-    /// The most todos to list: 20 by default
-    #[arg(long, short = 'n', value_name = "1-100", value_parser = value_parser!(u32).range(1..=100))]
-    limit: Option<u32>,
-    /// Go on where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
+    #[command(flatten)]
+    paging: PagingArguments,
 }
 
 /// Which todo to show.
@@ -266,13 +262,10 @@ impl Todos<'_> {
             session_id: arguments.session,
             actor: arguments.actor,
         };
-        let start = arguments.cursor.clone().map_or(PageStart::First, PageStart::Cursor);
-        let paging = Paging { limit: arguments.limit, start };
+        let paging = arguments.paging.paging();
         let page = self.link.connection.client.list_todos(&filter, &paging).await?;
         self.view.show(&page, || {
-            if let Some(cursor) = &page.next_cursor {
-                tell(&format!("The next page: --cursor {}", one_line(cursor)));
-            }
+            tell_next(page.next_cursor.as_deref());
             todo_text::list(&page)
         })
     }
@@ -415,22 +408,11 @@ impl Todos<'_> {
         let id = arguments.todo.id;
         let client = &self.link.connection.client;
         if !arguments.yes {
-            if !text_source::has_terminal() {
-                return Err(CliError::Usage(format!(
-                    "there is no terminal to ask at: `roots todo rm {id} --yes` deletes the todo"
-                )));
-            }
             let title = one_line(&client.get_todo(id).await?.value.title);
-            let question = format!("Delete todo {id} ({title}) and its log?");
-            let answer = Confirm::new().with_prompt(question).default(false).interact();
-            let is_meant = answer.map_err(|error| match error {
-                dialoguer::Error::IO(source) => {
-                    CliError::System { what: "the question can't be asked", source }
-                }
-            })?;
-            if !is_meant {
-                return Err(CliError::Failed("nothing was deleted".to_owned()));
-            }
+            ask(
+                &format!("Delete todo {id} ({title}) and its log?"),
+                &format!("roots todo rm {id} --yes"),
+            )?;
         }
         let request = client.delete_todo(id);
         let deleted = match self.token(&arguments.todo)? {
