@@ -3,9 +3,17 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::command::actors::ActorsCommand;
+use crate::command::brief::BriefArguments;
+use crate::command::credits::CreditsArguments;
+use crate::command::export::ExportArguments;
+use crate::command::import::ImportArguments;
+use crate::command::keys::KeysCommand;
 use crate::command::log::LogArguments;
 use crate::command::login::{LoginArguments, LogoutArguments};
+use crate::command::search::SearchArguments;
 use crate::command::session::{EndArguments, NoteArguments, StartArguments};
+use crate::command::stats::StatsArguments;
 use crate::command::todo::TodoCommand;
 
 /// Keep account of your work in Roots: sessions, todos and activities
@@ -58,6 +66,24 @@ pub(crate) enum Command {
     /// Work with todos
     #[command(subcommand)]
     Todo(TodoCommand),
+    /// Show what to know when you begin: what to do next, who waits, and what happened
+    Brief(BriefArguments),
+    /// Find words in all texts: notes, todos and activities
+    Search(SearchArguments),
+    /// Count activities by type and by day
+    Stats(StatsArguments),
+    /// Show the balance, its changes, or how many calls there were
+    Credits(CreditsArguments),
+    /// Work with API keys and the recovery code
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Work with the actors of the account
+    #[command(subcommand)]
+    Actors(ActorsCommand),
+    /// Export all data, decrypted, as lines of JSON
+    Export(ExportArguments),
+    /// Import an export of another account
+    Import(ImportArguments),
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell

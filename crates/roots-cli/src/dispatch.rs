@@ -4,7 +4,10 @@ use clap::CommandFactory;
 use tokio::runtime::Builder;
 
 use crate::arguments::{Command, CommandLine};
-use crate::command::{log, login, session, shell, status, todo};
+use crate::command::{
+    actors, brief, credits, export, import, keys, log, login, search, session, shell, stats,
+    status, todo,
+};
 use crate::error::CliError;
 use crate::output::Output;
 
@@ -40,6 +43,14 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Note(arguments) => session::note(&arguments, output).await,
         Command::Log(arguments) => log::log(&arguments, output).await,
         Command::Todo(command) => todo::run(&command, output).await,
+        Command::Brief(arguments) => brief::brief(&arguments, output).await,
+        Command::Search(arguments) => search::search(&arguments, output).await,
+        Command::Stats(arguments) => stats::stats(&arguments, output).await,
+        Command::Credits(arguments) => credits::credits(&arguments, output).await,
+        Command::Keys(command) => keys::run(&command, output).await,
+        Command::Actors(command) => actors::run(&command, output).await,
+        Command::Export(arguments) => export::export(&arguments, output).await,
+        Command::Import(arguments) => import::import(&arguments, output).await,
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use roots_client::model::ErrorLine;
 use roots_client::{BuildError, Error};
 use serde_json::{Value, json};
 
@@ -106,6 +107,11 @@ impl CliError {
         }
     }
 
+    /// Whether it may work later, unchanged.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.code() == TRY_LATER
+    }
+
     /// What is wrong, with its causes.
     pub(crate) fn sentence(&self) -> String {
         let mut sentence = self.to_string();
@@ -185,6 +191,13 @@ impl CliError {
     }
 }
 
+/// Whether an export failed for a reason that passes: the server stops, or is too busy, or the
+/// connection was too slow.
+fn is_passing(failure: &ErrorLine) -> bool {
+    let code = failure.kind.rsplit_once('#').map(|(_, code)| code);
+    matches!(code, Some("unavailable" | "request-timeout" | "too-many-requests"))
+}
+
 fn code_of(error: &Error) -> u8 {
     match error {
         Error::Refused { problem, .. } => match (problem.status, problem.code()) {
@@ -201,7 +214,10 @@ fn code_of(error: &Error) -> u8 {
             429 | 502..=504 => TRY_LATER,
             _ => FAILED,
         },
-        Error::Unreachable(_) | Error::Broken(_) | Error::TimedOut => TRY_LATER,
+        Error::Unreachable(_) | Error::Broken(_) | Error::TimedOut | Error::ExportCutOff => {
+            TRY_LATER
+        }
+        Error::ExportFailed(failure) if is_passing(failure) => TRY_LATER,
         Error::Request(_) => USAGE,
         _ => FAILED,
     }

@@ -5,7 +5,9 @@
 //! - [`connection`]: the server and the key to call it with; [`credentials`] keeps the key, and
 //!   [`private_file`] writes files that only their owner can read.
 //! - [`work_tree`]: what is remembered for a work tree; [`session_link`] uses its session.
-//! - [`dates`] and [`text_source`]: how times and texts are given.
+//! - [`dates`] and [`text_source`]: how times and texts are given; [`paging`]: which page of a list.
+//! - [`question`]: asks before what can't be undone.
+//! - [`progress`]: how far an export or an import is, and [`cuts`]: when it goes on after a cut.
 //! - [`output`]: data on standard output, everything else on standard error.
 //! - [`error`]: what goes wrong, and the exit codes.
 
@@ -13,11 +15,15 @@ mod arguments;
 mod command;
 mod connection;
 mod credentials;
+mod cuts;
 mod dates;
 mod dispatch;
 mod error;
 mod output;
+mod paging;
 mod private_file;
+mod progress;
+mod question;
 mod session_link;
 mod text_source;
 mod work_tree;

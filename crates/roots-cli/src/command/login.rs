@@ -12,8 +12,8 @@ use crate::credentials::{Credentials, KeptIn};
 use crate::error::CliError;
 use crate::output::{ANY, Output, View, one_line, tell};
 
-/// The most bytes that are read of a key.
-const KEY_MAX_BYTES: u64 = 4096;
+/// The most bytes that are read of a key or a code.
+const SECRET_MAX_BYTES: u64 = 4096;
 
 /// Where to log in.
 #[derive(Debug, Args)]
@@ -89,21 +89,29 @@ fn chosen(url: Option<&str>, credentials: &Credentials) -> String {
 /// The key from standard input, or from a prompt that shows nothing of it. Arguments are seen by
 /// every user of the machine, so none takes a key.
 fn read_key(url: &str) -> Result<ApiKey, CliError> {
-    let failed = |source| CliError::System { what: "the key can't be read", source };
-    let key = if io::stdin().is_terminal() {
-        let prompt = Password::new().with_prompt(format!("API key for {url}"));
-        prompt.interact().map_err(|error| match error {
+    read_secret(&format!("API key for {url}"), "key").map(ApiKey::from)
+}
+
+/// A secret from standard input, or from a prompt that shows nothing of it.
+///
+/// # Errors
+///
+/// If there is none.
+pub(super) fn read_secret(prompt: &str, what: &str) -> Result<String, CliError> {
+    let failed = |source| CliError::System { what: "the secret can't be read", source };
+    let secret = if io::stdin().is_terminal() {
+        Password::new().with_prompt(prompt).interact().map_err(|error| match error {
             dialoguer::Error::IO(error) => failed(error),
         })?
     } else {
         let mut text = String::new();
-        io::stdin().lock().take(KEY_MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
+        io::stdin().lock().take(SECRET_MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
         text
     };
-    match key.trim() {
-        "" => Err(CliError::Usage(
-            "no key was given: type it at the prompt, or pipe it into `roots login`".to_owned(),
-        )),
-        key => Ok(ApiKey::from(key)),
+    match secret.trim() {
+        "" => Err(CliError::Usage(format!(
+            "no {what} was given: type it at the prompt, or pipe it into the command"
+        ))),
+        secret => Ok(secret.to_owned()),
     }
 }

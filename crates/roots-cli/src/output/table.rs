@@ -33,6 +33,11 @@ impl Table {
         if rows == 0 { count } else { format!("{table}\n{count}", table = self.text()) }
     }
 
+    /// Whether it has no row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The table alone.
     pub(crate) fn text(&self) -> String {
         // The first column needs no margin, and no line ends in blanks.

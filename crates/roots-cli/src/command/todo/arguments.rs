@@ -6,6 +6,7 @@ use interim::{Interval, parse_duration};
 use roots_client::model::{ActorFilter, TodoStatus};
 
 use crate::dates::{self, When};
+use crate::paging::PagingArguments;
 use crate::session_link::SessionChoice;
 
 /// What to do with todos.
@@ -76,12 +77,8 @@ pub(crate) struct ListArguments {
     /// The actor whose todos these are, or `all`
     #[arg(long, value_name = "ID|all", value_parser = actor)]
     pub(super) actor: Option<ActorFilter>,
-    /// The most todos to list: 20 by default
-    #[arg(long, short = 'n', value_name = "1-100", value_parser = value_parser!(u32).range(1..=100))]
-    pub(super) limit: Option<u32>,
-    /// Go on where the page before ended
-    #[arg(long)]
-    pub(super) cursor: Option<String>,
+    #[command(flatten)]
+    pub(super) paging: PagingArguments,
 }
 
 /// Which todo to show.
@@ -183,7 +180,7 @@ pub(crate) struct RemoveArguments {
 }
 
 /// Reads a status.
-fn status() -> impl TypedValueParser<Value = TodoStatus> {
+pub(crate) fn status() -> impl TypedValueParser<Value = TodoStatus> {
     let words = TodoStatus::ALL.iter().map(|status| status.as_str());
     PossibleValuesParser::new(words).map(|word| {
         let known = TodoStatus::ALL.iter().find(|status| status.as_str() == word);
@@ -192,7 +189,7 @@ fn status() -> impl TypedValueParser<Value = TodoStatus> {
 }
 
 /// Reads an actor's id, or `all`.
-fn actor(text: &str) -> Result<ActorFilter, &'static str> {
+pub(crate) fn actor(text: &str) -> Result<ActorFilter, &'static str> {
     match text {
         "all" => Ok(ActorFilter::All),
         id => id.parse().map(ActorFilter::One).map_err(|_| "it is the id of an actor, or `all`"),
@@ -200,7 +197,7 @@ fn actor(text: &str) -> Result<ActorFilter, &'static str> {
 }
 
 /// Reads a time span in seconds, or such as `30m`.
-fn seconds(text: &str) -> Result<u32, &'static str> {
+pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
     let seconds = match text.parse::<i64>() {
         Ok(seconds) => Ok(seconds),
         Err(_) => match parse_duration(text) {

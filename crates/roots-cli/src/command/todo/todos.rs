@@ -1,10 +1,8 @@
 //! What `roots todo` does.
 
-use dialoguer::Confirm;
 use roots_client::Patch;
 use roots_client::model::{
-    ListedTodo, NewClaim, NewTodo, PageStart, Paging, Release, Todo, TodoChange, TodoFilter,
-    TodoStatus,
+    ListedTodo, NewClaim, NewTodo, Release, Todo, TodoChange, TodoFilter, TodoStatus,
 };
 
 use super::arguments::{
@@ -15,8 +13,10 @@ use super::text as todo_text;
 use crate::connection::connect;
 use crate::error::CliError;
 use crate::output::{
-    Output, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, View, one_line, tell,
+    Output, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, View, one_line,
 };
+use crate::paging::tell_next;
+use crate::question::ask;
 use crate::session_link::SessionLink;
 use crate::text_source;
 use crate::work_tree::WorkTree;
@@ -92,13 +92,10 @@ impl Todos<'_> {
             session_id: arguments.session,
             actor: arguments.actor,
         };
-        let start = arguments.cursor.clone().map_or(PageStart::First, PageStart::Cursor);
-        let paging = Paging { limit: arguments.limit, start };
+        let paging = arguments.paging.paging();
         let page = self.link.connection.client.list_todos(&filter, &paging).await?;
         self.view.show(&page, || {
-            if let Some(cursor) = &page.next_cursor {
-                tell(&format!("The next page: --cursor {}", one_line(cursor)));
-            }
+            tell_next(page.next_cursor.as_deref());
             todo_text::list(&page)
         })
     }
@@ -241,22 +238,11 @@ impl Todos<'_> {
         let id = arguments.todo.id;
         let client = &self.link.connection.client;
         if !arguments.yes {
-            if !text_source::has_terminal() {
-                return Err(CliError::Usage(format!(
-                    "there is no terminal to ask at: `roots todo rm {id} --yes` deletes the todo"
-                )));
-            }
             let title = one_line(&client.get_todo(id).await?.value.title);
-            let question = format!("Delete todo {id} ({title}) and its log?");
-            let answer = Confirm::new().with_prompt(question).default(false).interact();
-            let is_meant = answer.map_err(|error| match error {
-                dialoguer::Error::IO(source) => {
-                    CliError::System { what: "the question can't be asked", source }
-                }
-            })?;
-            if !is_meant {
-                return Err(CliError::Failed("nothing was deleted".to_owned()));
-            }
+            ask(
+                &format!("Delete todo {id} ({title}) and its log?"),
+                &format!("roots todo rm {id} --yes"),
+            )?;
         }
         let request = client.delete_todo(id);
         let deleted = match self.token(&arguments.todo)? {
