@@ -1,0 +1,6 @@
+//! The `roots` command.
+#![allow(dead_code, unused_imports)]
+
+mod setup;
+
+fn main() {}
