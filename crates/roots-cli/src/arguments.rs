@@ -1,0 +1,68 @@
+//! The command line: its commands and the arguments that all of them take.
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::command::log::LogArguments;
+use crate::command::login::{LoginArguments, LogoutArguments};
+use crate::command::session::{EndArguments, NoteArguments, StartArguments};
+use crate::command::todo::TodoCommand;
+
+/// Keep account of your work in Roots: sessions, todos and activities
+///
+/// Run `roots login` first, or set `ROOTS_URL` and `ROOTS_API_KEY`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "roots",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_long_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not there, 4 no good key, \
+                       5 conflict, 6 no credits, 7 try later."
+)]
+pub(crate) struct CommandLine {
+    /// Print the whole answer as one JSON document, or only these fields of it
+    ///
+    /// In a list they are the fields of its rows. Errors are one JSON document on standard error.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FIELD,…",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_delimiter = ','
+    )]
+    pub(crate) json: Option<Vec<String>>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep the API key for a server
+    Login(LoginArguments),
+    /// Delete the API key that is kept for a server
+    Logout(LogoutArguments),
+    /// Show the server, both versions, who you are, and the session of the work tree
+    Status,
+    /// Start a session and remember it for the work tree
+    Start(StartArguments),
+    /// End the session of the work tree
+    End(EndArguments),
+    /// Replace the notes of the session of the work tree
+    Note(NoteArguments),
+    /// Log an activity
+    Log(LogArguments),
+    /// Work with todos
+    #[command(subcommand)]
+    Todo(TodoCommand),
+    /// Print a script that completes commands in your shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
