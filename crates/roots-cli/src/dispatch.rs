@@ -15,10 +15,8 @@ use crate::output::Output;
 /// See [`CliError`].
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
-        Command::Completions { shell } => {
-            shell::completions(&mut CommandLine::command(), shell, output)
-        }
-        Command::Man => shell::man(CommandLine::command(), output),
+        Command::Completions { shell } => shell::completions(&mut CommandLine::command(), shell),
+        Command::Man => shell::man(CommandLine::command()),
         command => {
             // One request needs one thread.
             let runtime = Builder::new_current_thread().enable_all().build();

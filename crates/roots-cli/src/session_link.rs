@@ -6,7 +6,7 @@ use roots_client::model::SessionStatus;
 
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::tell;
 use crate::work_tree::WorkTree;
 
 /// The session to link to.
@@ -20,14 +20,12 @@ pub(crate) struct SessionChoice {
     no_session: bool,
 }
 
-/// Where writes go: the server, the work tree, and the output for what there is to tell.
+/// Where linked writes go.
 pub(crate) struct SessionLink<'a> {
     /// The server.
     pub(crate) connection: &'a Connection,
     /// The work tree.
     pub(crate) tree: &'a WorkTree,
-    /// Where to tell.
-    pub(crate) output: &'a Output,
 }
 
 impl SessionLink<'_> {
@@ -86,7 +84,7 @@ impl SessionLink<'_> {
                 state.session_id = None;
             }
         })?;
-        self.output.tell(&format!(
+        tell(&format!(
             "Session {session} of this work tree {end}, so it is forgotten and nothing is linked \
              to it. Start another with `roots start`."
         ));

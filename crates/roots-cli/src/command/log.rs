@@ -42,7 +42,7 @@ pub(crate) async fn log(arguments: &LogArguments, output: &Output) -> Result<(),
     let connection = connect()?;
     let tree = WorkTree::current(&connection)?;
     let description = text_source::required(arguments.text.as_deref(), "")?;
-    let link = SessionLink { connection: &connection, tree: &tree, output };
+    let link = SessionLink { connection: &connection, tree: &tree };
     let activity = NewActivity {
         description,
         activity_type: arguments.activity_type.clone(),
@@ -56,7 +56,7 @@ pub(crate) async fn log(arguments: &LogArguments, output: &Output) -> Result<(),
             connection.client.log_activity(&activity).await
         })
         .await?;
-    view.show(&logged.value, |_| told(&logged.value, arguments.at.as_ref()))
+    view.show(&logged.value, || told(&logged.value, arguments.at.as_ref()))
 }
 
 /// What was logged, in a line.

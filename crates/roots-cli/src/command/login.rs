@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::connection::{KeySource, connection, has_key_in_environment, normal, url_by_default};
 use crate::credentials::{Credentials, KeptIn};
 use crate::error::CliError;
-use crate::output::{ANY, Output, View, one_line};
+use crate::output::{ANY, Output, View, one_line, tell};
 
 /// The most bytes that are read of a key.
 const KEY_MAX_BYTES: u64 = 4096;
@@ -47,15 +47,15 @@ pub(crate) async fn login(arguments: &LoginArguments, output: &Output) -> Result
     let kept_in = credentials.keep(&url, &connection.api_key, !arguments.in_file)?;
     if kept_in == KeptIn::File {
         let why = if arguments.in_file { "" } else { "The system has no keyring that works. " };
-        output.tell(&format!(
+        tell(&format!(
             "{why}The key is in {file}, which only you can read.",
             file = credentials.file().display()
         ));
     }
     if has_key_in_environment() {
-        output.tell("ROOTS_API_KEY is set, and is used in place of this key.");
+        tell("ROOTS_API_KEY is set, and is used in place of this key.");
     }
-    view.show(&json!({"url": url, "kept_in": kept_in, "whoami": whoami}), |_| {
+    view.show(&json!({"url": url, "kept_in": kept_in, "whoami": whoami}), || {
         format!(
             "Logged in to {url} as {actor} ({role} of {account}); {credits} credits",
             actor = one_line(&whoami.actor_name),
@@ -78,8 +78,8 @@ pub(crate) fn logout(arguments: &LogoutArguments, output: &Output) -> Result<(),
     if !credentials.forget(&url)? {
         return Err(CliError::NotThere(format!("no key is kept for {url}")));
     }
-    output.tell("The key is still valid. If nobody needs it, revoke it: `roots keys revoke`.");
-    view.show(&json!({"url": url}), |_| format!("Logged out of {url}"))
+    tell("The key is still valid. If nobody needs it, revoke it: `roots keys revoke`.");
+    view.show(&json!({"url": url}), || format!("Logged out of {url}"))
 }
 
 fn chosen(url: Option<&str>, credentials: &Credentials) -> String {

@@ -58,7 +58,7 @@ pub(crate) async fn start(arguments: &StartArguments, output: &Output) -> Result
     let view = View::new(output, SESSION)?;
     let connection = connect()?;
     let tree = WorkTree::current(&connection)?;
-    let link = SessionLink { connection: &connection, tree: &tree, output };
+    let link = SessionLink { connection: &connection, tree: &tree };
     if let Some(session) = tree.state()?.session_id.filter(|_| !arguments.another)
         && link.end_of(session).await?.is_none()
     {
@@ -72,7 +72,7 @@ pub(crate) async fn start(arguments: &StartArguments, output: &Output) -> Result
     let session = connection.client.start_session(&new).await?.value;
     // The session is there, so it is shown even if it can't be remembered.
     let remembered = tree.change(|state| state.session_id = Some(session.session_id));
-    view.show(&session, |_| {
+    view.show(&session, || {
         format!(
             "Started session {id} for {root}",
             id = session.session_id,
@@ -97,13 +97,13 @@ pub(crate) async fn end(arguments: &EndArguments, output: &Output) -> Result<(),
         status: Some(SessionStatus::Ended),
         notes: notes.map_or(Patch::Keep, Patch::Set),
     };
-    let session = changed(id, &change, &connection, &tree, output).await?;
+    let session = changed(id, &change, &connection, &tree).await?;
     let forgotten = tree.change(|state| {
         if state.session_id == Some(id) {
             state.session_id = None;
         }
     });
-    view.show(&session, |_| match session.duration_seconds {
+    view.show(&session, || match session.duration_seconds {
         Some(seconds) => format!("Ended session {id} after {}", duration(seconds)),
         None => format!("Ended session {id}"),
     })?;
@@ -140,9 +140,9 @@ pub(crate) async fn note(arguments: &NoteArguments, output: &Output) -> Result<(
     } else {
         let notes = text_source::required(arguments.notes.as_deref(), "")?;
         let change = SessionChange { notes: Patch::Set(notes), ..SessionChange::default() };
-        changed(id, &change, &connection, &tree, output).await?
+        changed(id, &change, &connection, &tree).await?
     };
-    view.show(&session, |_| format!("Noted in session {id}"))
+    view.show(&session, || format!("Noted in session {id}"))
 }
 
 /// Changes a session. One that was remembered and takes no more writes is forgotten.
@@ -151,7 +151,6 @@ async fn changed(
     change: &SessionChange,
     connection: &Connection,
     tree: &WorkTree,
-    output: &Output,
 ) -> Result<Session, CliError> {
     let error = match connection.client.update_session(id, change).await {
         Ok(session) => return Ok(session.value),
@@ -159,7 +158,7 @@ async fn changed(
     };
     let is_over = matches!(error.code(), Some("conflict" | "not-found"));
     if is_over && tree.state()?.session_id == Some(id) {
-        let link = SessionLink { connection, tree, output };
+        let link = SessionLink { connection, tree };
         if let Some(end) = link.end_of(id).await? {
             link.forget_session(id, end)?;
         }

@@ -5,21 +5,17 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::error::CliError;
-use crate::output::Output;
+use crate::output::line;
 
 /// Prints the script that completes commands in a shell.
 ///
 /// # Errors
 ///
 /// If it can't be written.
-pub(crate) fn completions(
-    command: &mut Command,
-    shell: Shell,
-    output: &Output,
-) -> Result<(), CliError> {
+pub(crate) fn completions(command: &mut Command, shell: Shell) -> Result<(), CliError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, command, "roots", &mut script);
-    output.line(&String::from_utf8_lossy(&script))
+    line(&String::from_utf8_lossy(&script))
 }
 
 /// Prints the manual page, with all commands on it.
@@ -27,8 +23,8 @@ pub(crate) fn completions(
 /// # Errors
 ///
 /// If it can't be written.
-pub(crate) fn man(command: Command, output: &Output) -> Result<(), CliError> {
+pub(crate) fn man(command: Command) -> Result<(), CliError> {
     let mut page = Vec::new();
     Man::new(command).render(&mut page).map_err(CliError::Output)?;
-    output.line(&String::from_utf8_lossy(&page))
+    line(&String::from_utf8_lossy(&page))
 }

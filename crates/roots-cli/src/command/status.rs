@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::session::described;
 use crate::connection::{Connection, KeySource, connect};
 use crate::error::CliError;
-use crate::output::{Output, Shape, View, one_line};
+use crate::output::{Output, Shape, View, one_line, tell};
 use crate::session_link::SessionLink;
 use crate::work_tree::WorkTree;
 
@@ -52,19 +52,19 @@ const STATUS: Shape = Shape::of(&[
 pub(crate) async fn status(output: &Output) -> Result<(), CliError> {
     let view = View::new(output, STATUS)?;
     let connection = connect()?;
-    let read = read(&connection, output).await;
+    let read = read(&connection).await;
     if read.is_err() {
-        output.tell(&format!(
+        tell(&format!(
             "The server is {url}, and the key is that of {source}.",
             url = connection.url,
             source = connection.key_source.name()
         ));
     }
     let status = read?;
-    view.show(&status, |_| text(&status))
+    view.show(&status, || text(&status))
 }
 
-async fn read(connection: &Connection, output: &Output) -> Result<Status, CliError> {
+async fn read(connection: &Connection) -> Result<Status, CliError> {
     let client = &connection.client;
     let document = async { client.openapi().await };
     let (health, whoami, document) = join3(client.health(), client.whoami(), document).await;
@@ -86,20 +86,16 @@ async fn read(connection: &Connection, output: &Output) -> Result<Status, CliErr
         key_from: connection.key_source,
         whoami,
         work_tree: tree.root().display().to_string(),
-        session: session(connection, &tree, output).await?,
+        session: session(connection, &tree).await?,
         server_lacks,
         client_lacks,
     })
 }
 
 /// The session of the work tree. One that has ended or is gone is told and forgotten.
-async fn session(
-    connection: &Connection,
-    tree: &WorkTree,
-    output: &Output,
-) -> Result<Option<Session>, CliError> {
+async fn session(connection: &Connection, tree: &WorkTree) -> Result<Option<Session>, CliError> {
     let Some(id) = tree.state()?.session_id else { return Ok(None) };
-    let link = SessionLink { connection, tree, output };
+    let link = SessionLink { connection, tree };
     if let Some(end) = link.end_of(id).await? {
         link.forget_session(id, end)?;
         return Ok(None);

@@ -15,7 +15,7 @@ use crate::connection::connect;
 use crate::dates::{self, When};
 use crate::error::CliError;
 use crate::output::{
-    Output, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, View, one_line,
+    Output, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, View, one_line, tell,
 };
 use crate::session_link::{SessionChoice, SessionLink};
 use crate::text_source;
@@ -213,7 +213,7 @@ pub(crate) async fn run(command: &TodoCommand, output: &Output) -> Result<(), Cl
     )?;
     let connection = connect()?;
     let tree = WorkTree::current(&connection)?;
-    let link = SessionLink { connection: &connection, tree: &tree, output };
+    let link = SessionLink { connection: &connection, tree: &tree };
     let todos = Todos { link, view };
     match command {
         TodoCommand::Add(arguments) => todos.add(arguments).await,
@@ -269,9 +269,9 @@ impl Todos<'_> {
         let start = arguments.cursor.clone().map_or(PageStart::First, PageStart::Cursor);
         let paging = Paging { limit: arguments.limit, start };
         let page = self.link.connection.client.list_todos(&filter, &paging).await?;
-        self.view.show(&page, |output| {
+        self.view.show(&page, || {
             if let Some(cursor) = &page.next_cursor {
-                output.tell(&format!("The next page: --cursor {}", one_line(cursor)));
+                tell(&format!("The next page: --cursor {}", one_line(cursor)));
             }
             todo_text::list(&page)
         })
@@ -281,10 +281,10 @@ impl Todos<'_> {
         let client = &self.link.connection.client;
         if arguments.log {
             let log = client.get_todo_logs(arguments.id).await?;
-            return self.view.show(&log, |_| todo_text::log(&log));
+            return self.view.show(&log, || todo_text::log(&log));
         }
         let todo = client.get_todo(arguments.id).await?.value;
-        self.view.show(&todo, |_| todo_text::details(&todo))
+        self.view.show(&todo, || todo_text::details(&todo))
     }
 
     async fn claim(&self, arguments: &ClaimArguments) -> Result<(), CliError> {
@@ -310,7 +310,7 @@ impl Todos<'_> {
             None => Ok(None),
         };
         // The todo is claimed, so it is shown even if its token can't be remembered.
-        self.view.show(&claimed.value, |_| todo_text::claimed(todo, *until))?;
+        self.view.show(&claimed.value, || todo_text::claimed(todo, *until))?;
         remembered.map(|_| ())
     }
 
@@ -439,7 +439,7 @@ impl Todos<'_> {
         };
         let deleted = self.settled(id, deleted)?.value;
         self.forget_claim(id)?;
-        self.view.show(&deleted, |_| format!("Deleted todo {id}"))
+        self.view.show(&deleted, || format!("Deleted todo {id}"))
     }
 
     /// Changes a todo, with the token of its claim.
@@ -462,7 +462,7 @@ impl Todos<'_> {
     /// Shows what a todo is now. If its claim has ended, its token is forgotten.
     fn show_todo(&self, done: &str, todo: &Todo) -> Result<(), CliError> {
         let forgotten = if todo.claim.is_none() { self.forget_claim(todo.todo_id) } else { Ok(()) };
-        self.view.show(todo, |_| todo_text::in_short(done, todo))?;
+        self.view.show(todo, || todo_text::in_short(done, todo))?;
         forgotten
     }
 

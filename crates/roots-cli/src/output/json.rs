@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::shape::Shape;
-use super::terminal::Output;
+use super::terminal::{Output, json_text, line};
 use crate::error::CliError;
 
 /// How a command shows its answer. It is made before the command does anything, so that a field
@@ -43,15 +43,15 @@ impl<'o> View<'o> {
     pub(crate) fn show<T: Serialize>(
         &self,
         document: &T,
-        text: impl FnOnce(&Output) -> String,
+        text: impl FnOnce() -> String,
     ) -> Result<(), CliError> {
         if !self.output.is_json() {
-            return self.output.line(&text(self.output));
+            return line(&text());
         }
         let whole = serde_json::to_value(document)
             .map_err(|_| CliError::Failed("the answer can't be written as JSON".to_owned()))?;
         let selected = selected(whole, self.shape, self.output.selection());
-        self.output.line(&Output::json_text(&selected))
+        line(&json_text(&selected))
     }
 }
 

@@ -11,5 +11,5 @@ pub(crate) use shape::{
     ACTIVITY, ANY, SESSION, Shape, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG,
 };
 pub(crate) use table::Table;
-pub(crate) use terminal::Output;
+pub(crate) use terminal::{Output, line, tell};
 pub(crate) use text::{one_line, printable};

@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table as Comfy, presets};
 
-use super::terminal::Output;
+use super::terminal::width;
 use super::text::one_line;
 
 /// A table of texts. At a terminal it is as wide as that, and long cells are wrapped. Elsewhere
@@ -14,7 +14,7 @@ impl Table {
     pub(crate) fn new(columns: &[&str]) -> Self {
         let mut table = Comfy::new();
         table.load_style(presets::NOTHING);
-        if let Some(width) = Output::width() {
+        if let Some(width) = width() {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
         table.set_header(columns.iter().copied());

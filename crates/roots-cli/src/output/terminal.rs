@@ -35,48 +35,13 @@ impl Output {
         self.json.as_deref().unwrap_or_default()
     }
 
-    /// A document: indented at a terminal, or else on one line.
-    pub(super) fn json_text(document: &Value) -> String {
-        if io::stdout().is_terminal() {
-            return format!("{document:#}");
-        }
-        document.to_string()
-    }
-
-    /// The columns of the terminal that data goes to.
-    pub(super) fn width() -> Option<u16> {
-        terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns)
-    }
-
-    /// Writes data, as a line of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`CliError::OutputClosed`] if nobody reads it any more.
-    pub(crate) fn line(&self, data: &str) -> Result<(), CliError> {
-        let mut stdout = io::stdout().lock();
-        let written = stdout
-            .write_all(data.as_bytes())
-            .and_then(|()| if data.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") })
-            .and_then(|()| stdout.flush());
-        written.map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => CliError::OutputClosed,
-            _ => CliError::Output(error),
-        })
-    }
-
-    /// Tells something that is no data. If it can't be told, the work is done all the same.
-    pub(crate) fn tell(&self, sentence: &str) {
-        let _ = writeln!(io::stderr().lock(), "{sentence}");
-    }
-
     /// Tells why a command is not done: as text, or as a problem on one line.
     pub(crate) fn report(&self, error: &CliError) {
         if matches!(error, CliError::OutputClosed) {
             return;
         }
         if self.is_json() {
-            return self.tell(&error.problem().to_string());
+            return tell(&error.problem().to_string());
         }
         let mut sentence = error.sentence();
         // Arguments that were refused already begin so.
@@ -90,8 +55,40 @@ impl Output {
             sentence.push('\n');
             sentence.push_str(advice);
         }
-        self.tell(&sentence);
+        tell(&sentence);
     }
+}
+
+/// Writes data, as a line of its own.
+///
+/// # Errors
+///
+/// [`CliError::OutputClosed`] if nobody reads it any more.
+pub(crate) fn line(data: &str) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout
+        .write_all(data.as_bytes())
+        .and_then(|()| if data.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") })
+        .and_then(|()| stdout.flush());
+    written.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => CliError::OutputClosed,
+        _ => CliError::Output(error),
+    })
+}
+
+/// Tells something that is no data. If it can't be told, the work is done all the same.
+pub(crate) fn tell(sentence: &str) {
+    let _ = writeln!(io::stderr().lock(), "{sentence}");
+}
+
+/// A document: indented at a terminal, or else on one line.
+pub(super) fn json_text(document: &Value) -> String {
+    if io::stdout().is_terminal() { format!("{document:#}") } else { document.to_string() }
+}
+
+/// The columns of the terminal that data goes to.
+pub(super) fn width() -> Option<u16> {
+    terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns)
 }
 
 /// Whether standard error shows colours: it is a terminal, and `NO_COLOR` is not set.
