@@ -4,8 +4,10 @@ use clap::CommandFactory;
 use tokio::runtime::Builder;
 
 use crate::arguments::{Command, CommandLine};
-use crate::command::{log, login, session, shell, status, todo};
+use crate::command::{log, login, session, setup, shell, status, todo};
 use crate::error::CliError;
+use crate::hook;
+use crate::mcp_proxy;
 use crate::output::Output;
 
 /// Runs a command.
@@ -17,6 +19,11 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Completions { shell } => shell::completions(&mut CommandLine::command(), shell),
         Command::Man => shell::man(CommandLine::command()),
+        Command::Setup(arguments) => setup::setup(&arguments, output),
+        Command::Hook => {
+            hook::run();
+            Ok(())
+        }
         command => {
             // One request needs one thread.
             let runtime = Builder::new_current_thread().enable_all().build();
@@ -40,6 +47,7 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Note(arguments) => session::note(&arguments, output).await,
         Command::Log(arguments) => log::log(&arguments, output).await,
         Command::Todo(command) => todo::run(&command, output).await,
-        Command::Completions { .. } | Command::Man => Ok(()),
+        Command::Mcp => mcp_proxy::run().await,
+        Command::Completions { .. } | Command::Man | Command::Setup(_) | Command::Hook => Ok(()),
     }
 }

@@ -5,7 +5,8 @@
 //! - [`connection`]: the server and the key to call it with; [`credentials`] keeps the key, and
 //!   [`private_file`] writes files that only their owner can read.
 //! - [`work_tree`]: what is remembered for a work tree; [`session_link`] uses its session.
-//! - [`setup`]: the files of the programs in which agents work.
+//! - [`setup`]: the files of the programs in which agents work; [`hook`] is run by their hooks, and
+//!   [`mcp_proxy`] is their MCP server.
 //! - [`dates`] and [`text_source`]: how times and texts are given.
 //! - [`output`]: data on standard output, everything else on standard error.
 //! - [`error`]: what goes wrong, and the exit codes.
@@ -17,6 +18,8 @@ mod credentials;
 mod dates;
 mod dispatch;
 mod error;
+mod hook;
+mod mcp_proxy;
 mod output;
 mod private_file;
 mod session_link;

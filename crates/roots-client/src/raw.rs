@@ -56,6 +56,12 @@ impl RawRequest {
         self.headers.insert(name, value);
         Ok(self)
     }
+
+    /// The value of a header, if it is text.
+    #[must_use]
+    pub fn header_text(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 impl RawAnswer {

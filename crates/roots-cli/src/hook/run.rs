@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::hook::input::{Dialect, Event, ProgramSession};
 use crate::hook::session;
 use crate::hook::text;
-use crate::output::Output;
+use crate::output::line;
 use crate::work_tree::WorkTree;
 
 /// When the hook answers, with or without the server. The program waits 2 s at most.
@@ -31,7 +31,7 @@ enum Progress {
 
 /// Reads the input of a hook, takes part, and writes its answer if the program wants one. It does not
 /// fail: what goes wrong is a line for the agent.
-pub(crate) fn run(output: &Output) {
+pub(crate) fn run() {
     let deadline = Instant::now() + DEADLINE;
     let (sender, progress) = mpsc::channel();
     // Reading, the keyring and the file system may all wait for others. A thread that waits for them
@@ -52,7 +52,7 @@ pub(crate) fn run(output: &Output) {
     }
     if let Some(answer) = answer(&event, done) {
         // A program that does not read its answer needs none.
-        let _ = output.line(&answer);
+        let _ = line(&answer);
     }
 }
 

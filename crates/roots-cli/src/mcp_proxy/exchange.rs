@@ -1,6 +1,6 @@
 //! One message: sent to the server, and answered.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use roots_client::model::SessionStatus;
@@ -11,6 +11,7 @@ use crate::connection::{Connection, connect};
 use crate::error::CliError;
 use crate::mcp_proxy::answer::{addressed, is_refusal_of_tool, messages, result_of_tool};
 use crate::mcp_proxy::message::Message;
+use crate::output::tell;
 use crate::work_tree::WorkTree;
 
 /// How long the server may take to accept a connection. Who has waited a second is told that it is
@@ -32,8 +33,8 @@ pub(crate) struct Exchange {
 /// The server and the work tree.
 #[derive(Clone)]
 struct Server {
-    connection: std::sync::Arc<Connection>,
-    tree: std::sync::Arc<WorkTree>,
+    connection: Arc<Connection>,
+    tree: Arc<WorkTree>,
 }
 
 impl Exchange {
@@ -61,15 +62,15 @@ impl Exchange {
         let mut answers = self.send(&server, &message).await?;
         if answers.iter().any(is_refusal_of_tool)
             && let Some(session) = message.filled().session
-            && has_ended(&server, session).await?
+            && has_ended(&server, session).await
         {
-            forget(&server.tree, session)?;
+            noted(forget(&server.tree, session));
             if let Some(other) = message.without_session() {
                 answers = self.send(&server, &other).await?;
             }
         }
         for answer in &answers {
-            self.learn(&server, &message, answer)?;
+            noted(self.learn(&server, &message, answer));
         }
         Ok(answers.into_iter().map(|answer| addressed(answer, message.id())).collect())
     }
@@ -135,16 +136,22 @@ impl Exchange {
 }
 
 /// Whether the session takes no more writes.
-async fn has_ended(server: &Server, session: i64) -> Result<bool, CliError> {
+async fn has_ended(server: &Server, session: i64) -> bool {
     match server.connection.client.get_session(session).await {
-        Ok(session) => Ok(session.value.status != SessionStatus::Active),
-        Err(error) if error.code() == Some("not-found") => Ok(true),
-        Err(error) => Err(error.into()),
+        Ok(session) => session.value.status != SessionStatus::Active,
+        Err(error) => error.code() == Some("not-found"),
     }
 }
 
 fn forget(tree: &WorkTree, session: i64) -> Result<(), CliError> {
     tree.change(|state| state.session_id = state.session_id.filter(|own| *own != session))
+}
+
+/// Tells that the state was not written. The server did its work all the same.
+fn noted(written: Result<(), CliError>) {
+    if let Err(error) = written {
+        tell(&told(&error));
+    }
 }
 
 /// What is wrong, and what to do.
@@ -158,6 +165,6 @@ fn told(error: &CliError) -> String {
 }
 
 /// What the lock holds. A task that panicked left it whole.
-fn locked<T>(lock: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::error::CliError;
 use crate::mcp_proxy::exchange::Exchange;
 use crate::mcp_proxy::message::{Message, Refused};
-use crate::output::Output;
+use crate::output::line;
 
 /// The most requests in flight. Further lines wait.
 const IN_FLIGHT_MAX: usize = 64;
@@ -25,18 +25,17 @@ const LINES_MAX: usize = 16;
 /// # Errors
 ///
 /// If the answers can't be written.
-pub(crate) async fn run(output: &Output) -> Result<(), CliError> {
+pub(crate) async fn run() -> Result<(), CliError> {
     let mut proxy = Proxy {
         exchange: Arc::default(),
         tasks: JoinSet::new(),
         in_flight: HashMap::new(),
-        output,
     };
     let mut lines = lines()?;
     loop {
         tokio::select! {
-            line = lines.recv(), if proxy.tasks.len() < IN_FLIGHT_MAX => match line {
-                Some(line) => proxy.take(&line)?,
+            read = lines.recv(), if proxy.tasks.len() < IN_FLIGHT_MAX => match read {
+                Some(text) => proxy.take(&text)?,
                 None => break,
             },
             Some(answered) = proxy.tasks.join_next() => proxy.write(answered.ok())?,
@@ -48,12 +47,11 @@ pub(crate) async fn run(output: &Output) -> Result<(), CliError> {
     Ok(())
 }
 
-struct Proxy<'a> {
+struct Proxy {
     exchange: Arc<Exchange>,
     tasks: JoinSet<Answered>,
     /// The requests that can be cancelled, by their ids as JSON.
     in_flight: HashMap<String, AbortHandle>,
-    output: &'a Output,
 }
 
 /// A message with its answers.
@@ -62,13 +60,13 @@ struct Answered {
     answers: Vec<Value>,
 }
 
-impl Proxy<'_> {
-    /// Begins what the line asks for.
-    fn take(&mut self, line: &[u8]) -> Result<(), CliError> {
-        let message = match Message::parse(line) {
+impl Proxy {
+    /// Begins what a line asks for.
+    fn take(&mut self, text: &[u8]) -> Result<(), CliError> {
+        let message = match Message::parse(text) {
             Ok(message) => message,
             Err(Refused::Silently) => return Ok(()),
-            Err(Refused::With(answer)) => return self.output.line(&answer.to_string()),
+            Err(Refused::With(answer)) => return line(&answer.to_string()),
         };
         if let Some(id) = message.cancels() {
             // The server does what it was sent, and its answer is not wanted.
@@ -100,7 +98,7 @@ impl Proxy<'_> {
         if let Some(id) = id {
             self.in_flight.remove(&id);
         }
-        answers.iter().try_for_each(|answer| self.output.line(&answer.to_string()))
+        answers.iter().try_for_each(|answer| line(&answer.to_string()))
     }
 }
 

@@ -4,11 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
 use crate::setup::error::SetupError;
 use crate::setup::json::Entry;
 
 /// A program, or a convention that many share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Program {
     /// Claude Code.
     Claude,

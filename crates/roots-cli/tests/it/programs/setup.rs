@@ -1,0 +1,93 @@
+//! Setting up programs.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::world::{World, run, text};
+
+#[test]
+fn a_setup_is_made_checked_and_taken_back() {
+    let world = World::new();
+    fs::write(world.path("project/CLAUDE.md"), "Mine.\n").unwrap();
+    let check = || run(&mut world.bare(&["setup", "claude", "--check"]), "");
+
+    let output = check();
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stdout);
+    for name in ["missing in ", ".claude/settings.json", ".mcp.json", "CLAUDE.md"] {
+        assert!(told.contains(name), "{told}");
+    }
+    assert!(text(&output.stderr).contains("`roots setup claude`"), "{}", text(&output.stderr));
+
+    let output = run(&mut world.bare(&["setup", "claude", "--yes"]), "");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("+<!-- roots:begin -->"), "the difference is shown");
+    assert_eq!(check().status.code(), Some(0));
+    let settings: Value = serde_json::from_str(&world.read("project/.claude/settings.json")).unwrap();
+    assert_eq!(settings["hooks"]["SessionStart"][0]["hooks"][0]["command"], "roots hook");
+
+    let once = world.read("project/CLAUDE.md");
+    let output = run(&mut world.bare(&["setup", "claude", "--yes"]), "");
+    assert_eq!(text(&output.stdout), "Nothing to change.\n");
+    assert_eq!(world.read("project/CLAUDE.md"), once);
+
+    let output = run(&mut world.bare(&["setup", "claude", "--remove", "--yes"]), "");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(world.read("project/CLAUDE.md"), "Mine.\n");
+    assert!(!world.path("project/.claude").exists());
+    assert!(!world.path("project/.mcp.json").exists());
+}
+
+#[test]
+fn nothing_is_written_without_consent() {
+    let world = World::new();
+    let output = run(&mut world.bare(&["setup", "codex"]), "y\n");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--yes"), "{}", text(&output.stderr));
+    assert!(!world.path("project/.codex").exists());
+    assert_eq!(fs::read_dir(world.home()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_user_s_files_are_in_the_home() {
+    let world = World::new();
+    for program in ["claude", "codex", "gemini", "cursor"] {
+        let output = run(&mut world.bare(&["setup", program, "--user", "--yes"]), "");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+    for name in [
+        ".claude/settings.json",
+        ".claude.json",
+        ".codex/config.toml",
+        ".gemini/settings.json",
+        ".cursor/mcp.json",
+    ] {
+        assert!(world.path("home").join(name).exists(), "{name}");
+    }
+    let project: Vec<_> = fs::read_dir(world.project()).unwrap().flatten().collect();
+    assert_eq!(project.len(), 2, "{project:?}");
+    let output = run(&mut world.bare(&["setup", "agents-md", "--user", "--yes"]), "");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_damaged_file_is_refused_and_left_alone() {
+    let world = World::new();
+    fs::write(world.path("project/.mcp.json"), "{ nope").unwrap();
+    let output = run(&mut world.bare(&["setup", "claude", "--yes"]), "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(".mcp.json"), "{}", text(&output.stderr));
+    assert_eq!(world.read("project/.mcp.json"), "{ nope");
+    assert!(!world.path("project/.claude").exists());
+}
+
+#[test]
+fn json_names_the_files() {
+    let world = World::new();
+    let output = run(&mut world.bare(&["setup", "agents-md", "--yes", "--json"]), "");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["written"], true);
+    assert_eq!(report["files"][0]["state"], "missing");
+    assert!(report["files"][0]["path"].as_str().unwrap().ends_with("project/AGENTS.md"));
+}
