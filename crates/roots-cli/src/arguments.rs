@@ -80,6 +80,9 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of the program, or of one of its commands
+    Man {
+        /// The command, such as `todo add`
+        command: Vec<String>,
+    },
 }

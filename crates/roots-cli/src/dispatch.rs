@@ -18,7 +18,7 @@ use crate::output::Output;
 pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Completions { shell } => shell::completions(&mut CommandLine::command(), shell),
-        Command::Man => shell::man(CommandLine::command()),
+        Command::Man { command } => shell::man(CommandLine::command(), &command),
         Command::Setup(arguments) => setup::setup(&arguments, output),
         Command::Hook => {
             hook::run();
@@ -48,6 +48,9 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Log(arguments) => log::log(&arguments, output).await,
         Command::Todo(command) => todo::run(&command, output).await,
         Command::Mcp => mcp_proxy::run().await,
-        Command::Completions { .. } | Command::Man | Command::Setup(_) | Command::Hook => Ok(()),
+        Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Setup(_)
+        | Command::Hook => Ok(()),
     }
 }

@@ -56,7 +56,9 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let wants_json = env::args_os()
         .any(|argument| argument.to_str().is_some_and(|text| text.starts_with("--json")));
     if error.use_stderr() && wants_json {
-        let usage = CliError::Usage(error.render().to_string().trim_end().to_owned());
+        let text = error.render().to_string();
+        let text = text.trim_end().trim_start_matches("error: ");
+        let usage = CliError::Usage(text.to_owned());
         Output::new(Some(Vec::new())).report(&usage);
         return usage.exit_code();
     }

@@ -32,11 +32,20 @@ pub(crate) fn folders() -> Result<Xdg, CliError> {
 /// If the file system refuses.
 pub(crate) fn write_private(file: &Path, text: &[u8]) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    make_private_folder(folder)?;
     // A temporary file has the mode 0600.
     let mut written = NamedTempFile::new_in(folder)?;
     written.write_all(text)?;
     written.as_file().sync_all()?;
     written.persist(file)?;
     File::open(folder)?.sync_all()
+}
+
+/// Makes a folder that only its owner can enter, if it is not there.
+///
+/// # Errors
+///
+/// If the file system refuses.
+pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use roots_client::Error;
-use roots_client::model::SessionStatus;
+use roots_client::model::{Session, SessionStatus};
 
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -54,31 +54,31 @@ impl SessionLink<'_> {
         let Some(session) = remembered.filter(|_| may_be_about_its_session(&error)) else {
             return Err(error.into());
         };
-        let Some(end) = self.end_of(session).await? else { return Err(error.into()) };
-        self.forget_session(session, end)?;
-        Ok(write(None).await?)
-    }
-
-    /// What has become of a session, if it takes no more writes.
-    ///
-    /// # Errors
-    ///
-    /// If it can't be read.
-    pub(crate) async fn end_of(&self, session: i64) -> Result<Option<&'static str>, CliError> {
-        match self.connection.client.get_session(session).await {
-            Ok(session) if session.value.status == SessionStatus::Active => Ok(None),
-            Ok(_) => Ok(Some("has ended")),
-            Err(error) if error.code() == Some("not-found") => Ok(Some("is gone")),
-            Err(error) => Err(error.into()),
+        match self.active(session).await? {
+            Some(_) => Err(error.into()),
+            None => Ok(write(None).await?),
         }
     }
 
-    /// Forgets the session of the work tree, and tells it.
+    /// A session of the work tree, if it goes on. Otherwise this is told, and it is forgotten.
     ///
     /// # Errors
     ///
-    /// If the state can't be written.
-    pub(crate) fn forget_session(&self, session: i64, end: &str) -> Result<(), CliError> {
+    /// If it can't be read, or the state can't be written.
+    pub(crate) async fn active(&self, session: i64) -> Result<Option<Session>, CliError> {
+        let end = match self.connection.client.get_session(session).await {
+            Ok(session) if session.value.status == SessionStatus::Active => {
+                return Ok(Some(session.value));
+            }
+            Ok(_) => "has ended",
+            Err(error) if error.code() == Some("not-found") => "is gone",
+            Err(error) => return Err(error.into()),
+        };
+        self.forget_session(session, end)?;
+        Ok(None)
+    }
+
+    fn forget_session(&self, session: i64, end: &str) -> Result<(), CliError> {
         self.tree.change(|state| {
             if state.session_id == Some(session) {
                 state.session_id = None;

@@ -64,6 +64,11 @@ pub(crate) fn edited(before: &str) -> Result<String, CliError> {
                 .to_owned(),
         )
     })?;
+    edited_with(&editor, before)
+}
+
+/// What an editor leaves of `before`. Its command may have arguments, as `code --wait` does.
+fn edited_with(editor: &str, before: &str) -> Result<String, CliError> {
     let failed = |what| move |source| CliError::System { what, source };
     // The file can be read by its owner alone, and is deleted at the end.
     let mut file = Builder::new()
@@ -73,7 +78,6 @@ pub(crate) fn edited(before: &str) -> Result<String, CliError> {
         .map_err(failed("a file to edit can't be made"))?;
     let written = file.write_all(before.as_bytes()).and_then(|()| file.flush());
     written.map_err(failed("the file to edit can't be written"))?;
-    // The setting may have arguments, as in `code --wait`.
     let status = Command::new("sh")
         .arg("-c")
         .arg(format!("{editor} \"$1\""))
@@ -112,6 +116,15 @@ fn without_last_line_break(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_editor_gets_the_text_and_its_result_is_taken() {
+        assert_eq!(edited_with("printf 'c\\n' >>", "a\nb\n").unwrap(), "a\nb\nc");
+        let failed = edited_with("false", "a").unwrap_err();
+        assert!(matches!(failed, CliError::Failed(_)), "{failed}");
+        let empty = edited_with("printf '' >", "a").unwrap_err();
+        assert!(matches!(empty, CliError::Usage(_)), "{empty}");
+    }
 
     #[test]
     fn only_the_last_line_break_is_left_out() {

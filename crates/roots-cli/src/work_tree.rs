@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::private_file::{folders, write_private};
+use crate::private_file::{folders, make_private_folder, write_private};
 
 /// What one caller has in a work tree. Another server or another key is another caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +142,7 @@ impl WorkTree {
     /// closed, even if the process is killed.
     fn lock(&self) -> Result<File, CliError> {
         let path = self.file.with_extension("lock");
-        let locked = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
+        let locked = path.parent().map_or(Ok(()), make_private_folder).and_then(|()| {
             let file = File::options().create(true).append(true).open(&path)?;
             file.lock().map(|()| file)
         });

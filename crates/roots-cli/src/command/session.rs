@@ -60,7 +60,7 @@ pub(crate) async fn start(arguments: &StartArguments, output: &Output) -> Result
     let tree = WorkTree::current(&connection)?;
     let link = SessionLink { connection: &connection, tree: &tree };
     if let Some(session) = tree.state()?.session_id.filter(|_| !arguments.another)
-        && link.end_of(session).await?.is_none()
+        && link.active(session).await?.is_some()
     {
         return Err(CliError::Conflict(format!(
             "session {session} of this work tree goes on: work in it, end it with `roots end`, or \
@@ -159,9 +159,7 @@ async fn changed(
     let is_over = matches!(error.code(), Some("conflict" | "not-found"));
     if is_over && tree.state()?.session_id == Some(id) {
         let link = SessionLink { connection, tree };
-        if let Some(end) = link.end_of(id).await? {
-            link.forget_session(id, end)?;
-        }
+        link.active(id).await?;
     }
     Err(error.into())
 }

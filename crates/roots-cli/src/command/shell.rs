@@ -18,13 +18,21 @@ pub(crate) fn completions(command: &mut Command, shell: Shell) -> Result<(), Cli
     line(&String::from_utf8_lossy(&script))
 }
 
-/// Prints the manual page, with all commands on it.
+/// Prints the manual page of the program, or of the command with this name.
 ///
 /// # Errors
 ///
-/// If it can't be written.
-pub(crate) fn man(command: Command) -> Result<(), CliError> {
+/// If there is no such command, or the page can't be written.
+pub(crate) fn man(mut program: Command, name: &[String]) -> Result<(), CliError> {
+    // So each command knows the whole name that it is called by.
+    program.build();
+    let mut command = &program;
+    for word in name {
+        command = command.find_subcommand(word).ok_or_else(|| {
+            CliError::NotThere(format!("there is no command `{}`", name.join(" ")))
+        })?;
+    }
     let mut page = Vec::new();
-    Man::new(command).render(&mut page).map_err(CliError::Output)?;
+    Man::new(command.clone()).render(&mut page).map_err(CliError::Output)?;
     line(&String::from_utf8_lossy(&page))
 }

@@ -71,14 +71,8 @@ async fn read(connection: &Connection) -> Result<Status, CliError> {
     let whoami = whoami?;
     let tree = WorkTree::current(connection)?;
     // A server that does not describe itself serves its other requests all the same.
-    let operations = document.ok().map(|document| operation_ids(&document.value));
-    let known: BTreeSet<&str> = Operation::ALL.iter().map(|operation| operation.id()).collect();
-    let server_lacks = operations.as_ref().map(|served| {
-        let lacking = known.iter().filter(|&&id| !served.contains(id));
-        lacking.map(|&id| id.to_owned()).collect()
-    });
-    let client_lacks = operations
-        .map(|served| served.into_iter().filter(|id| !known.contains(id.as_str())).collect());
+    let lacks = document.ok().map(|document| lacks(&document.value));
+    let (server_lacks, client_lacks) = lacks.unzip();
     Ok(Status {
         url: connection.url.clone(),
         client_version: env!("CARGO_PKG_VERSION"),
@@ -92,23 +86,25 @@ async fn read(connection: &Connection) -> Result<Status, CliError> {
     })
 }
 
-/// The session of the work tree. One that has ended or is gone is told and forgotten.
+/// The session of the work tree, if it goes on.
 async fn session(connection: &Connection, tree: &WorkTree) -> Result<Option<Session>, CliError> {
     let Some(id) = tree.state()?.session_id else { return Ok(None) };
     let link = SessionLink { connection, tree };
-    if let Some(end) = link.end_of(id).await? {
-        link.forget_session(id, end)?;
-        return Ok(None);
-    }
-    Ok(Some(connection.client.get_session(id).await?.value))
+    link.active(id).await
 }
 
-/// The operations that an OpenAPI document describes.
-fn operation_ids(document: &Value) -> BTreeSet<String> {
+/// The operations that the server lacks, and those that this program lacks, by the OpenAPI document
+/// of the server.
+fn lacks(document: &Value) -> (Vec<String>, Vec<String>) {
     let paths = document["paths"].as_object().into_iter().flatten();
     let methods = paths.filter_map(|(_, path)| path.as_object()).flatten();
-    let ids = methods.filter_map(|(_, operation)| operation["operationId"].as_str());
-    ids.map(str::to_owned).collect()
+    let served: BTreeSet<&str> =
+        methods.filter_map(|(_, operation)| operation["operationId"].as_str()).collect();
+    let known: BTreeSet<&str> = Operation::ALL.iter().map(|operation| operation.id()).collect();
+    let missing = |from: &BTreeSet<&str>, of: &BTreeSet<&str>| {
+        of.difference(from).map(|&id| id.to_owned()).collect()
+    };
+    (missing(&served, &known), missing(&known, &served))
 }
 
 fn text(status: &Status) -> String {
@@ -160,14 +156,24 @@ mod tests {
 
     use super::*;
 
+    /// A document with all operations but those, and with one that is new.
+    fn document(without: &[&str]) -> Value {
+        let served = Operation::ALL.iter().filter(|operation| !without.contains(&operation.id()));
+        let mut paths: serde_json::Map<_, _> = served
+            .map(|operation| {
+                let path = format!("/{id}", id = operation.id());
+                (path, json!({"summary": "x", "get": {"operationId": operation.id()}}))
+            })
+            .collect();
+        paths.insert("/new".to_owned(), json!({"post": {"operationId": "foretell"}}));
+        json!({"paths": paths})
+    }
+
     #[test]
-    fn the_operations_of_a_document_are_found() {
-        let document = json!({"paths": {
-            "/a": {"summary": "x", "get": {"operationId": "getA"}, "post": {"operationId": "addA"}},
-            "/b": {"parameters": [], "delete": {"operationId": "deleteB"}},
-        }});
-        let ids: Vec<_> = operation_ids(&document).into_iter().collect();
-        assert_eq!(ids, ["addA", "deleteB", "getA"]);
-        assert!(operation_ids(&json!([])).is_empty());
+    fn what_an_older_or_newer_server_lacks_is_found() {
+        let (server, client) = lacks(&document(&["claimTodo", "search"]));
+        assert_eq!(server, ["claimTodo", "search"]);
+        assert_eq!(client, ["foretell"]);
+        assert_eq!(lacks(&json!([])).0.len(), Operation::ALL.len());
     }
 }

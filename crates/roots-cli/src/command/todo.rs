@@ -353,7 +353,7 @@ impl Todos<'_> {
         };
         let todo = self.change(&arguments.todo, change).await?;
         let done = match status {
-            TodoStatus::Done => "Done:",
+            TodoStatus::Done => "Completed",
             TodoStatus::Cancelled => "Cancelled",
             TodoStatus::Open => "Reopened",
             TodoStatus::InProgress => "Started",

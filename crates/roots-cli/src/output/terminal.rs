@@ -3,9 +3,10 @@
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use serde_json::Value;
+use serde::Serialize;
 use terminal_size::{Width, terminal_size_of};
 
+use super::text::printable;
 use crate::error::CliError;
 
 /// How the program writes.
@@ -43,14 +44,9 @@ impl Output {
         if self.is_json() {
             return tell(&error.problem().to_string());
         }
-        let mut sentence = error.sentence();
-        // Arguments that were refused already begin so.
-        if !sentence.starts_with("error:") {
-            sentence.insert_str(
-                0,
-                if has_colour() { "\u{1b}[1;31merror:\u{1b}[0m " } else { "error: " },
-            );
-        }
+        let colours = if has_colour() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        let (start, end) = colours;
+        let mut sentence = format!("{start}error:{end} {}", printable(&error.sentence()));
         if let Some(advice) = error.advice() {
             sentence.push('\n');
             sentence.push_str(advice);
@@ -82,8 +78,16 @@ pub(crate) fn tell(sentence: &str) {
 }
 
 /// A document: indented at a terminal, or else on one line.
-pub(super) fn json_text(document: &Value) -> String {
-    if io::stdout().is_terminal() { format!("{document:#}") } else { document.to_string() }
+///
+/// # Errors
+///
+/// If it has no form in JSON.
+pub(super) fn json_text(document: &impl Serialize) -> serde_json::Result<String> {
+    if io::stdout().is_terminal() {
+        serde_json::to_string_pretty(document)
+    } else {
+        serde_json::to_string(document)
+    }
 }
 
 /// The columns of the terminal that data goes to.
