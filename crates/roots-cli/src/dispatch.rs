@@ -48,9 +48,8 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Log(arguments) => log::log(&arguments, output).await,
         Command::Todo(command) => todo::run(&command, output).await,
         Command::Mcp => mcp_proxy::run().await,
-        Command::Completions { .. }
-        | Command::Man { .. }
-        | Command::Setup(_)
-        | Command::Hook => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } | Command::Setup(_) | Command::Hook => {
+            Ok(())
+        }
     }
 }

@@ -105,7 +105,10 @@ mod tests {
             body: Bytes::new(),
             headers: [(CONTENT_TYPE, HeaderValue::from_static(value))].into_iter().collect(),
         };
-        assert_eq!(answer("text/event-stream; charset=utf-8").media_type(), Some("text/event-stream"));
+        assert_eq!(
+            answer("text/event-stream; charset=utf-8").media_type(),
+            Some("text/event-stream")
+        );
         assert_eq!(answer("application/json").media_type(), Some("application/json"));
     }
 

@@ -113,15 +113,12 @@ fn line(change: &Change) -> String {
 
 /// Where the files are: the project is the Git work tree, or else the current folder.
 fn places() -> Result<Places, CliError> {
-    let folder = env::current_dir().map_err(|source| CliError::System {
-        what: "the current folder can't be found",
-        source,
-    })?;
+    let folder = env::current_dir()
+        .map_err(|source| CliError::System { what: "the current folder can't be found", source })?;
     let project = folder.ancestors().find(|folder| folder.join(".git").exists());
     let home = etcetera::home_dir()
         .map_err(|_| CliError::Failed("there is no home folder: set HOME".to_owned()))?;
-    let variable =
-        |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     Ok(Places {
         project: project.unwrap_or(&folder).to_owned(),
         home,

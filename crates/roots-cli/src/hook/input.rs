@@ -44,8 +44,7 @@ struct Input {
     session_id: Option<String>,
     conversation_id: Option<String>,
     cwd: Option<PathBuf>,
-    #[serde(default)]
-    workspace_roots: Vec<PathBuf>,
+    workspace_roots: Option<Vec<PathBuf>>,
     /// Given for subagents alone.
     agent_id: Option<String>,
 }
@@ -56,7 +55,7 @@ impl Event {
         let Ok(input) = serde_json::from_slice::<Input>(input) else { return Self::Other };
         let id = input.session_id.or(input.conversation_id).filter(|id| !id.is_empty());
         let (Some(id), None) = (id, input.agent_id) else { return Self::Other };
-        let folder = input.cwd.or_else(|| input.workspace_roots.into_iter().next());
+        let folder = input.cwd.or_else(|| input.workspace_roots?.into_iter().next());
         let session = ProgramSession { id, folder };
         match input.hook_event_name.as_str() {
             "SessionStart" => Self::Start(session, Dialect::Claude),

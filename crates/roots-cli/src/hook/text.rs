@@ -227,7 +227,8 @@ fn fitting(lines: &[String]) -> String {
         chars += length(line) + 1;
         if chars > MAX_CHARS - LAST_CHARS {
             let left = lines.len() - index;
-            let _ = write!(text, "{left} more lines are left out: read `work_brief` or `roots brief`.");
+            let _ =
+                write!(text, "{left} more lines are left out: read `work_brief` or `roots brief`.");
             return text;
         }
         text.push_str(line);
@@ -394,10 +395,7 @@ mod tests {
     #[test]
     fn the_text_has_at_most_8000_characters_and_the_first_2000_are_enough() {
         for char in ["x", "\u{1f331}", "\"", "\u{7}", "\n", "e\u{301}", "<"] {
-            for own in [
-                OwnSession::GoesOn(i64::MAX),
-                OwnSession::None(char.repeat(5000)),
-            ] {
+            for own in [OwnSession::GoesOn(i64::MAX), OwnSession::None(char.repeat(5000))] {
                 let text = text(&own, Some(&largest(char)));
                 assert!(length(&text) <= MAX_CHARS, "{}", length(&text));
                 assert!(text.contains(" more lines are left out"), "{text}");

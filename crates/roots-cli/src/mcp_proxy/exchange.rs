@@ -14,7 +14,7 @@ use crate::mcp_proxy::message::Message;
 use crate::output::tell;
 use crate::work_tree::WorkTree;
 
-/// How long the server may take to accept a connection. Who has waited a second is told that it is
+/// How long the server may take to accept a connection. A client hears within a second that it is
 /// away.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 /// How long finding the key may take.
@@ -42,6 +42,10 @@ impl Exchange {
     pub(crate) async fn answer(&self, message: Message) -> Vec<Value> {
         match self.try_answer(&message).await {
             Ok(answers) => answers,
+            Err(error) if message.id().is_none() => {
+                noted(Err(error));
+                Vec::new()
+            }
             Err(error) => {
                 let problem = matches!(error, CliError::Api(Error::Refused { .. }));
                 let problem = problem.then(|| error.problem());
@@ -72,7 +76,13 @@ impl Exchange {
         for answer in &answers {
             noted(self.learn(&server, &message, answer));
         }
-        Ok(answers.into_iter().map(|answer| addressed(answer, message.id())).collect())
+        let answers = answers.into_iter().map(|answer| addressed(answer, message.id()));
+        let mut answers: Vec<_> = answers.collect();
+        let is_answered = |id| answers.iter().any(|answer| answer.get("id") == Some(id));
+        if message.id().is_some_and(|id| !is_answered(id)) {
+            answers.extend(message.failure("Roots: the server ended without an answer", None));
+        }
+        Ok(answers)
     }
 
     /// Sends a message. If the connection breaks, it is sent once more: a read may be repeated, and
@@ -122,14 +132,14 @@ impl Exchange {
             return Ok(server);
         }
         // The keyring may ask a person.
-        let found = tokio::task::spawn_blocking(|| {
+        let found = tokio::task::spawn_blocking(|| -> Result<Server, CliError> {
             let connection = connect()?.impatient(CONNECT_TIMEOUT, ANSWER_TIMEOUT)?;
             let tree = WorkTree::current(&connection)?;
             Ok(Server { connection: connection.into(), tree: tree.into() })
         });
         let late = || CliError::Failed("the system's keyring does not answer".to_owned());
         let found = tokio::time::timeout(KEY_TIMEOUT, found).await.map_err(|_| late())?;
-        let server: Server = found.map_err(|_| late())??;
+        let server = found.map_err(|_| late())??;
         *locked(&self.server) = Some(server.clone());
         Ok(server)
     }
@@ -147,9 +157,9 @@ fn forget(tree: &WorkTree, session: i64) -> Result<(), CliError> {
     tree.change(|state| state.session_id = state.session_id.filter(|own| *own != session))
 }
 
-/// Tells that the state was not written. The server did its work all the same.
-fn noted(written: Result<(), CliError>) {
-    if let Err(error) = written {
+/// Tells what no answer can tell: the client waits for none, or the server did what it was asked.
+fn noted(done: Result<(), CliError>) {
+    if let Err(error) = done {
         tell(&told(&error));
     }
 }

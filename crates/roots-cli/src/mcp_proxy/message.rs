@@ -197,9 +197,8 @@ impl Message {
             request = request.header("Mcp-Name", &header_value(name))?;
         }
         let named = self.param("_meta").and_then(|meta| meta.get(VERSION_FIELD));
-        let agreed = agreed.filter(|agreed| {
-            !self.is_handshake() && *agreed < FIRST_WITH_VERSION_FIELD
-        });
+        let agreed =
+            agreed.filter(|agreed| !self.is_handshake() && *agreed < FIRST_WITH_VERSION_FIELD);
         match named.and_then(Value::as_str).or(agreed) {
             Some(version) => request.header("MCP-Protocol-Version", version),
             None => Ok(request),
@@ -246,7 +245,11 @@ fn header_value(text: &str) -> String {
     let is_plain = text.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
         && text.trim_matches(' ') == text
         && !(text.starts_with("=?base64?") && text.ends_with("?="));
-    if is_plain { text.to_owned() } else { format!("=?base64?{}?=", BASE64.encode(text.as_bytes())) }
+    if is_plain {
+        text.to_owned()
+    } else {
+        format!("=?base64?{}?=", BASE64.encode(text.as_bytes()))
+    }
 }
 
 #[cfg(test)]
@@ -311,7 +314,10 @@ mod tests {
         // The handshake itself has none, and a later revision stands in each message.
         let initialize = json!({"id": 1, "method": "initialize",
             "params": {"protocolVersion": "2025-06-18"}});
-        assert_eq!(headers(&initialize, Some("2025-11-25")), pairs(&[("mcp-method", "initialize")]));
+        assert_eq!(
+            headers(&initialize, Some("2025-11-25")),
+            pairs(&[("mcp-method", "initialize")])
+        );
         assert_eq!(headers(&list, Some("2026-07-28")), pairs(&[("mcp-method", "tools/list")]));
     }
 
@@ -428,7 +434,8 @@ mod tests {
     #[test]
     fn a_cancellation_names_a_request() {
         let parse = |line: Value| Message::parse(line.to_string().as_bytes()).unwrap();
-        let message = parse(json!({"method": "notifications/cancelled", "params": {"requestId": "a"}}));
+        let message =
+            parse(json!({"method": "notifications/cancelled", "params": {"requestId": "a"}}));
         assert_eq!(message.cancels(), Some(&json!("a")));
         assert_eq!(message.id(), None);
         let message = parse(json!({"method": "x", "params": {"requestId": "a"}}));

@@ -26,11 +26,8 @@ const LINES_MAX: usize = 16;
 ///
 /// If the answers can't be written.
 pub(crate) async fn run() -> Result<(), CliError> {
-    let mut proxy = Proxy {
-        exchange: Arc::default(),
-        tasks: JoinSet::new(),
-        in_flight: HashMap::new(),
-    };
+    let mut proxy =
+        Proxy { exchange: Arc::default(), tasks: JoinSet::new(), in_flight: HashMap::new() };
     let mut lines = lines()?;
     loop {
         tokio::select! {

@@ -233,7 +233,8 @@ fn object<'d>(container: Container<'d>, name: &str) -> Result<&'d Object<'d>, Js
 }
 
 fn index_of(object: &Object<'_>, name: &str) -> Result<Option<usize>, JsonError> {
-    let mut named = object.properties.iter().enumerate().filter(|(_, one)| one.name.as_str() == name);
+    let mut named =
+        object.properties.iter().enumerate().filter(|(_, one)| one.name.as_str() == name);
     let index = named.next().map(|(index, _)| index);
     if named.next().is_some() {
         return Err(JsonError::Unfit(format!("`{name}` stands there twice")));
@@ -425,19 +426,21 @@ mod tests {
         names: &'static [&'static str],
     ) -> impl Strategy<Value = String> + Clone {
         let children = proptest::collection::vec((white_space(), child, white_space()), 0..4);
-        (children, any::<bool>(), white_space()).prop_map(move |(children, comma, inner)| {
-            let mut members = Vec::new();
-            for (index, (before, child, after)) in children.iter().enumerate() {
-                let key = match names.get(index) {
-                    Some(name) => format!("\"{name}\":"),
-                    None if names.is_empty() => String::new(),
-                    None => break,
-                };
-                members.push(format!("{before}{key}{child}{after}"));
-            }
-            let comma = if comma && !members.is_empty() { "," } else { "" };
-            format!("{open}{}{comma}{inner}{close}", members.join(","))
-        }).boxed()
+        (children, any::<bool>(), white_space())
+            .prop_map(move |(children, comma, inner)| {
+                let mut members = Vec::new();
+                for (index, (before, child, after)) in children.iter().enumerate() {
+                    let key = match names.get(index) {
+                        Some(name) => format!("\"{name}\":"),
+                        None if names.is_empty() => String::new(),
+                        None => break,
+                    };
+                    members.push(format!("{before}{key}{child}{after}"));
+                }
+                let comma = if comma && !members.is_empty() { "," } else { "" };
+                format!("{open}{}{comma}{inner}{close}", members.join(","))
+            })
+            .boxed()
     }
 
     /// The text without what setup adds is the text of others, in their order.

@@ -82,7 +82,12 @@ impl<'t> Document<'t> {
 
     /// The text with one more child at the end of the container. `value` is indented by 2 spaces;
     /// the child is indented as the text is.
-    pub(crate) fn insert(&self, container: Container<'_>, key: Option<&str>, value: &str) -> String {
+    pub(crate) fn insert(
+        &self,
+        container: Container<'_>,
+        key: Option<&str>,
+        value: &str,
+    ) -> String {
         let line_break = line_break_of(self.text);
         let indentation = self.indentation_within(container);
         let value = reindented(value, &self.unit(), &indentation, line_break);
@@ -97,9 +102,7 @@ impl<'t> Document<'t> {
         let comma = comma_after(self.text, last.end);
         let end_of_line = end_of_comments(self.text, comma.unwrap_or(last.end));
         match comma {
-            Some(_) => {
-                [&self.text[..end_of_line], &child, ",", &self.text[end_of_line..]].concat()
-            }
+            Some(_) => [&self.text[..end_of_line], &child, ",", &self.text[end_of_line..]].concat(),
             None => [
                 &self.text[..last.end],
                 ",",

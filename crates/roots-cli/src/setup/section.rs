@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn a_section_stands_at_the_end_after_an_empty_line() {
         let text = with_section("# Mine\n\nText.\n", MARKDOWN, "Roots.\nTwo.").unwrap();
-        let expected = "# Mine\n\nText.\n\n<!-- roots:begin -->\nRoots.\nTwo.\n<!-- roots:end -->\n";
+        let expected =
+            "# Mine\n\nText.\n\n<!-- roots:begin -->\nRoots.\nTwo.\n<!-- roots:end -->\n";
         assert_eq!(text, expected);
     }
 

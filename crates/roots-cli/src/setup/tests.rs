@@ -256,7 +256,11 @@ fn a_file_that_cannot_be_read_is_refused_and_no_file_is_touched() {
         (Program::Claude, "project/.mcp.json", "[]"),
         (Program::Claude, "project/CLAUDE.md", "<!-- roots:begin -->\nno end\n"),
         (Program::Codex, "project/.codex/config.toml", "[mcp_servers\n"),
-        (Program::Codex, "project/.codex/config.toml", "mcp_servers = { a = { command = \"b\" } }\n"),
+        (
+            Program::Codex,
+            "project/.codex/config.toml",
+            "mcp_servers = { a = { command = \"b\" } }\n",
+        ),
         (Program::Gemini, "project/.gemini/settings.json", "{\"hooks\": {\"SessionEnd\": true}}"),
         (Program::Cursor, "project/.cursor/hooks.json", "{\"version\": 1, \"hooks\": []}"),
     ] {
@@ -276,7 +280,10 @@ fn a_file_that_cannot_be_read_is_refused_and_no_file_is_touched() {
 #[test]
 fn a_server_of_that_name_that_others_set_up_is_left_to_them() {
     let world = World::with(&[
-        ("project/.mcp.json", "{\"mcpServers\": {\"roots\": {\"type\": \"http\", \"url\": \"x\"}}}"),
+        (
+            "project/.mcp.json",
+            "{\"mcpServers\": {\"roots\": {\"type\": \"http\", \"url\": \"x\"}}}",
+        ),
         ("project/.codex/config.toml", "[mcp_servers.roots]\nurl = \"http://x/mcp\"\n"),
     ]);
     let before = world.content();
@@ -313,7 +320,8 @@ fn the_folders_of_the_environment_are_used() {
         Plan::new(program, Scope::User, &places, Action::Add).unwrap().apply().unwrap();
     }
     let content = world.content();
-    let names: Vec<_> = content.iter().filter(|(_, text)| text.is_some()).map(|(name, _)| name).collect();
+    let names: Vec<_> =
+        content.iter().filter(|(_, text)| text.is_some()).map(|(name, _)| name).collect();
     assert_eq!(
         names,
         [

@@ -123,7 +123,11 @@ fn each_program_gets_the_brief_and_one_session() {
         for part in ["session in it is 42, new", "Next: claim todo 7", "Stopped at the form"] {
             assert!(told.contains(part), "{program}: {told}");
         }
-        assert_eq!(server.routes(), ["GET /api/v1/brief", "POST /api/v1/sessions"], "in this order");
+        assert_eq!(
+            server.routes(),
+            ["GET /api/v1/brief", "POST /api/v1/sessions"],
+            "in this order"
+        );
     }
 }
 
@@ -152,7 +156,10 @@ fn an_end_ends_the_session_and_a_resumed_one_gets_another() {
     hook(&world, &server.url, &start);
     assert_eq!(hook(&world, &server.url, &end("one", &project).to_string()), "");
     let last = server.requests().pop().unwrap();
-    assert_eq!((last.route().as_str(), &last.body), ("PATCH /api/v1/sessions/42", &json!({"status": "ended"})));
+    assert_eq!(
+        (last.route().as_str(), &last.body),
+        ("PATCH /api/v1/sessions/42", &json!({"status": "ended"}))
+    );
     let told = context(&hook(&world, &server.url, &start));
     assert!(told.contains("session in it is 43, new"), "{told}");
     let keys: Vec<_> = server

@@ -161,7 +161,8 @@ fn several_requests_are_in_flight_at_once_and_all_are_answered_at_the_end() {
 #[test]
 fn a_server_that_is_away_is_an_error_that_says_what_to_do() {
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-    let lines = [call(1, "list_todos", &json!({})), notification, call(2, "claim_todo", &json!({}))];
+    let lines =
+        [call(1, "list_todos", &json!({})), notification, call(2, "claim_todo", &json!({}))];
     // Nothing listens at port 1.
     let answers = exchange(&World::new(), "http://127.0.0.1:1", &lines);
     assert_eq!(answers.len(), 2, "{answers:?}");
@@ -187,12 +188,14 @@ fn refusals_of_http_become_errors_of_the_request() {
         (Reply::problem as fn(u16, &str, &str) -> Reply, "the key is unknown"),
         (|_, _, _| Reply::empty(404), "has no /mcp"),
         (|_, _, _| Reply::empty(502), "502"),
+        (|_, _, _| Reply::empty(202), "without an answer"),
+        (|_, _, _| Reply::stream("data: {\"jsonrpc\":\"2.0\"}\n\ndata: {"), "without an answer"),
         (|_, _, _| Reply::json(200, &json!("nonsense")), "200"),
     ] {
         let server = FakeServer::start(move |_| reply(401, "unauthorized", "the key is unknown"));
         let answers = exchange(&World::new(), &server.url, &[call(7, "list_todos", &json!({}))]);
-        assert_eq!(answers[0]["id"], 7);
-        let message = answers[0]["error"]["message"].as_str().unwrap();
+        assert_eq!(answers.last().unwrap()["id"], 7);
+        let message = answers.last().unwrap()["error"]["message"].as_str().unwrap();
         assert!(message.contains(part), "{message}");
         assert!(!message.contains("roots_test"));
     }
@@ -356,10 +359,8 @@ fn nonsense_is_an_error_of_the_protocol_and_the_next_line_works() {
     let server = FakeServer::start(|request| result(request, &json!({})));
     let input = format!("nonsense\n\n[]\n{}\n", call(3, "list_todos", &json!({})));
     let output = run(&mut World::new().roots(&server.url, &["mcp"]), &input);
-    let answers: Vec<Value> = text(&output.stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let answers: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers[0]["error"]["code"], -32_700);
     assert_eq!(answers[1]["error"]["code"], -32_600);
     assert_eq!(answers[2]["id"], 3);

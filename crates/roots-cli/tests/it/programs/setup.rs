@@ -24,7 +24,8 @@ fn a_setup_is_made_checked_and_taken_back() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("+<!-- roots:begin -->"), "the difference is shown");
     assert_eq!(check().status.code(), Some(0));
-    let settings: Value = serde_json::from_str(&world.read("project/.claude/settings.json")).unwrap();
+    let settings: Value =
+        serde_json::from_str(&world.read("project/.claude/settings.json")).unwrap();
     assert_eq!(settings["hooks"]["SessionStart"][0]["hooks"][0]["command"], "roots hook");
 
     let once = world.read("project/CLAUDE.md");
