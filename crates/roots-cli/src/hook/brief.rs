@@ -65,6 +65,8 @@ pub(crate) struct Item {
     pub(crate) due_at: Option<DateTime<Utc>>,
     pub(crate) session_id: Option<i64>,
     pub(crate) until: Option<DateTime<Utc>>,
+    /// Given for the next todo alone.
+    pub(crate) claim_token: Option<i64>,
 }
 
 /// An activity.
@@ -72,9 +74,7 @@ pub(crate) struct Item {
 #[serde(default)]
 pub(crate) struct Activity {
     pub(crate) session_id: Option<i64>,
-    /// Its type, under the name of lists or the short one.
-    #[serde(alias = "activity_type")]
-    pub(crate) r#type: String,
+    pub(crate) activity_type: String,
     pub(crate) description: String,
     pub(crate) logged_at: Option<DateTime<Utc>>,
 }

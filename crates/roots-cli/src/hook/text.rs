@@ -123,11 +123,7 @@ fn body(own: &OwnSession, brief: &Brief, lines: &mut Vec<String>) {
     list(lines, "Waiting for a person:", &brief.waiting, activity);
     list(lines, "Overdue:", &brief.overdue, item);
     list(lines, "Next:", &brief.next, item);
-    if let Some(todo) = brief.next_action.as_ref().and_then(|next| next.todo.as_ref())
-        && let Some(description) = todo.description.as_deref().filter(|text| !text.is_empty())
-    {
-        lines.push(format!("Of todo {}: {}", todo.todo_id, quoted(description, NOTES_CHARS)));
-    }
+    lines.extend(description_of_next(brief));
     if let Some(session) = &brief.session {
         lines.extend(last_session(own, session));
     }
@@ -142,6 +138,15 @@ fn body(own: &OwnSession, brief: &Brief, lines: &mut Vec<String>) {
             plain(&omitted.request, 200)
         ));
     }
+}
+
+/// The description of the todo that comes next. It stands in one of the lists.
+fn description_of_next(brief: &Brief) -> Option<String> {
+    let next = brief.next_action.as_ref()?.todo.as_ref()?.todo_id;
+    let lists = [&brief.in_progress, &brief.left_behind, &brief.overdue, &brief.next];
+    let todo = lists.into_iter().flatten().find(|todo| todo.todo_id == next)?;
+    let description = todo.description.as_deref().filter(|text| !text.is_empty())?;
+    Some(format!("More about todo {next}: {}", quoted(description, NOTES_CHARS)))
 }
 
 fn list<T>(lines: &mut Vec<String>, title: &str, items: &[T], line: impl Fn(&T) -> String) {
@@ -162,11 +167,14 @@ fn item(todo: &Item) -> String {
     if let Some(until) = todo.until {
         let _ = write!(line, ", claimed until {}", time(until));
     }
+    if let Some(token) = todo.claim_token {
+        let _ = write!(line, ", claim_token {token}");
+    }
     format!("{line}: {}", quoted(&todo.title, TITLE_CHARS))
 }
 
 fn activity(activity: &Activity) -> String {
-    let mut line = plain(&activity.r#type, 50);
+    let mut line = plain(&activity.activity_type, 50);
     if let Some(session) = activity.session_id {
         let _ = write!(line, ", session {session}");
     }
@@ -320,9 +328,9 @@ mod tests {
             "overdue": [{"todo_id": 5, "title": "Renew the certificate", "priority": 2,
                 "due_at": "2026-11-01T00:00:00Z"}],
             "next": [{"todo_id": 18, "title": "Write docs", "priority": 0}],
-            "waiting": [{"session_id": 40, "type": "question", "logged_at": "2026-11-28T12:00:00Z",
+            "waiting": [{"session_id": 40, "activity_type": "question", "logged_at": "2026-11-28T12:00:00Z",
                 "description": "Which region?"}],
-            "activities": [{"session_id": 41, "type": "decision", "description": "Use rustls.",
+            "activities": [{"session_id": 41, "activity_type": "decision", "description": "Use rustls.",
                 "logged_at": "2026-11-28T10:00:00Z"}],
             "status_changes": [{"todo_id": 17, "title": "Fix the login", "old_status": "open",
                 "new_status": "in_progress", "note": null, "logged_at": "2026-11-28T11:00:00Z"}],
@@ -330,7 +338,7 @@ mod tests {
                 "sessions": {"active": 1, "ended": 40}, "activities": 99, "overdue": 1},
             "has_work": true,
             "next_action": {"action": "resume", "todo": {"todo_id": 17, "title": "Fix the login",
-                "description": "It fails with 500.", "priority": 3}},
+                "priority": 3, "due_at": null, "claim_token": 1, "actor_id": 1}},
             "omitted": [{"what": "next", "count": 12, "request": "GET /api/v1/todos?status=open"}],
             "cut": [],
         }))
@@ -376,6 +384,7 @@ mod tests {
             due_at: Some(DateTime::<Utc>::MAX_UTC),
             session_id: Some(i64::MAX),
             until: Some(DateTime::<Utc>::MAX_UTC),
+            claim_token: Some(i64::MAX),
         };
         let items: Vec<_> = (0..50).map(|index| item(i64::MAX - index)).collect();
         let mut brief = brief();
@@ -423,11 +432,10 @@ mod tests {
                        \u{202e}\u{e0049}\u{200b}`\\\"";
         let mut brief = brief();
         brief.in_progress[0].title = hostile.to_owned();
-        brief.next_action.as_mut().unwrap().todo.as_mut().unwrap().description =
-            Some(hostile.to_owned());
+        brief.in_progress[0].description = Some(hostile.to_owned());
         brief.session.as_mut().unwrap().notes = Some(hostile.to_owned());
         brief.waiting[0].description = hostile.to_owned();
-        brief.waiting[0].r#type = hostile.to_owned();
+        brief.waiting[0].activity_type = hostile.to_owned();
         brief.status_changes[0].note = Some(hostile.to_owned());
         brief.omitted[0].request = hostile.to_owned();
         let told = text(&OwnSession::Started(1), Some(&brief));

@@ -122,7 +122,8 @@ fn the_revision_of_a_handshake_is_sent_with_what_follows() {
         }
         _ => Reply::empty(202),
     });
-    let mut running = Running::start(&World::new(), &server.url);
+    let world = World::new();
+    let mut running = Running::start(&world, &server.url);
     running.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "initialize",
         "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {}}}));
     assert_eq!(running.next()["id"], 1);
@@ -341,7 +342,8 @@ fn a_cancelled_request_is_not_answered() {
         }
         result(request, &json!({}))
     });
-    let mut running = Running::start(&World::new(), &server.url);
+    let world = World::new();
+    let mut running = Running::start(&world, &server.url);
     running.send(&call(1, "list_todos", &json!({})));
     let came = CAME.0.lock().unwrap();
     let waited = CAME.1.wait_timeout_while(came, PATIENCE, |came| !*came).unwrap();

@@ -6,10 +6,14 @@ use serde_json::Value;
 
 use super::world::{World, run, text};
 
+fn read(world: &World, name: &str) -> String {
+    fs::read_to_string(world.project().join(name)).unwrap()
+}
+
 #[test]
 fn a_setup_is_made_checked_and_taken_back() {
     let world = World::new();
-    fs::write(world.path("project/CLAUDE.md"), "Mine.\n").unwrap();
+    fs::write(world.project().join("CLAUDE.md"), "Mine.\n").unwrap();
     let check = || run(&mut world.bare(&["setup", "claude", "--check"]), "");
 
     let output = check();
@@ -24,20 +28,19 @@ fn a_setup_is_made_checked_and_taken_back() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("+<!-- roots:begin -->"), "the difference is shown");
     assert_eq!(check().status.code(), Some(0));
-    let settings: Value =
-        serde_json::from_str(&world.read("project/.claude/settings.json")).unwrap();
+    let settings: Value = serde_json::from_str(&read(&world, ".claude/settings.json")).unwrap();
     assert_eq!(settings["hooks"]["SessionStart"][0]["hooks"][0]["command"], "roots hook");
 
-    let once = world.read("project/CLAUDE.md");
+    let once = read(&world, "CLAUDE.md");
     let output = run(&mut world.bare(&["setup", "claude", "--yes"]), "");
     assert_eq!(text(&output.stdout), "Nothing to change.\n");
-    assert_eq!(world.read("project/CLAUDE.md"), once);
+    assert_eq!(read(&world, "CLAUDE.md"), once);
 
     let output = run(&mut world.bare(&["setup", "claude", "--remove", "--yes"]), "");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert_eq!(world.read("project/CLAUDE.md"), "Mine.\n");
-    assert!(!world.path("project/.claude").exists());
-    assert!(!world.path("project/.mcp.json").exists());
+    assert_eq!(read(&world, "CLAUDE.md"), "Mine.\n");
+    assert!(!world.project().join(".claude").exists());
+    assert!(!world.project().join(".mcp.json").exists());
 }
 
 #[test]
@@ -46,8 +49,8 @@ fn nothing_is_written_without_consent() {
     let output = run(&mut world.bare(&["setup", "codex"]), "y\n");
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--yes"), "{}", text(&output.stderr));
-    assert!(!world.path("project/.codex").exists());
-    assert_eq!(fs::read_dir(world.home()).unwrap().count(), 0);
+    assert!(!world.project().join(".codex").exists());
+    assert!(!world.home().join(".codex").exists());
 }
 
 #[test]
@@ -64,7 +67,7 @@ fn the_user_s_files_are_in_the_home() {
         ".gemini/settings.json",
         ".cursor/mcp.json",
     ] {
-        assert!(world.path("home").join(name).exists(), "{name}");
+        assert!(world.home().join(name).exists(), "{name}");
     }
     let project: Vec<_> = fs::read_dir(world.project()).unwrap().flatten().collect();
     assert_eq!(project.len(), 2, "{project:?}");
@@ -75,12 +78,12 @@ fn the_user_s_files_are_in_the_home() {
 #[test]
 fn a_damaged_file_is_refused_and_left_alone() {
     let world = World::new();
-    fs::write(world.path("project/.mcp.json"), "{ nope").unwrap();
+    fs::write(world.project().join(".mcp.json"), "{ nope").unwrap();
     let output = run(&mut world.bare(&["setup", "claude", "--yes"]), "");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains(".mcp.json"), "{}", text(&output.stderr));
-    assert_eq!(world.read("project/.mcp.json"), "{ nope");
-    assert!(!world.path("project/.claude").exists());
+    assert_eq!(read(&world, ".mcp.json"), "{ nope");
+    assert!(!world.project().join(".claude").exists());
 }
 
 #[test]
@@ -90,5 +93,5 @@ fn json_names_the_files() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["written"], true);
     assert_eq!(report["files"][0]["state"], "missing");
-    assert!(report["files"][0]["path"].as_str().unwrap().ends_with("project/AGENTS.md"));
+    assert!(report["files"][0]["path"].as_str().unwrap().ends_with("/AGENTS.md"));
 }

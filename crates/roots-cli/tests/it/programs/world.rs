@@ -1,44 +1,40 @@
-//! A home and a project of a test's own, and the command in them.
+//! A user with a project, and programs that run the command in it.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use tempfile::TempDir;
+use crate::program::User;
 
-/// Folders that the real home has nothing to do with.
+/// A user whose project is a Git work tree.
 pub(crate) struct World {
-    folder: TempDir,
+    user: User,
+    project: PathBuf,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["home", "project/.git", "project/src"] {
-            fs::create_dir_all(folder.path().join(name)).unwrap();
+        let mut user = User::new();
+        let project = user.folder.clone();
+        for name in [".git", "src"] {
+            fs::create_dir(project.join(name)).unwrap();
         }
-        Self { folder }
+        user.folder = project.join("src");
+        Self { user, project }
     }
 
-    pub(crate) fn home(&self) -> PathBuf {
-        self.folder.path().join("home")
+    pub(crate) fn home(&self) -> &Path {
+        self.user.home()
     }
 
-    pub(crate) fn project(&self) -> PathBuf {
-        self.folder.path().join("project")
+    pub(crate) fn project(&self) -> &Path {
+        &self.project
     }
 
     /// The command, in a folder within the project, without a server or a key.
     pub(crate) fn bare(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_roots"));
-        command
-            .args(arguments)
-            .current_dir(self.project().join("src"))
-            .env_clear()
-            .env("HOME", self.home())
-            .env("PATH", "/usr/bin:/bin");
-        command
+        self.user.command(arguments)
     }
 
     /// The command with a server and a key.
@@ -47,24 +43,11 @@ impl World {
         command.env("ROOTS_URL", url).env("ROOTS_API_KEY", "roots_test");
         command
     }
-
-    pub(crate) fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.path().join(name)).unwrap()
-    }
-
-    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.folder.path().join(name)
-    }
 }
 
 /// Runs a command with this input to its end.
 pub(crate) fn run(command: &mut Command, input: &str) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     // A command that reads nothing may be gone already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
