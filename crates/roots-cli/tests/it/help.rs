@@ -23,9 +23,6 @@ async fn the_help_of_all_commands() {
         "todo claim",
         "todo edit",
         "todo rm",
-        "setup",
-        "hook",
-        "mcp",
     ] {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");

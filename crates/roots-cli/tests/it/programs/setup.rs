@@ -95,3 +95,16 @@ fn json_names_the_files() {
     assert_eq!(report["files"][0]["state"], "missing");
     assert!(report["files"][0]["path"].as_str().unwrap().ends_with("/AGENTS.md"));
 }
+
+#[test]
+fn the_help_of_what_programs_run() {
+    let world = World::new();
+    let pages: String = ["setup", "hook", "mcp"]
+        .iter()
+        .map(|command| {
+            let output = run(&mut world.bare(&[command, "--help"]), "");
+            format!("$ roots {command} --help\n{}\n", text(&output.stdout))
+        })
+        .collect();
+    insta::assert_snapshot!(pages);
+}
