@@ -7,4 +7,3 @@ pub(crate) mod setup;
 pub(crate) mod shell;
 pub(crate) mod status;
 pub(crate) mod todo;
-mod todo_text;
