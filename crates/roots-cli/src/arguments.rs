@@ -13,6 +13,7 @@ use crate::command::log::LogArguments;
 use crate::command::login::{LoginArguments, LogoutArguments};
 use crate::command::search::SearchArguments;
 use crate::command::session::{EndArguments, NoteArguments, StartArguments};
+use crate::command::setup::SetupArguments;
 use crate::command::stats::StatsArguments;
 use crate::command::todo::TodoCommand;
 
@@ -84,6 +85,22 @@ pub(crate) enum Command {
     Export(ExportArguments),
     /// Import an export of another account
     Import(ImportArguments),
+    /// Set up a program so that its agents use Roots: hooks, the MCP server and instructions
+    ///
+    /// It shows the changes and asks. Entries of others stay as they are, and no key goes into a
+    /// file. Twice is once, and --remove takes out exactly what was added.
+    Setup(SetupArguments),
+    /// Run by the hooks of programs: reads the event on standard input
+    ///
+    /// When a session of the program starts, it starts a session in Roots or finds it again, and
+    /// answers with the brief. When the session ends, it ends that of Roots. It takes at most 2
+    /// seconds and always exits with 0. `roots setup` adds it to a program.
+    Hook,
+    /// Serve MCP on standard input and output, by way of the server
+    ///
+    /// Each message goes to the server's /mcp. Tools that work in a session get that of the work
+    /// tree, unless they name one. `roots setup` adds it to a program.
+    Mcp,
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell

@@ -1,6 +1,7 @@
 //! The server, and the key to call it with.
 
 use std::env;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use roots_client::{ApiKey, Client};
@@ -61,6 +62,18 @@ impl Connection {
             .chain_update(self.api_key.expose().as_bytes())
             .finalize();
         HEXLOWER.encode(&digest[..8])
+    }
+
+    /// The same with a client that waits so long to be connected and for an answer, and repeats
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the client can't be made.
+    pub(crate) fn impatient(self, connect: Duration, answer: Duration) -> Result<Self, CliError> {
+        let client = Client::builder(&self.url).user_agent(PROGRAM).api_key(self.api_key.clone());
+        let client = client.connect_timeout(connect).timeout(answer).retry_within(Duration::ZERO);
+        Ok(Self { client: client.build()?, ..self })
     }
 }
 

@@ -5,10 +5,12 @@ use tokio::runtime::Builder;
 
 use crate::arguments::{Command, CommandLine};
 use crate::command::{
-    actors, brief, credits, export, import, keys, log, login, search, session, shell, stats,
-    status, todo,
+    actors, brief, credits, export, import, keys, log, login, search, session, setup, shell,
+    stats, status, todo,
 };
 use crate::error::CliError;
+use crate::hook;
+use crate::mcp_proxy;
 use crate::output::Output;
 
 /// Runs a command.
@@ -20,6 +22,11 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
     match command {
         Command::Completions { shell } => shell::completions(&mut CommandLine::command(), shell),
         Command::Man { command } => shell::man(CommandLine::command(), &command),
+        Command::Setup(arguments) => setup::setup(&arguments, output),
+        Command::Hook => {
+            hook::run();
+            Ok(())
+        }
         command => {
             // One request needs one thread.
             let runtime = Builder::new_current_thread().enable_all().build();
@@ -51,6 +58,9 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Actors(command) => actors::run(&command, output).await,
         Command::Export(arguments) => export::export(&arguments, output).await,
         Command::Import(arguments) => import::import(&arguments, output).await,
-        Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Mcp => mcp_proxy::run().await,
+        Command::Completions { .. } | Command::Man { .. } | Command::Setup(_) | Command::Hook => {
+            Ok(())
+        }
     }
 }

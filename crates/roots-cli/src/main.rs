@@ -8,6 +8,8 @@
 //! - [`dates`] and [`text_source`]: how times and texts are given; [`paging`]: which page of a list.
 //! - [`question`]: asks before what can't be undone.
 //! - [`progress`]: how far an export or an import is, and [`cuts`]: when it goes on after a cut.
+//! - [`setup`]: the files of the programs in which agents work; [`hook`] is run by their hooks, and
+//!   [`mcp_proxy`] is their MCP server.
 //! - [`output`]: data on standard output, everything else on standard error.
 //! - [`error`]: what goes wrong, and the exit codes.
 
@@ -19,12 +21,15 @@ mod cuts;
 mod dates;
 mod dispatch;
 mod error;
+mod hook;
+mod mcp_proxy;
 mod output;
 mod paging;
 mod private_file;
 mod progress;
 mod question;
 mod session_link;
+mod setup;
 mod text_source;
 mod work_tree;
 

@@ -13,6 +13,7 @@ pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod search;
 pub(crate) mod session;
+pub(crate) mod setup;
 pub(crate) mod shell;
 pub(crate) mod stats;
 pub(crate) mod status;

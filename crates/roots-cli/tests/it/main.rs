@@ -1,4 +1,4 @@
-//! The program `roots` against the real API.
+//! The program `roots` against the real API, and against servers of tests.
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test has to fail it")]
 
 mod accounts;
@@ -9,6 +9,7 @@ mod help;
 mod logins;
 mod program;
 mod scripted_server;
+mod programs;
 mod sessions;
 mod todos;
 mod transfers;
