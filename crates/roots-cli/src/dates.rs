@@ -4,9 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use interim::{Dialect, Interval, parse_date_string, parse_duration};
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, ToSpan, Zoned, civil};
 
 /// A time that was given, as it was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub(crate) struct When {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidTime {
     /// It has several meanings.
-    #[error("{0:?} has several meanings; write the date as 2026-12-31")]
+    #[error("{0:?} has several meanings; write 2026-12-31, or \"2026-12-31 17:00\"")]
     Ambiguous(String),
     /// It is no time.
     #[error(
@@ -104,46 +103,97 @@ fn understood_as_past(text: &str, now: &Zoned) -> Result<When, InvalidTime> {
 
 fn understood(text: &str, now: &Zoned) -> Result<When, InvalidTime> {
     let text = text.trim();
+    let zone = now.time_zone();
     let unknown = || InvalidTime::Unknown(text.to_owned());
+    let at = |time: Zoned| When { time, is_day: false };
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        let time = Timestamp::from_second(time.timestamp())
-            .and_then(|whole| {
-                whole.checked_add(i64::from(time.timestamp_subsec_nanos()).nanoseconds())
-            })
-            .map_err(|_| unknown())?;
-        return Ok(When { time: time.to_zoned(now.time_zone().clone()), is_day: false });
+        let nanoseconds = i32::try_from(time.timestamp_subsec_nanos()).map_err(|_| unknown())?;
+        let time = Timestamp::new(time.timestamp(), nanoseconds).map_err(|_| unknown())?;
+        return Ok(at(time.to_zoned(zone.clone())));
     }
-    if is_ambiguous(text) {
-        return Err(InvalidTime::Ambiguous(text.to_owned()));
+    if is_iso_date(text) {
+        let day = text.parse::<civil::Date>().and_then(|day| day.to_zoned(zone.clone()));
+        return day.map(|time| When { time, is_day: true }).map_err(|_| unknown());
     }
-    // A number alone would be the first day of that year.
-    if text.is_empty() || text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if text.get(..10).is_some_and(is_iso_date) {
+        let time = text.parse::<civil::DateTime>().and_then(|time| time.to_zoned(zone.clone()));
+        return time.map(at).map_err(|_| unknown());
+    }
+    let text = text.to_lowercase();
+    if is_ambiguous(&text) {
+        return Err(InvalidTime::Ambiguous(text));
+    }
+    if is_misread(&text) {
         return Err(unknown());
     }
-    if let Ok(day) = text.parse::<Date>()
-        && text.len() == "2026-12-31".len()
-    {
-        let time = day.to_zoned(now.time_zone().clone()).map_err(|_| unknown())?;
-        return Ok(When { time, is_day: true });
-    }
-    let time = parse_date_string(text, now.clone(), Dialect::Uk).map_err(|_| unknown())?;
-    Ok(When { time, is_day: false })
+    parse_date_string(&text, now.clone(), Dialect::Uk).map(at).map_err(|_| unknown())
 }
 
-/// Whether it has a date in numbers whose day and month have no fixed places: `01/12/2026`,
-/// `1.12.26` and `01-12-2026`.
+/// Whether it has the form of `2026-12-31`.
+fn is_iso_date(text: &str) -> bool {
+    let form = |(place, byte): (usize, u8)| match place {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    text.len() == 10 && text.bytes().enumerate().all(form)
+}
+
+/// Whether it can be read in several ways: a date in numbers whose day and month have no fixed
+/// places (`01/12/2026`, `1.12.26`), 12 am and 12 pm, and `next friday`.
 fn is_ambiguous(text: &str) -> bool {
-    if text.contains('/') {
-        return true;
-    }
-    text.split_whitespace().any(|word| {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_date = |word: &&str| {
         ['.', '-'].into_iter().any(|separator| {
             let parts: Vec<&str> = word.split(separator).collect();
-            let is_number =
-                |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-            parts.len() == 3 && parts.iter().all(is_number) && parts[0].len() < 4
+            parts.len() == 3 && parts.iter().all(|part| is_number(part))
         })
-    })
+    };
+    let is_next_weekday = |pair: &[&str]| {
+        pair[0] == "next"
+            && WEEKDAYS.iter().any(|day| pair[1].len() >= 3 && day.starts_with(pair[1]))
+    };
+    text.contains('/')
+        || words.iter().any(is_date)
+        || words.windows(2).any(is_next_weekday)
+        || hours_of_half_days(&words).any(|hour| hour == "12")
+}
+
+const WEEKDAYS: [&str; 7] =
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+/// Whether the parser would take it for another time than it says, or can't take it: a number alone
+/// (the first day of that year), an hour past 23 (the next day), a time after hours (left out), and
+/// words that no date has.
+fn is_misread(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let hour_of = |word: &&str| word.split_once([':', '.']).map(|(hour, _)| hour.to_owned());
+    let is_no_hour = |hour: &str| !hour.parse::<u8>().is_ok_and(|hour| hour < 24);
+    let is_no_half_hour = |hour: &str| !hour.parse::<u8>().is_ok_and(|hour| hour < 12);
+    let is_hours = |text: &str| matches!(parse_duration(text), Ok(Interval::Seconds(_)));
+    words.is_empty()
+        || is_number(text)
+        || words.iter().any(|word| word.len() > 15 || !word.is_ascii())
+        || words.iter().filter_map(hour_of).any(|hour| is_no_hour(&hour))
+        || hours_of_half_days(&words).any(is_no_half_hour)
+        || text
+            .rsplit_once(' ')
+            .is_some_and(|(start, end)| end.contains([':', '.']) && is_hours(start))
+}
+
+/// The hours that `am` or `pm` follows, in the same word or in the next one.
+fn hours_of_half_days<'t>(words: &[&'t str]) -> impl Iterator<Item = &'t str> {
+    let halves = words.iter().enumerate().filter_map(|(place, word)| {
+        let time = word.strip_suffix("am").or_else(|| word.strip_suffix("pm"))?;
+        match time {
+            "" => place.checked_sub(1).map(|before| words[before]),
+            time => time.starts_with(|c: char| c.is_ascii_digit()).then_some(time),
+        }
+    });
+    halves.filter_map(|time| time.split([':', '.']).next()).collect::<Vec<_>>().into_iter()
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -171,6 +221,10 @@ mod tests {
             ("2026-12-31 17:00", "Thu 2026-12-31 17:00 +01:00"),
             ("24 December 2026 18:00", "Thu 2026-12-24 18:00 +01:00"),
             ("17:00", "Sun 2026-11-29 17:00 +01:00"),
+            ("Tomorrow 9AM", "Mon 2026-11-30 09:00 +01:00"),
+            ("tomorrow 9:30 pm", "Mon 2026-11-30 21:30 +01:00"),
+            ("2026-12-31T17:00", "Thu 2026-12-31 17:00 +01:00"),
+            ("last friday 8:00", "Fri 2026-11-27 08:00 +01:00"),
             // Summer time.
             ("2027-07-01 12:00", "Thu 2027-07-01 12:00 +02:00"),
         ] {
@@ -191,10 +245,19 @@ mod tests {
     }
 
     #[test]
-    fn ambiguous_dates_are_refused() {
-        for text in
-            ["01/12/2026", "1/12", "2026/12/01", "01/12/2026 17:00", "1.12.2026", "01-12-2026"]
-        {
+    fn times_of_several_meanings_are_refused() {
+        for text in [
+            "01/12/2026",
+            "1/12",
+            "2026/12/01",
+            "01/12/2026 17:00",
+            "1.12.2026",
+            "01-12-2026",
+            "next friday",
+            "next Fri 9:00",
+            "tomorrow 12pm",
+            "tomorrow 12:30 AM",
+        ] {
             let refused = understood(text, &now());
             assert!(matches!(refused, Err(InvalidTime::Ambiguous(_))), "{text}: {refused:?}");
         }
@@ -202,7 +265,26 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", " ", "2026", "5", "soon", "tomorrow 25:00", "2026-02-30", "12 foo"] {
+        for text in [
+            "",
+            " ",
+            "2026",
+            "5",
+            "soon",
+            "tomorrow 24:00",
+            "tomorrow 25.00",
+            "tomorrow 13pm",
+            "tomorrow 9:61",
+            "tomorrow 9:00 foo",
+            "tomorrow 9 PleaseDoNotPanicHere",
+            "2026-02-30",
+            "2026-02-30 17:00",
+            "2026-12-31 25:00",
+            "12 foo",
+            "2h 17:30",
+            "2h 30m",
+            "übermorgen",
+        ] {
             let refused = understood(text, &now());
             assert!(matches!(refused, Err(InvalidTime::Unknown(_))), "{text}: {refused:?}");
         }

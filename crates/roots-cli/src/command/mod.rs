@@ -17,4 +17,3 @@ pub(crate) mod shell;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod todo;
-mod todo_text;

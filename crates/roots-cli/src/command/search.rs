@@ -7,11 +7,11 @@ use roots_client::model::{
     ActorFilter, Search, SearchField, SearchKind, SearchResult, SearchResults, TodoStatus,
 };
 
-use super::todo::{actor, status};
 use crate::connection::connect;
 use crate::dates::{self, When, shown_short};
 use crate::error::CliError;
 use crate::output::{Output, SEARCH_RESULTS, Table, View, one_line, tell};
+use crate::values::{actor, status};
 
 /// The most results of a page.
 const PAGE_MAX: i64 = 100;

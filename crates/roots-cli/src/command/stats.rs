@@ -3,11 +3,11 @@
 use clap::Args;
 use roots_client::model::{ActivityStats, ActorFilter, StatsFilter};
 
-use super::todo::actor;
 use crate::connection::connect;
 use crate::dates::{self, When};
 use crate::error::CliError;
 use crate::output::{Output, STATS, Table, View, bar, tell};
+use crate::values::actor;
 
 /// The most days in the text.
 const DAYS_MAX: usize = 31;

@@ -1,195 +1,25 @@
-//! `roots todo`: todos and their claims.
+//! What `roots todo` does.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand, value_parser};
-use interim::{Interval, parse_duration};
 use roots_client::Patch;
 use roots_client::model::{
-    ActorFilter, ListedTodo, NewClaim, NewTodo, Release, Todo, TodoChange, TodoFilter, TodoStatus,
+    ListedTodo, NewClaim, NewTodo, Release, Todo, TodoChange, TodoFilter, TodoStatus,
 };
 
-use super::todo_text;
+use super::arguments::{
+    AddArguments, ClaimArguments, ClaimedTodo, EditArguments, ListArguments, RemoveArguments,
+    ShowArguments, StartArguments, StatusArguments, TodoCommand,
+};
+use super::text as todo_text;
 use crate::connection::connect;
-use crate::dates::{self, When};
 use crate::error::CliError;
 use crate::output::{
     Output, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, View, one_line,
 };
-use crate::paging::{PagingArguments, tell_next};
+use crate::paging::tell_next;
 use crate::question::ask;
-use crate::session_link::{SessionChoice, SessionLink};
+use crate::session_link::SessionLink;
 use crate::text_source;
 use crate::work_tree::WorkTree;
-
-/// What to do with todos.
-#[derive(Debug, Subcommand)]
-pub(crate) enum TodoCommand {
-    /// Add a todo
-    Add(AddArguments),
-    /// List todos, by priority and then by age, highest and newest first
-    #[command(visible_alias = "ls")]
-    List(ListArguments),
-    /// Show a todo, or the log of its status
-    Show(ShowArguments),
-    /// Claim the next open todo, or the one with this id, and put it in progress
-    ///
-    /// Exactly one of any number of workers gets it. The claim lives as long as you write: log
-    /// activities in your session, or edit the todo. Exits with 3 if no todo is left to claim.
-    Claim(ClaimArguments),
-    /// Give up a claim: the todo is open again
-    Release(ClaimedTodo),
-    /// Put a todo in progress without a claim
-    Start(StartArguments),
-    /// Set a todo done
-    Done(StatusArguments),
-    /// Cancel a todo
-    Cancel(StatusArguments),
-    /// Open a todo again
-    Reopen(StatusArguments),
-    /// Change a todo; without an option your editor opens
-    Edit(EditArguments),
-    /// Delete a todo and its log
-    Rm(RemoveArguments),
-}
-
-/// A todo to add.
-#[derive(Debug, Args)]
-pub(crate) struct AddArguments {
-    /// What is to be done; `-` reads it from standard input, and without it your editor opens: the
-    /// first line is the title, the rest the description
-    title: Option<String>,
-    /// What there is to say about it; `-` reads it from standard input
-    #[arg(long, short, value_name = "TEXT")]
-    description: Option<String>,
-    /// 0 (lowest, the default) to 3 (highest)
-    #[arg(long, short, value_name = "0-3", value_parser = value_parser!(u8).range(0..=3))]
-    priority: Option<u8>,
-    /// When it is due, such as `tomorrow 17:00`, `friday`, `2h` or `2026-12-31`
-    #[arg(long, value_name = "TIME", value_parser = dates::coming)]
-    due: Option<When>,
-    /// The actor that it will belong to; only an owner may name another
-    #[arg(long, value_name = "ID")]
-    actor: Option<i64>,
-    #[command(flatten)]
-    session: SessionChoice,
-}
-
-/// Which todos to list.
-#[derive(Debug, Args)]
-pub(crate) struct ListArguments {
-    /// Only todos with this status
-    #[arg(long, short, value_parser = status())]
-    status: Option<TodoStatus>,
-    /// Only todos of this priority
-    #[arg(long, short, value_name = "0-3", value_parser = value_parser!(u8).range(0..=3))]
-    priority: Option<u8>,
-    /// Only todos linked to this session
-    #[arg(long, value_name = "ID")]
-    session: Option<i64>,
-    /// The actor whose todos these are, or `all`
-    #[arg(long, value_name = "ID|all", value_parser = actor)]
-    actor: Option<ActorFilter>,
-    #[command(flatten)]
-    paging: PagingArguments,
-}
-
-/// Which todo to show.
-#[derive(Debug, Args)]
-pub(crate) struct ShowArguments {
-    /// The todo
-    id: i64,
-    /// Show the log of its status, oldest change first
-    #[arg(long)]
-    log: bool,
-}
-
-/// A claim to make.
-#[derive(Debug, Args)]
-pub(crate) struct ClaimArguments {
-    /// The todo: the next one by default
-    id: Option<i64>,
-    /// The lowest priority of the next one
-    #[arg(long, value_name = "0-3", value_parser = value_parser!(u8).range(0..=3))]
-    min_priority: Option<u8>,
-    /// How long the claim lives after the last write, such as `30m`: `2h` by default
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    lease: Option<u32>,
-    /// The actor whose todo to claim; only an owner may name another
-    #[arg(long, value_name = "ID")]
-    actor: Option<i64>,
-    #[command(flatten)]
-    session: SessionChoice,
-}
-
-/// A todo that may be claimed.
-#[derive(Debug, Args)]
-pub(crate) struct ClaimedTodo {
-    /// The todo
-    id: i64,
-    /// The token of your claim: by default that of the claim made in this work tree
-    #[arg(long, value_name = "TOKEN")]
-    token: Option<i64>,
-}
-
-/// A todo to put in progress.
-#[derive(Debug, Args)]
-pub(crate) struct StartArguments {
-    #[command(flatten)]
-    change: StatusArguments,
-    #[command(flatten)]
-    session: SessionChoice,
-}
-
-/// A change of a todo's status.
-#[derive(Debug, Args)]
-pub(crate) struct StatusArguments {
-    #[command(flatten)]
-    todo: ClaimedTodo,
-    /// A note for the log; `-` reads it from standard input
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
-}
-
-/// What to change of a todo.
-#[derive(Debug, Args)]
-pub(crate) struct EditArguments {
-    #[command(flatten)]
-    todo: ClaimedTodo,
-    /// The new title; `-` reads it from standard input
-    #[arg(long, value_name = "TEXT")]
-    title: Option<String>,
-    /// The new description; `-` reads it from standard input
-    #[arg(long, short, value_name = "TEXT")]
-    description: Option<String>,
-    /// Delete the description
-    #[arg(long, conflicts_with = "description")]
-    no_description: bool,
-    /// 0 (lowest) to 3 (highest)
-    #[arg(long, short, value_name = "0-3", value_parser = value_parser!(u8).range(0..=3))]
-    priority: Option<u8>,
-    /// When it is due, such as `tomorrow 17:00`, `friday`, `2h` or `2026-12-31`
-    #[arg(long, value_name = "TIME", value_parser = dates::coming)]
-    due: Option<When>,
-    /// It is not due at any time
-    #[arg(long, conflicts_with = "due")]
-    no_due: bool,
-    /// Link it to this session
-    #[arg(long, value_name = "ID")]
-    session: Option<i64>,
-    /// Link it to no session
-    #[arg(long, conflicts_with = "session")]
-    no_session: bool,
-}
-
-/// A todo to delete.
-#[derive(Debug, Args)]
-pub(crate) struct RemoveArguments {
-    #[command(flatten)]
-    todo: ClaimedTodo,
-    /// Delete it without a question
-    #[arg(long, short)]
-    yes: bool,
-}
 
 /// Works with todos.
 ///
@@ -234,14 +64,14 @@ struct Todos<'a> {
 
 impl Todos<'_> {
     async fn add(&self, arguments: &AddArguments) -> Result<(), CliError> {
-        let (title, description) = match &arguments.title {
-            Some(title) => (text_source::given(title)?, arguments.description.as_deref()),
-            None => (text_source::required(None, "")?, arguments.description.as_deref()),
+        let text = text_source::required(arguments.title.as_deref(), "")?;
+        let (title, description) = match text_source::optional(arguments.description.as_deref())? {
+            Some(description) => (text, Some(description)),
+            None => title_and_description(&text),
         };
-        let (title, rest) = title_and_description(&title);
         let new = NewTodo {
             title,
-            description: text_source::optional(description)?.or(rest),
+            description,
             session_id: None,
             priority: arguments.priority,
             due_at: arguments.due.as_ref().map(|due| due.start().into()),
@@ -334,7 +164,7 @@ impl Todos<'_> {
             let session_id = session_id.map_or(Patch::Keep, Patch::Set);
             client.update_todo(id.id, &TodoChange { session_id, ..change.clone() }).await
         });
-        let todo = started.await?.value;
+        let todo = self.settled(id.id, started.await)?.value;
         self.show_todo("Started", &todo)
     }
 
@@ -432,13 +262,14 @@ impl Todos<'_> {
     }
 
     /// What came of a write of a todo. A claim that is lost is forgotten.
-    fn settled<T>(&self, id: i64, written: Result<T, roots_client::Error>) -> Result<T, CliError> {
-        if let Err(error) = &written
+    fn settled<T>(&self, id: i64, written: Result<T, impl Into<CliError>>) -> Result<T, CliError> {
+        let written = written.map_err(Into::into);
+        if let Err(CliError::Api(error)) = &written
             && matches!(error.code(), Some("claim-lost" | "not-found"))
         {
             self.forget_claim(id)?;
         }
-        Ok(written?)
+        written
     }
 
     /// Shows what a todo is now. If its claim has ended, its token is forgotten.
@@ -482,37 +313,6 @@ fn patch<T>(value: Option<T>, is_cleared: bool) -> Patch<T> {
     }
 }
 
-/// Reads a status.
-pub(super) fn status() -> impl TypedValueParser<Value = TodoStatus> {
-    let words = TodoStatus::ALL.iter().map(|status| status.as_str());
-    PossibleValuesParser::new(words).map(|word| {
-        let known = TodoStatus::ALL.iter().find(|status| status.as_str() == word);
-        known.copied().unwrap_or(TodoStatus::Open)
-    })
-}
-
-/// Reads an actor's id, or `all`.
-pub(super) fn actor(text: &str) -> Result<ActorFilter, &'static str> {
-    match text {
-        "all" => Ok(ActorFilter::All),
-        id => id.parse().map(ActorFilter::One).map_err(|_| "it is the id of an actor, or `all`"),
-    }
-}
-
-/// Reads a time span in seconds, or such as `30m`.
-pub(super) fn seconds(text: &str) -> Result<u32, &'static str> {
-    let seconds = match text.parse::<i64>() {
-        Ok(seconds) => Ok(seconds),
-        Err(_) => match parse_duration(text) {
-            Ok(Interval::Seconds(seconds)) => Ok(i64::from(seconds)),
-            Ok(Interval::Days(days)) => Ok(i64::from(days) * 86_400),
-            _ => Err(()),
-        },
-    };
-    let seconds = seconds.ok().and_then(|seconds| u32::try_from(seconds).ok());
-    seconds.ok_or("it is a time span, such as 30m or 2h")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -522,22 +322,5 @@ mod tests {
         let parts = |text| title_and_description(text);
         assert_eq!(parts("a"), ("a".to_owned(), None));
         assert_eq!(parts(" a \n\n b\nc\n"), ("a".to_owned(), Some("b\nc".to_owned())));
-    }
-
-    #[test]
-    fn a_lease_is_a_time_span() {
-        for (text, value) in [("90", 90), ("30m", 1800), ("2h", 7200), ("1 day", 86_400)] {
-            assert_eq!(seconds(text), Ok(value), "{text}");
-        }
-        for text in ["", "-5", "tomorrow", "5 years", "30m ago"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_actor_is_an_id_or_all() {
-        assert_eq!(actor("all"), Ok(ActorFilter::All));
-        assert_eq!(actor("7"), Ok(ActorFilter::One(7)));
-        assert!(actor("bob").is_err());
     }
 }
