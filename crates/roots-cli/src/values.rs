@@ -23,8 +23,11 @@ pub(crate) fn actor(text: &str) -> Result<ActorFilter, &'static str> {
 
 /// Reads a time span in seconds, or such as `30m`.
 pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
+    // `tomorrow` is a day for the parser.
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
     let seconds = match text.parse::<i64>() {
         Ok(seconds) => Ok(seconds),
+        Err(_) if !is_number => Err(()),
         Err(_) => match parse_duration(text) {
             Ok(Interval::Seconds(seconds)) => Ok(i64::from(seconds)),
             Ok(Interval::Days(days)) => Ok(i64::from(days) * 86_400),

@@ -134,7 +134,21 @@ mod tests {
 
     #[test]
     fn types_and_days_have_bars() {
-        insta::assert_snapshot!(text(&stats(3)), @"");
+        insta::assert_snapshot!(text(&stats(3)), @"
+        47 activities; 5 sessions, 1 active
+
+        TYPE     COUNT
+        general  27     ████████████████████████
+        deploy   12     ██████████
+        review   8      ███████
+        3 of 3 types
+
+        DAY             COUNT
+        Sun 2026-03-01  1      ████████
+        Mon 2026-03-02  2      ████████████████
+        Tue 2026-03-03  3      ████████████████████████
+        3 of 3 days
+        ");
     }
 
     #[test]
