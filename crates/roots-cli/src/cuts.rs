@@ -40,7 +40,7 @@ impl Cuts {
         }
         let time = FIRST_WAIT.saturating_mul(1 << self.in_a_row).max(asked);
         self.in_a_row += 1;
-        Ok(Wait { why: error.sentence(), time })
+        Ok(Wait { why: error.to_string(), time })
     }
 }
 

@@ -1,6 +1,8 @@
 //! How far an export or an import is: a bar, the rate and the time left, at a terminal.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt::Write;
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::output::tell;
 
@@ -8,9 +10,9 @@ use crate::output::tell;
 const BYTES: &str =
     "{msg} [{bar:30}] {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
 /// The bar of rows whose number is about known.
-const ROWS: &str = "{msg} [{bar:30}] {pos}/{len} rows, {per_sec}, {eta} left";
+const ROWS: &str = "{msg} [{bar:30}] {pos}/{len} rows, {rate}, {eta} left";
 /// What is shown of rows whose number is not known.
-const COUNT: &str = "{msg} {spinner} {pos} rows, {per_sec}";
+const COUNT: &str = "{msg} {spinner} {pos} rows, {rate}";
 
 /// A bar on standard error. If that is no terminal, nothing of it is seen.
 #[derive(Debug, Clone)]
@@ -68,7 +70,11 @@ fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
 /// The templates are constants, and a test reads them.
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template);
-    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ").with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+        // The bar has no way to tell that it can't be written.
+        let _ = write!(text, "{rate:.0}/s", rate = state.per_sec());
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub(super) struct Rule {
     forbidden: &'static [&'static str],
 }
 
-pub(super) const RULES: [Rule; 9] = [
+pub(super) const RULES: [Rule; 10] = [
     Rule {
         package: "roots-domain",
         forbidden: &[

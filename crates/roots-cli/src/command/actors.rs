@@ -205,6 +205,11 @@ mod tests {
             "total": 12, "limit": 2, "offset": 0, "next_cursor": "c",
         }));
         let time = "2026-04-09T10:00:00Z".parse().unwrap();
-        insta::assert_snapshot!(list(&page.unwrap()).replace(&shown_short(time), "TIME"), @"");
+        insta::assert_snapshot!(list(&page.unwrap()).replace(&shown_short(time), "2026-04-09 10:00"), @"
+        ID  NAME        TYPE   ROLE    ACTIVE  CREATED
+        2   laptop�[2J  agent  member  no      2026-04-09 10:00
+        1   Ada         human  owner   yes     2026-04-09 10:00
+        2 of 12
+        ");
     }
 }

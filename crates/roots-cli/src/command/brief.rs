@@ -4,11 +4,11 @@ use clap::{Args, value_parser};
 use roots_client::model::{ActorFilter, BriefQuery};
 
 use super::brief_text;
-use super::todo::actor;
 use crate::connection::connect;
 use crate::dates::{self, When};
 use crate::error::CliError;
 use crate::output::{BRIEF, Output, View};
+use crate::values::actor;
 
 /// What the brief is about.
 #[derive(Debug, Args)]

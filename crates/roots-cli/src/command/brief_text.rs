@@ -93,27 +93,20 @@ fn session(listed: &ListedSession) -> String {
 }
 
 fn todo(todo: &BriefTodo) -> String {
-    let mut text = format!(
-        "  {id}  {title} (priority {priority}",
+    let due = todo.due_at.map(|due| format!(", due {}", shown_short(due)));
+    let session = todo.session_id.map(|session| format!(", session {session}"));
+    let until = todo.until.map(|until| format!(", claimed until {}", shown_short(until)));
+    let description = todo.description.as_deref().map(|text| format!("\n{}", indented(text)));
+    format!(
+        "  {id}  {title} (priority {priority}{due}{session}{until}){description}",
         id = todo.todo_id,
         title = one_line(&todo.title),
-        priority = todo.priority
-    );
-    if let Some(due) = todo.due_at {
-        text.push_str(&format!(", due {}", shown_short(due)));
-    }
-    if let Some(session) = todo.session_id {
-        text.push_str(&format!(", session {session}"));
-    }
-    if let Some(until) = todo.until {
-        text.push_str(&format!(", claimed until {}", shown_short(until)));
-    }
-    text.push(')');
-    if let Some(description) = &todo.description {
-        text.push('\n');
-        text.push_str(&indented(description));
-    }
-    text
+        priority = todo.priority,
+        due = due.unwrap_or_default(),
+        session = session.unwrap_or_default(),
+        until = until.unwrap_or_default(),
+        description = description.unwrap_or_default()
+    )
 }
 
 fn activity(activity: &Activity) -> String {
@@ -243,12 +236,63 @@ mod tests {
             ],
             "cut": ["/session/notes"],
         }));
-        insta::assert_snapshot!(shown_brief(&full), @"");
+        insta::assert_snapshot!(shown_brief(&full), @"
+        DO NEXT
+          Take over todo 8, whose claim has lapsed: Review (priority 2)
+          roots todo claim 8
+
+        WAITING FOR A PERSON
+          TIME  question, session 5: Which region?
+
+        SESSION
+          5, started LONG TIME, last active TIME
+              Moving the docs.
+              Pages are left.
+
+        IN PROGRESS
+          7  Deploy (priority 2, session 5, claimed until TIME)
+              First the�[2J pages.
+              Then the rest.
+
+        LEFT BEHIND (the claim has lapsed)
+          8  Review (priority 2, session 5, claimed until TIME)
+
+        OVERDUE
+          9  Renew the certificate (priority 2, due TIME)
+
+        NEXT
+          10  Write more (priority 2)
+
+        STATUS CHANGES since LONG TIME
+          TIME  todo 4, in_progress → done: Build (green)
+
+        ACTIVITIES since LONG TIME
+          TIME  deploy, session 5: Deployed the pages
+
+        IN ALL
+          Todos: 12 open, 2 in progress, 4 done, 1 cancelled; 1000 or more overdue
+          Sessions: 1 active, 2 ended
+          Activities: 9
+
+        LEFT OUT (give a larger --max-tokens)
+          next: 10 more; GET /api/v1/todos?status=open
+
+        SHORTENED (the texts end in …)
+          /session/notes
+        ");
     }
 
     #[test]
     fn without_work_the_brief_says_so() {
-        insta::assert_snapshot!(shown_brief(&brief(json!({}))), @"");
+        insta::assert_snapshot!(shown_brief(&brief(json!({}))), @"
+        DO NEXT
+          Nothing to do: no todo is open or in progress.
+
+        IN ALL
+          Todos: 0 open, 0 in progress, 4 done, 1 cancelled; 0 overdue
+          Sessions: 0 active, 2 ended
+          Activities: 9
+        ");
         let elsewhere = shown_brief(&brief(json!({"has_work": true})));
         assert!(elsewhere.starts_with("DO NEXT\n  Nothing to do: others work on what is left."));
     }

@@ -178,8 +178,15 @@ mod tests {
             ],
         }));
         let time = "2026-04-09T10:00:00Z".parse().unwrap();
-        let shown = balance(&credits.unwrap()).replace(&shown_short(time), "TIME");
-        insta::assert_snapshot!(shown, @"");
+        let shown = balance(&credits.unwrap()).replace(&shown_short(time), "2026-04-09 10:00");
+        insta::assert_snapshot!(shown, @"
+        98 credits; a write costs 1, a read 0
+
+        ID  TIME              CHANGE  BALANCE  REASON     REQUEST
+        2   2026-04-09 10:00  -2      98       api_write  PATCH /todos/{id}
+        1   2026-04-09 10:00  +100    100      a_new_one
+        The newest changes; `roots credits --ledger` lists all.
+        ");
     }
 
     #[test]
@@ -191,12 +198,25 @@ mod tests {
                 {"endpoint": "/todos/{id}", "method": "PATCH", "calls": 9},
             ],
         }));
-        insta::assert_snapshot!(usage(&calls.unwrap()), @"");
+        insta::assert_snapshot!(usage(&calls.unwrap()), @"
+        30 calls in 2026-04
+
+        ENDPOINT           CALLS
+        GET /todos         20     ████████████████████████
+        PATCH /todos/{id}  9      ██████████
+        29 of 30 calls
+        ");
         let history = serde_json::from_value(json!({
             "period": "2026-04",
             "daily": [{"day": "2026-04-08", "calls": 3}, {"day": "2026-04-09", "calls": 27}],
         }));
-        insta::assert_snapshot!(usage_by_day(&history.unwrap()), @"");
+        insta::assert_snapshot!(usage_by_day(&history.unwrap()), @"
+        30 calls in 2026-04
+
+        DAY         CALLS
+        2026-04-08  3      ██
+        2026-04-09  27     ████████████████████████
+        ");
         let none = UsageHistory { period: "2026-04".to_owned(), daily: Vec::new() };
         assert_eq!(usage_by_day(&none), "0 calls in 2026-04");
     }

@@ -291,18 +291,18 @@ fn text(exported: &Exported) -> String {
 
 fn summary(counts: &Counts, unreadable: u64, file: &str, bytes: u64) -> String {
     let Counts { actors, sessions, todos, todo_logs, activities } = counts;
-    let mut text = format!(
-        "Exported{file} ({size}): actors {actors}, sessions {sessions}, todos {todos}, entries of \
+    let text = format!(
+        "Exported{file} ({size})\nactors {actors}, sessions {sessions}, todos {todos}, entries of \
          their logs {todo_logs}, activities {activities}",
         size = BinaryBytes(bytes)
     );
-    if unreadable > 0 {
-        text.push_str(&format!(
-            "\n{unreadable} rows have texts that can't be read; `unreadable` names them in their \
-             lines."
-        ));
+    if unreadable == 0 {
+        return text;
     }
-    text
+    format!(
+        "{text}\n{unreadable} rows have texts that can't be read; `unreadable` names them in their \
+         lines."
+    )
 }
 
 #[cfg(test)]
@@ -314,6 +314,10 @@ mod tests {
         let counts = Counts { actors: 2, sessions: 12, todos: 30, todo_logs: 41, activities: 1200 };
         let file = PathBuf::from("roots.jsonl");
         let exported = Exported { file, bytes: 3 << 20, counts, total: 1285, unreadable: 3 };
-        insta::assert_snapshot!(text(&exported), @"");
+        insta::assert_snapshot!(text(&exported), @"
+        Exported to roots.jsonl (3.00 MiB)
+        actors 2, sessions 12, todos 30, entries of their logs 41, activities 1200
+        3 rows have texts that can't be read; `unreadable` names them in their lines.
+        ");
     }
 }

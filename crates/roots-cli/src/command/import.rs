@@ -80,17 +80,17 @@ pub(crate) async fn import(arguments: &ImportArguments, output: &Output) -> Resu
     let importer = Importer { client: &client, path, progress, output };
     let imported = importer.import(options).await;
     importer.progress.end();
-    let (import, error) = match imported {
-        Ok(import) => (import, None),
-        Err(Ended { import: None, error }) => return Err(error),
-        Err(Ended { import: Some(import), error }) => (import, Some(error)),
-    };
-    if let Some(error) = error {
-        if !output.is_json() {
-            tell(&import_text::ended(&import, path));
+    let import = match imported {
+        Ok(import) => import,
+        Err(ended) => {
+            let Ended { import, error } = *ended;
+            let Some(import) = import else { return Err(error) };
+            if !output.is_json() {
+                tell(&import_text::ended(&import, path));
+            }
+            return Err(with_import(error, import));
         }
-        return Err(with_import(error, import));
-    }
+    };
     view.show(&import, || import_text::whole(&import))?;
     match import.faulty {
         0 => Ok(()),
@@ -115,7 +115,7 @@ struct Ended {
 
 impl Importer<'_> {
     /// Sends the file until all of it is imported.
-    async fn import(&self, mut options: ImportOptions) -> Result<Import, Ended> {
+    async fn import(&self, mut options: ImportOptions) -> Result<Import, Box<Ended>> {
         let mut cuts = Cuts::default();
         let mut before: Option<Import> = None;
         loop {
@@ -136,7 +136,7 @@ impl Importer<'_> {
             }
             let wait = match cuts.next(error) {
                 Ok(wait) => wait,
-                Err(error) => return Err(Ended { import: before, error }),
+                Err(error) => return Err(Box::new(Ended { import: before, error })),
             };
             if options.is_dry_run {
                 before = None;

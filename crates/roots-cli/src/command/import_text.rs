@@ -128,7 +128,10 @@ mod tests {
 
     #[test]
     fn an_import_ends_with_its_counts() {
-        insta::assert_snapshot!(whole(&import(false, json!({}))), @"");
+        insta::assert_snapshot!(whole(&import(false, json!({}))), @"
+        Imported: sessions 1, todos 2, entries of their logs 3, activities 4
+        It cost 10 credits; 90 are left.
+        ");
         let second = json!({
             "already_imported": 7, "updated": 2, "unchanged": 4, "is_whole": false,
             "missing": {"sessions": 0, "todos": 1, "activities": 0, "rows": []},
@@ -138,19 +141,38 @@ mod tests {
                 {"field": "priority", "message": "must be 0 to 3"},
             ]}],
         });
-        insta::assert_snapshot!(whole(&import(false, second)), @"");
+        insta::assert_snapshot!(whole(&import(false, second)), @"
+        Imported: sessions 1, todos 2, entries of their logs 3, activities 4
+        Imported before: 7, of which 2 are updated and 4 unchanged
+        No longer in the file: sessions 0, todos 1, activities 0; --delete-missing deletes them
+        It cost 10 credits; 90 are left.
+        The file is not a whole export.
+        Lines with errors: 1 of 120
+          line 3: title must not be empty; priority must be 0 to 3
+        ");
     }
 
     #[test]
     fn a_dry_run_says_whether_the_credits_suffice() {
-        insta::assert_snapshot!(whole(&import(true, json!({"is_covered": true}))), @"");
+        insta::assert_snapshot!(whole(&import(true, json!({"is_covered": true}))), @"
+        Would import: sessions 1, todos 2, entries of their logs 3, activities 4
+        It would cost 10 of 90 credits.
+        ");
         let poor = import(true, json!({"is_covered": false, "balance": 3}));
-        insta::assert_snapshot!(whole(&poor), @"");
+        insta::assert_snapshot!(whole(&poor), @"
+        Would import: sessions 1, todos 2, entries of their logs 3, activities 4
+        It would cost 10 credits, and there are 3: the import would stop early.
+        ");
     }
 
     #[test]
     fn an_import_that_ended_says_how_to_go_on() {
         let stopped = import(false, json!({"from_line": 6, "lines": 5, "balance": 0}));
-        insta::assert_snapshot!(ended(&stopped, Path::new("roots.jsonl")), @"");
+        insta::assert_snapshot!(ended(&stopped, Path::new("roots.jsonl")), @"
+        The import ended after line 5.
+        Imported: sessions 1, todos 2, entries of their logs 3, activities 4
+        It cost 10 credits; 0 are left.
+        Go on later: roots import roots.jsonl --from-line 6
+        ");
     }
 }

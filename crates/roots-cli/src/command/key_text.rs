@@ -77,7 +77,13 @@ mod tests {
     fn a_list_of_keys_shows_which_one_is_in_use() {
         let time = "2026-04-09T10:00:00Z".parse().unwrap();
         let shown = list(&page(), &ApiKey::from("roots_2_key3secret"));
-        insta::assert_snapshot!(shown.replace(&shown_short(time), "TIME"), @"");
+        insta::assert_snapshot!(shown.replace(&shown_short(time), "2026-04-09 10:00"), @"
+        ID  KEY            LABEL        ACTOR     STATE       CREATED           LAST USED         EXPIRES
+        3   roots_2_key3…  laptop       2 worker  in use now  2026-04-09 10:00  2026-04-09 10:00
+        2   roots_2_key2…               2 worker  valid       2026-04-09 10:00
+        1   roots_2_key1…  old machine  2 worker  ended       2026-04-09 10:00
+        3 of 3
+        ");
         assert!(!shown.contains("secret"));
     }
 

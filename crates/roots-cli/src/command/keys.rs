@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::key_text;
 use super::login::read_secret;
-use super::todo::seconds;
 use crate::connection::{Connection, KeySource, connect, normal, url_by_default};
 use crate::credentials::Credentials;
 use crate::dates::{self, When, shown};
@@ -18,6 +17,7 @@ use crate::output::{
 };
 use crate::paging::{PagingArguments, tell_next};
 use crate::question::ask;
+use crate::values::seconds;
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]

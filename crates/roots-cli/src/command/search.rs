@@ -7,11 +7,11 @@ use roots_client::model::{
     ActorFilter, Search, SearchField, SearchKind, SearchResult, SearchResults, TodoStatus,
 };
 
-use super::todo::{actor, status};
 use crate::connection::connect;
 use crate::dates::{self, When, shown_short};
 use crate::error::CliError;
 use crate::output::{Output, SEARCH_RESULTS, Table, View, one_line, tell};
+use crate::values::{actor, status};
 
 /// The most results of a page.
 const PAGE_MAX: i64 = 100;
@@ -188,7 +188,13 @@ mod tests {
     fn results_are_a_table() {
         let results = found(None, true).results;
         let time = shown_short(results[0].at);
-        insta::assert_snapshot!(text(&results).replace(&time, "TIME"), @"");
+        insta::assert_snapshot!(text(&results).replace(&time, "2026-04-09 10:00"), @"
+        KIND      ID  TIME              FIELD        EXCERPT
+        activity  12  2026-04-09 10:00  description  Deployed the docs�[2J
+        todo      7   2026-04-09 10:00  note         Write API docs: …all three pages
+        todo      8   2026-04-09 10:00  title        Read the docs
+        3 results
+        ");
         assert_eq!(text(&results[..1]).lines().last(), Some("1 result"));
         assert_eq!(text(&[]), "0 results");
     }
@@ -197,7 +203,7 @@ mod tests {
     fn what_was_not_searched_is_told() {
         assert_eq!(notices(&found(None, true), ""), ["2 texts are damaged and were not searched."]);
         let more = notices(&found(Some("c"), true), " --since T");
-        assert_eq!(more[1], "More may follow: --cursor c, or --all.");
+        assert_eq!(more[1], "More may follow: --cursor c --since T, or --all.");
         let incomplete = notices(&found(Some("c"), false), "");
         assert!(incomplete[1].starts_with("Not all texts are searched yet."), "{incomplete:?}");
     }

@@ -3,11 +3,11 @@
 use clap::Args;
 use roots_client::model::{ActivityStats, ActorFilter, StatsFilter};
 
-use super::todo::actor;
 use crate::connection::connect;
 use crate::dates::{self, When};
 use crate::error::CliError;
 use crate::output::{Output, STATS, Table, View, bar, tell};
+use crate::values::actor;
 
 /// The most days in the text.
 const DAYS_MAX: usize = 31;
@@ -134,7 +134,21 @@ mod tests {
 
     #[test]
     fn types_and_days_have_bars() {
-        insta::assert_snapshot!(text(&stats(3)), @"");
+        insta::assert_snapshot!(text(&stats(3)), @"
+        47 activities; 5 sessions, 1 active
+
+        TYPE     COUNT
+        general  27     ████████████████████████
+        deploy   12     ██████████
+        review   8      ███████
+        3 of 3 types
+
+        DAY             COUNT
+        Sun 2026-03-01  1      ████████
+        Mon 2026-03-02  2      ████████████████
+        Tue 2026-03-03  3      ████████████████████████
+        3 of 3 days
+        ");
     }
 
     #[test]

@@ -144,10 +144,50 @@ async fn statistics_count_by_the_days_of_the_zone() {
     user.done(&["log", "a", "-t", "deploy", "--at", "2026-01-02T23:30:00Z"]).await;
     user.done(&["log", "b", "--at", "2026-01-02T10:00:00Z"]).await;
     user.done(&["log", "c", "--at", "2026-01-02T11:00:00Z"]).await;
-    insta::assert_snapshot!(user.done(&["stats"]).await, @"");
+    insta::assert_snapshot!(user.done(&["stats"]).await, @"
+    3 activities; 0 sessions, 0 active
+
+    TYPE     COUNT
+    general  2      ████████████████████████
+    deploy   1      ████████████
+    2 of 2 types
+
+    DAY             COUNT
+    Fri 2026-01-02  2      ████████████████████████
+    Sat 2026-01-03  1      ████████████
+    2 of 2 days
+    ");
     let utc = user.json(&["stats", "--tz", "UTC"]).await;
     assert_eq!(utc["by_day"].as_array().unwrap().len(), 1);
     let day = user.json(&["stats", "--until", "2026-01-02"]).await;
     assert_eq!(day["total_activities"], 2);
     user.refused(2, &["stats", "--tz", "Nowhere/At_All"]).await;
+}
+
+#[tokio::test]
+async fn the_help_of_the_commands_about_an_account() {
+    let user = User::new();
+    let mut pages = String::new();
+    for command in [
+        "brief",
+        "search",
+        "stats",
+        "credits",
+        "keys",
+        "keys create",
+        "keys renew",
+        "keys rotate",
+        "keys revoke",
+        "keys recover",
+        "actors",
+        "actors add",
+        "export",
+        "import",
+    ] {
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let help = user.done(&arguments).await;
+        pages.push_str(&["$ roots ", &arguments.join(" "), "\n", &help, "\n"].concat());
+    }
+    insta::assert_snapshot!("the_help_of_the_commands_about_an_account", pages);
 }

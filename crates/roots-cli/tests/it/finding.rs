@@ -12,7 +12,12 @@ async fn words_are_found_in_all_texts() {
     user.done(&["log", "The docs limit the rate", "--at", "2026-01-02 03:05"]).await;
     let found = user.done(&["search", "docs"]).await;
     assert!(found.ends_with("2 results\n"), "{found}");
-    insta::assert_snapshot!(user.done(&["search", "rate", "limit*", "--kind", "activity"]).await, @"");
+    insta::assert_snapshot!(user.done(&["search", "rate", "limit*", "--kind", "activity"]).await, @"
+    KIND      ID  TIME              FIELD        EXCERPT
+    activity  2   2026-01-02 03:05  description  The docs limit the rate
+    activity  1   2026-01-02 03:04  description  Read about rate limits
+    2 results
+    ");
     // The shell has taken the outer quotes away.
     let phrase = user.done(&["search", "\"rate limits\""]).await;
     assert!(phrase.ends_with("1 result\n"), "{phrase}");

@@ -23,20 +23,6 @@ async fn the_help_of_all_commands() {
         "todo claim",
         "todo edit",
         "todo rm",
-        "brief",
-        "search",
-        "stats",
-        "credits",
-        "keys",
-        "keys create",
-        "keys renew",
-        "keys rotate",
-        "keys revoke",
-        "keys recover",
-        "actors",
-        "actors add",
-        "export",
-        "import",
     ] {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");

@@ -67,9 +67,15 @@ async fn an_export_is_imported_by_another_account_and_costs_only_once() {
 
     let (other, importer) = another(&app, &user, 20).await;
     let checked = importer.done(&["import", "roots.jsonl", "--dry-run"]).await;
-    insta::assert_snapshot!(checked, @"");
+    insta::assert_snapshot!(checked, @"
+    Would import: sessions 1, todos 1, entries of their logs 2, activities 1
+    It would cost 5 of 20 credits.
+    ");
     assert_eq!(credits(&other).await, 20);
-    insta::assert_snapshot!(importer.done(&["import", "roots.jsonl"]).await, @"");
+    insta::assert_snapshot!(importer.done(&["import", "roots.jsonl"]).await, @"
+    Imported: sessions 1, todos 1, entries of their logs 2, activities 1
+    It cost 5 credits; 15 are left.
+    ");
     let again = importer.json(&["import", "roots.jsonl"]).await;
     assert_eq!((&again["cost"], &again["unchanged"]), (&json!(0), &json!(5)));
     assert_eq!(credits(&other).await, 15);

@@ -1,13 +1,12 @@
 //! The arguments of `roots todo`.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, value_parser};
-use interim::{Interval, parse_duration};
 use roots_client::model::{ActorFilter, TodoStatus};
 
 use crate::dates::{self, When};
 use crate::paging::PagingArguments;
 use crate::session_link::SessionChoice;
+use crate::values::{actor, seconds, status};
 
 /// What to do with todos.
 #[derive(Debug, Subcommand)]
@@ -177,57 +176,4 @@ pub(crate) struct RemoveArguments {
     /// Delete it without a question
     #[arg(long, short)]
     pub(super) yes: bool,
-}
-
-/// Reads a status.
-pub(crate) fn status() -> impl TypedValueParser<Value = TodoStatus> {
-    let words = TodoStatus::ALL.iter().map(|status| status.as_str());
-    PossibleValuesParser::new(words).map(|word| {
-        let known = TodoStatus::ALL.iter().find(|status| status.as_str() == word);
-        known.copied().unwrap_or(TodoStatus::Open)
-    })
-}
-
-/// Reads an actor's id, or `all`.
-pub(crate) fn actor(text: &str) -> Result<ActorFilter, &'static str> {
-    match text {
-        "all" => Ok(ActorFilter::All),
-        id => id.parse().map(ActorFilter::One).map_err(|_| "it is the id of an actor, or `all`"),
-    }
-}
-
-/// Reads a time span in seconds, or such as `30m`.
-pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
-    let seconds = match text.parse::<i64>() {
-        Ok(seconds) => Ok(seconds),
-        Err(_) => match parse_duration(text) {
-            Ok(Interval::Seconds(seconds)) => Ok(i64::from(seconds)),
-            Ok(Interval::Days(days)) => Ok(i64::from(days) * 86_400),
-            _ => Err(()),
-        },
-    };
-    let seconds = seconds.ok().and_then(|seconds| u32::try_from(seconds).ok());
-    seconds.ok_or("it is a time span, such as 30m or 2h")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lease_is_a_time_span() {
-        for (text, value) in [("90", 90), ("30m", 1800), ("2h", 7200), ("1 day", 86_400)] {
-            assert_eq!(seconds(text), Ok(value), "{text}");
-        }
-        for text in ["", "-5", "tomorrow", "5 years", "30m ago"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_actor_is_an_id_or_all() {
-        assert_eq!(actor("all"), Ok(ActorFilter::All));
-        assert_eq!(actor("7"), Ok(ActorFilter::One(7)));
-        assert!(actor("bob").is_err());
-    }
 }

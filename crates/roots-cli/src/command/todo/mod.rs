@@ -4,5 +4,5 @@ mod arguments;
 mod text;
 mod todos;
 
-pub(crate) use arguments::{TodoCommand, actor, seconds, status};
+pub(crate) use arguments::TodoCommand;
 pub(crate) use todos::run;
