@@ -15,6 +15,7 @@ use crate::setup::{Action, Change, Places, Plan, Program, Scope, SetupError, Sta
 
 /// A program to set up.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct SetupArguments {
     /// The program whose agents are to use Roots
     program: Program,

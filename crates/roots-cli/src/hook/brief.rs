@@ -46,7 +46,8 @@ pub(crate) struct Brief {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Session {
-    pub(crate) session_id: i64,
+    #[serde(rename = "session_id")]
+    pub(crate) id: i64,
     pub(crate) status: String,
     pub(crate) notes: Option<String>,
     pub(crate) started_at: Option<DateTime<Utc>>,
@@ -74,7 +75,8 @@ pub(crate) struct Item {
 #[serde(default)]
 pub(crate) struct Activity {
     pub(crate) session_id: Option<i64>,
-    pub(crate) activity_type: String,
+    #[serde(rename = "activity_type")]
+    pub(crate) kind: String,
     pub(crate) description: String,
     pub(crate) logged_at: Option<DateTime<Utc>>,
 }

@@ -174,7 +174,7 @@ fn item(todo: &Item) -> String {
 }
 
 fn activity(activity: &Activity) -> String {
-    let mut line = plain(&activity.activity_type, 50);
+    let mut line = plain(&activity.kind, 50);
     if let Some(session) = activity.session_id {
         let _ = write!(line, ", session {session}");
     }
@@ -200,7 +200,7 @@ fn status_change(change: &StatusChange) -> String {
 /// The session before, with its notes and their time.
 fn last_session(own: &OwnSession, session: &Session) -> Option<String> {
     let is_own = matches!(own, OwnSession::Started(id) | OwnSession::GoesOn(id)
-        if *id == session.session_id);
+        if *id == session.id);
     let notes = session.notes.as_deref().filter(|notes| !notes.is_empty());
     if is_own && notes.is_none() {
         return None;
@@ -208,7 +208,7 @@ fn last_session(own: &OwnSession, session: &Session) -> Option<String> {
     let mut line = if is_own {
         "Your session".to_owned()
     } else {
-        format!("Session {}, {}", session.session_id, plain(&session.status, 20))
+        format!("Session {}, {}", session.id, plain(&session.status, 20))
     };
     for (word, at) in [
         ("started", session.started_at),
@@ -435,7 +435,7 @@ mod tests {
         brief.in_progress[0].description = Some(hostile.to_owned());
         brief.session.as_mut().unwrap().notes = Some(hostile.to_owned());
         brief.waiting[0].description = hostile.to_owned();
-        brief.waiting[0].activity_type = hostile.to_owned();
+        brief.waiting[0].kind = hostile.to_owned();
         brief.status_changes[0].note = Some(hostile.to_owned());
         brief.omitted[0].request = hostile.to_owned();
         let told = text(&OwnSession::Started(1), Some(&brief));

@@ -80,12 +80,11 @@ pub(crate) fn add(text: &str, entry: &Entry) -> Result<String, JsonError> {
 pub(crate) fn new_file(base: Option<&str>, entries: &[Entry]) -> Result<String, JsonError> {
     let mut file = base.map(str::to_owned);
     for entry in entries {
-        file = Some(match file {
-            Some(text) => add(&text, entry)?,
-            None => {
-                let (path, key, value) = entry.parts();
-                nested(path, key, value) + "\n"
-            }
+        file = Some(if let Some(text) = file {
+            add(&text, entry)?
+        } else {
+            let (path, key, value) = entry.parts();
+            nested(path, key, value) + "\n"
         });
     }
     Ok(file.unwrap_or_default())
