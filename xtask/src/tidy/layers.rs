@@ -70,6 +70,21 @@ pub(super) const RULES: [Rule; 9] = [
         ],
     },
     Rule {
+        package: "roots-cli",
+        forbidden: &[
+            "roots-domain",
+            "roots-http",
+            "roots-mcp",
+            "roots-web",
+            "roots-crypto",
+            "roots-persistence",
+            "roots-migrations",
+            "roots-server",
+            "roots-testkit",
+            "roots-bench",
+        ],
+    },
+    Rule {
         package: "roots-bench",
         forbidden: &[
             "roots-domain",

@@ -108,7 +108,7 @@ impl ReadSet {
                 self.sessions.extend(new.content.session.map(|id| (account, id)));
             }
             ResourceAction::CreateTodos(new) => {
-                let sessions = new.into_iter().filter_map(|(_, new)| new.content.session);
+                let sessions = new.as_slice().iter().filter_map(|(_, new)| new.content.session);
                 self.sessions.extend(sessions.map(|id| (account, id)));
             }
             ResourceAction::PatchTodo { row, .. } => {

@@ -280,6 +280,12 @@ impl<T> NewTodos<T> {
         Err(Invalid::new(format!("must be a list of 1 to {NEW_TODOS_MAX} todos")))
     }
 
+    /// The todos.
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> i64 {
@@ -305,15 +311,6 @@ impl<T> IntoIterator for NewTodos<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a NewTodos<T> {
-    type Item = &'a T;
-    type IntoIter = std::slice::Iter<'a, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Briefs {
     pub accounts: Arc<dyn AccountReader>,
     /// Reads sealed texts.
     pub reader: Arc<dyn BriefReader>,
-    /// Tells the time.
+    /// Tells the time, by which deadlines are judged.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -69,10 +69,9 @@ impl Briefs {
             by: caller.admission(),
             actor: caller.choose(request.scope)?,
             since: request.since,
-            now: self.clock.now(),
             rows: u32::try_from(request.rows()).unwrap_or(u32::MAX),
         };
-        Ok(self.reader.brief(&query).await?)
+        Ok(self.reader.brief(&query, self.clock.clone()).await?)
     }
 
     /// The brief of these rows. [`crate::model::brief::fit`] makes it as small as was asked for.

@@ -182,11 +182,11 @@ impl Todos {
         let actor_of = |draft: &TodoDraft| draft.actor.unwrap_or(caller.actor.id);
         // The store refuses it too, but without that actor's keys nothing could be submitted.
         if let Some(index) =
-            (&drafts).into_iter().position(|draft| !caller.reaches(actor_of(draft)))
+            drafts.as_slice().iter().position(|draft| !caller.reaches(actor_of(draft)))
         {
             return Err(Refusal::OwnerOnly.of_todo(index).into());
         }
-        let actors: Vec<_> = (&drafts).into_iter().map(|draft| (actor_of(draft), [])).collect();
+        let actors: Vec<_> = drafts.as_slice().iter().map(|draft| (actor_of(draft), [])).collect();
         let keys = Keyrings::of(&*self.writes.accounts, caller, actors).await?;
         let new = drafts.try_map(|index, draft| {
             let actor = actor_of(&draft);

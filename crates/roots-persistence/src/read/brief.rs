@@ -1,6 +1,7 @@
 //! Reads what a brief tells, all of one snapshot.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use roots_domain::model::activity::Activity;
@@ -10,6 +11,7 @@ use roots_domain::model::sealed::{Field, Sealed};
 use roots_domain::model::session::{ListedSession, Session, SessionStatusKind};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{ListedTodo, StatusChange, Todo, TodoStatus};
+use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{BriefQuery, BriefReader, LONG_TEXTS_MAX, StoreError, StoreResult};
 use sea_orm::prelude::Uuid;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Statement};
@@ -27,14 +29,19 @@ type Text = Option<Sealed>;
 
 #[async_trait]
 impl BriefReader for Store {
-    async fn brief(&self, query: &BriefQuery) -> StoreResult<BriefRows<Text>> {
-        let BriefQuery { by, actor, since, now, rows } = *query;
+    async fn brief(
+        &self,
+        query: &BriefQuery,
+        clock: Arc<dyn Clock>,
+    ) -> StoreResult<BriefRows<Text>> {
+        let BriefQuery { by, actor, since, rows } = *query;
         let tx = self.snapshot().await?;
         let backend = tx.get_database_backend();
         let make = Statements { backend, account: by.account, actor, rows };
-        let head = one(&tx, make.head(now)).await?;
+        let head = one(&tx, make.head()).await?;
         expect_epoch(by, head.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
-        let now = at(head.try_get("", AT).map_err(of_read)?);
+        let shared: Option<i64> = head.try_get("", AT).map_err(of_read)?;
+        let now = clock.shared_now(shared.map(at));
         let (session, last_end) = last_sessions(&tx, &make).await?;
         let since = since.or(last_end);
         let reported = since.map_or(i64::MIN, Timestamp::micros);

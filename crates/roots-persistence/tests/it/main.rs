@@ -7,6 +7,8 @@ mod batches;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod brief;
+#[cfg(test)]
 mod claims;
 #[cfg(test)]
 mod deletions;

@@ -1,5 +1,7 @@
 //! Reading what a brief tells.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::admission::Admission;
@@ -8,6 +10,7 @@ use crate::model::brief::BriefRows;
 use crate::model::id::ActorId;
 use crate::model::sealed::Sealed;
 use crate::model::time::Timestamp;
+use crate::port::clock::Clock;
 
 /// Most descriptions of a brief that are longer than
 /// [`SHORT_TEXTS_MAX_BYTES`](super::SHORT_TEXTS_MAX_BYTES): those of the first todos and of the
@@ -23,8 +26,6 @@ pub struct BriefQuery {
     pub actor: Option<ActorId>,
     /// The start of what is reported; `None` for the end of the last session.
     pub since: Option<Timestamp>,
-    /// The time, for a database that has no clock of its own.
-    pub now: Timestamp,
     /// Most rows of a list.
     pub rows: u32,
 }
@@ -34,6 +35,10 @@ pub struct BriefQuery {
 #[async_trait]
 pub trait BriefReader: Send + Sync {
     /// The rows of a brief, all of one snapshot. A text that is too long to be read is `None`: see
-    /// [`LONG_TEXTS_MAX`]. MUST NOT scan more rows of a large account than of a small one.
-    async fn brief(&self, query: &BriefQuery) -> StoreResult<BriefRows<Option<Sealed>>>;
+    /// [`LONG_TEXTS_MAX`]. The clock judges deadlines, as it does for claims. MUST NOT scan more rows of a large account than of a small one.
+    async fn brief(
+        &self,
+        query: &BriefQuery,
+        clock: Arc<dyn Clock>,
+    ) -> StoreResult<BriefRows<Option<Sealed>>>;
 }
