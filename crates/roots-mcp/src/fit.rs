@@ -113,7 +113,9 @@ pub(crate) fn fit<R: Row>(
     let mut written = Vec::new();
     for share in TEXT_SHARES {
         let limits = TextLimits::of_share(max_bytes, share);
-        rows.iter_mut().for_each(|(row, cut)| row.shorten(limits, cut));
+        for (row, cut) in &mut rows {
+            row.shorten(limits, cut);
+        }
         written = rows.iter().map(|(row, _)| to_raw_value(row)).collect::<Result<Vec<_>, _>>()?;
         let pointers = rows.iter().map(|(_, cut)| cut).enumerate();
         let size = written

@@ -5,7 +5,8 @@
 //! revision 2026-07-28 and in those with `initialize`; nothing is advertised but tools.
 //!
 //! - `catalog` is what clients see of the tools, `instructions` what they are told of the server.
-//! - `message` takes the arguments out of a message, so that they are judged like a body.
+//! - `message` takes the arguments out of a message, so that they are judged like a body, and
+//!   `splice` puts the document into the answer. rmcp sees neither.
 //! - `tools` runs the tools, one file a subject; `documents` and `brief_document` are their results,
 //!   `fit` makes those fit into a number of tokens, `refusal` writes problems for agents.
 
@@ -17,7 +18,9 @@ mod instructions;
 mod message;
 mod refusal;
 mod server;
+mod splice;
 mod surface;
 mod tools;
 
-pub use surface::{MCP_PATH, surface};
+pub use message::MCP_PATH;
+pub use surface::surface;

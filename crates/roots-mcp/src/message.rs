@@ -10,8 +10,8 @@ use roots_domain::model::usage::Endpoint;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::surface::MCP_PATH;
-
+/// The path of MCP.
+pub const MCP_PATH: &str = "/mcp";
 /// The method that calls a tool.
 const CALL: &str = "tools/call";
 

@@ -17,15 +17,14 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use roots_domain::service::Services;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::Room;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::Fields;
 use roots_http_core::state::SharedState;
-use serde_json::Value;
 
 use crate::catalog::TOOLS;
 use crate::instructions::INSTRUCTIONS;
 use crate::refusal;
+use crate::splice;
 use crate::tools::{self, Answer, Call, Kind};
 
 /// How long a client may keep the list of tools and what it was told of the server.
@@ -44,20 +43,20 @@ pub(crate) struct Context {
     pub(crate) bearer: Bearer,
     pub(crate) path: MatchedPath,
     pub(crate) arguments: Bytes,
-    /// Takes what is reserved for the answer until it is sent.
-    pub(crate) room: RoomSlot,
+    /// Takes the answer of the tool.
+    pub(crate) answer: AnswerSlot,
 }
 
-/// Where a tool leaves what is reserved for its answer.
+/// Where a tool leaves its answer.
 #[derive(Clone, Default)]
-pub(crate) struct RoomSlot(Arc<Mutex<Option<Room>>>);
+pub(crate) struct AnswerSlot(Arc<Mutex<Option<Answer>>>);
 
-impl RoomSlot {
-    fn put(&self, room: Room) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(room);
+impl AnswerSlot {
+    fn put(&self, answer: Answer) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     }
 
-    pub(crate) fn take(&self) -> Option<Room> {
+    pub(crate) fn take(&self) -> Option<Answer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -96,7 +95,7 @@ impl ServerHandler for Server {
         let kind = tools::kind(&request.name).ok_or_else(|| unknown_tool(&request.name))?;
         let parts = context.extensions.get::<Parts>();
         let found = parts.and_then(|parts| parts.extensions.get::<Context>());
-        let Some(Context { bearer, path, arguments, room }) = found.cloned() else {
+        let Some(Context { bearer, path, arguments, answer }) = found.cloned() else {
             return Err(ErrorData::internal_error("The message has no caller.", None));
         };
         let (services, shared) = (Arc::clone(&self.services), Arc::clone(&self.shared));
@@ -114,9 +113,9 @@ impl ServerHandler for Server {
         };
         let outcome = outcome.unwrap_or_else(|_| Err(Problem::panicked()));
         Ok(CallToolResponse::Complete(match outcome {
-            Ok(Answer { document, room: reserved }) => {
-                room.put(reserved);
-                told(document)
+            Ok(told) => {
+                answer.put(told);
+                splice::marked()
             }
             Err(problem) => refused(&request.name, &problem),
         }))
@@ -129,14 +128,6 @@ impl ServerHandler for Server {
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
         Cow::Borrowed(ProtocolVersion::known_up_to(&ProtocolVersion::V_2026_07_28))
     }
-}
-
-/// A result: as JSON, and the same JSON as text, since clients show one or the other.
-fn told(document: String) -> CallToolResult {
-    let structured: Value = serde_json::from_str(&document).unwrap_or_default();
-    let mut result = CallToolResult::success(vec![ContentBlock::text(document)]);
-    result.structured_content = Some(structured);
-    result
 }
 
 /// A refusal.

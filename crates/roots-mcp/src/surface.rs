@@ -34,11 +34,11 @@ use roots_http_core::surface::Surface;
 use roots_http_core::wire::BODY_MAX_BYTES;
 use serde::de::IgnoredAny;
 
-use crate::message::Message;
-use crate::server::{Context, RoomSlot, Server};
+use crate::message::{MCP_PATH, Message};
+use crate::server::{AnswerSlot, Context, Server};
+use crate::splice;
+use crate::tools::Answer;
 
-/// The path of MCP.
-pub const MCP_PATH: &str = "/mcp";
 /// What rmcp wants to read in `Accept`. It answers with JSON only, so a client that takes only JSON
 /// is served as well.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -100,19 +100,29 @@ async fn handle(
     let body = receive(&parts, body).await?;
     let Message { rest, arguments, endpoint } = Message::split(body.clone());
     bearer.count_call(endpoint);
-    let room = RoomSlot::default();
-    parts.extensions.insert(Context { bearer, path, arguments, room: room.clone() });
+    let slot = AnswerSlot::default();
+    parts.extensions.insert(Context { bearer, path, arguments, answer: slot.clone() });
     parts.headers.insert(ACCEPT, ACCEPTED);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     let answer = mcp.0.service.handle(Request::from_parts(parts, Full::new(rest))).await;
     let answer = answer.map(Body::new);
-    if answer.status().is_success() {
-        return Ok(match room.take() {
-            Some(room) => room.hold(answer).await,
-            None => answer,
-        });
+    if !answer.status().is_success() {
+        return failed(answer, &body).await;
     }
-    failed(answer, &body).await
+    match slot.take() {
+        Some(told) => with_document(answer, told).await,
+        None => Ok(answer),
+    }
+}
+
+/// The answer with the document of its tool.
+async fn with_document(answer: Response, told: Answer) -> Result<Response, Problem> {
+    let Answer { document, room } = told;
+    let (parts, body) = answer.into_parts();
+    let written = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let whole = splice::put(&written, &document)
+        .ok_or_else(|| Problem::internal("an answer has no place for its document"))?;
+    Ok(room.hold(Response::from_parts(parts, Body::from(whole))).await)
 }
 
 impl McpState {

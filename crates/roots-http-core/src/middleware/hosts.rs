@@ -37,14 +37,14 @@ impl HostName {
             _ => (text, None),
         };
         // Only addresses of IPv6 have colons, and they stand in brackets.
-        let name = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
-            Some(inner) => inner.parse::<IpAddr>().ok().filter(IpAddr::is_ipv6)?.to_string(),
-            None => {
-                let name = name.strip_suffix('.').unwrap_or(name);
-                let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-                let is_name = !name.is_empty() && name.bytes().all(is_plain);
-                is_name.then(|| name.to_ascii_lowercase())?
-            }
+        let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let name = if let Some(inner) = bracketed {
+            inner.parse::<IpAddr>().ok().filter(IpAddr::is_ipv6)?.to_string()
+        } else {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+            let is_name = !name.is_empty() && name.bytes().all(is_plain);
+            is_name.then(|| name.to_ascii_lowercase())?
         };
         Some(Self { name, port })
     }

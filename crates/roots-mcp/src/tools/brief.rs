@@ -13,7 +13,7 @@ use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{FromMembers, Members, text};
 
 use super::call::{Answer, Call};
-use super::todos::actors;
+use super::selection::actors;
 use crate::brief_document::BriefDocument;
 use crate::fit::max_bytes;
 

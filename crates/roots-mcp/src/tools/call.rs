@@ -78,20 +78,29 @@ impl Call {
         RequestedPage::of_body(self.path.clone(), filters, cursor)
     }
 
+    /// The balance of the caller's account, to be read beside something else.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(super) fn balance(&self) -> impl Future<Output = Result<i64, Problem>> + use<> {
+        let (services, mut bearer) = (Arc::clone(&self.services), self.bearer.clone());
+        async move {
+            let accounts = &services.accounts;
+            bearer.read(|caller| async move { accounts.balance(&caller).await }).await
+        }
+    }
+
     /// The answer to a read. It costs nothing, and tells the balance.
     ///
     /// # Errors
     /// The balance can't be read.
     pub(super) async fn answer(
-        mut self,
+        self,
         document: impl Serialize,
         room: Room,
     ) -> Result<Answer, Problem> {
-        let accounts = &self.services.accounts;
-        let balance =
-            self.bearer.read(|caller| async move { accounts.balance(&caller).await }).await?;
-        let document = Credited { document, cost: 0, credits_left: balance, replayed: false };
-        Ok(Answer { document: json(&document)?, room })
+        let balance = self.balance().await?;
+        answer_with(document, room, balance)
     }
 
     /// The answer to a write.
@@ -108,6 +117,19 @@ impl Call {
         let document = Credited { document, cost, credits_left: balance, replayed: is_replay };
         Ok(Answer { document: json(&document)?, room: Room::default() })
     }
+}
+
+/// The answer to a read, with the balance.
+///
+/// # Errors
+/// The document can't be written.
+pub(super) fn answer_with(
+    document: impl Serialize,
+    room: Room,
+    balance: i64,
+) -> Result<Answer, Problem> {
+    let document = Credited { document, cost: 0, credits_left: balance, replayed: false };
+    Ok(Answer { document: json(&document)?, room })
 }
 
 /// Reads the idempotency key of a write.

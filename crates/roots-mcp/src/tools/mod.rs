@@ -6,6 +6,7 @@ mod call;
 mod claims;
 mod items;
 mod search;
+mod selection;
 mod sessions;
 mod todos;
 

@@ -17,7 +17,7 @@ use roots_http_core::request::json::{FromMembers, Members, integer, session_id, 
 use roots_http_core::request::pagination::Cursor;
 
 use super::call::{Answer, Call, name};
-use super::todos::{actors, limit, scope_text};
+use super::selection::{actors, limit, scope_text};
 use crate::documents::{Omitted, SearchPage, SearchResult};
 use crate::fit::{Fitted, fit, max_bytes};
 

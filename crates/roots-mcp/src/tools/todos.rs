@@ -2,25 +2,24 @@
 
 use std::sync::Arc;
 
+use roots_domain::model::Patch;
 use roots_domain::model::claim::ClaimToken;
 use roots_domain::model::id::{SessionId, TodoId};
 use roots_domain::model::page::{LIMIT_DEFAULT, Listed, PageRequest, Start};
 use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{NewTodos, Priority, TodoContent, TodoStatus};
-use roots_domain::model::{Invalid, Patch};
 use roots_domain::service::Preconditions;
-use roots_domain::service::access::ActorScope;
 use roots_domain::service::todos::{TodoChange, TodoDraft, TodoDrafts, TodoFilter};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{
-    FromMembers, Members, Value, actor_id, actor_scope, array, claim_token, integer, positive,
-    session_id, text,
+    FromMembers, Members, actor_id, array, claim_token, integer, positive, session_id, text,
 };
 use roots_http_core::request::pagination::Cursor;
 
-use super::call::{Answer, Call, name, request_id};
+use super::call::{Answer, Call, answer_with, name, request_id};
+use super::selection::{actors, limit, scope_text};
 use crate::documents::{CreatedTodos, ListedTodoDocument, Omitted, TodoDocument, TodoPage};
 use crate::fit::{Fitted, fit, max_bytes};
 
@@ -55,31 +54,6 @@ impl FromMembers for List {
     }
 }
 
-/// Reads the actors to select rows of: an id, as a number or as digits, or `all`. The schema has one
-/// type only, because many clients can't offer two.
-pub(super) fn actors(value: Value) -> Result<ActorScope, Invalid> {
-    match value {
-        Value::Text(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-            actor_scope(digits.parse().map_or(Value::Text(digits), Value::Integer))
-        }
-        other => actor_scope(other),
-    }
-}
-
-/// Reads the number of rows of a page.
-pub(super) fn limit(number: i64) -> Result<u32, Invalid> {
-    PageRequest::parse_limit(&number.to_string())
-}
-
-/// The actors of a filter, for the cursor.
-pub(super) fn scope_text(scope: ActorScope) -> Option<String> {
-    match scope {
-        ActorScope::Own => None,
-        ActorScope::Of(actor) => Some(actor.to_string()),
-        ActorScope::All => Some("all".to_owned()),
-    }
-}
-
 /// Lists todos. A page has as many as fit, and the cursor goes on after the last of them.
 pub(super) async fn list_todos(mut call: Call) -> Result<Answer, Problem> {
     let List { filter, limit, cursor, max_bytes } = call.read()?;
@@ -99,7 +73,9 @@ pub(super) async fn list_todos(mut call: Call) -> Result<Answer, Problem> {
         let todos = &services.todos;
         async move { todos.find(&Arc::clone(&caller), filter, request).await }
     };
-    let (found, room) = call.bearer.read_rows(find).await?;
+    let balance = call.balance();
+    let (found, balance) = tokio::join!(call.bearer.read_rows(find), balance);
+    let ((found, room), balance) = (found?, balance?);
     let keys: Vec<_> = found.items.iter().map(Listed::sort_key).collect();
     let (total, count, next) = (found.total, found.items.len(), found.next);
     let opening = services.accounts.opening(&call.bearer, found.items).await?;
@@ -122,7 +98,7 @@ pub(super) async fn list_todos(mut call: Call) -> Result<Answer, Problem> {
         omitted: omitted.into_iter().collect(),
         cut,
     };
-    call.answer(document, room).await
+    answer_with(document, room, balance)
 }
 
 struct Add {
