@@ -35,6 +35,7 @@ pub(crate) struct BriefDocument<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 struct Session<'a> {
     session_id: i64,
     status: &'static str,

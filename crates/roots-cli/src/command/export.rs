@@ -65,8 +65,8 @@ pub(crate) async fn export(arguments: &ExportArguments, output: &Output) -> Resu
     let exporter = Exporter { client: &client, actor: arguments.actor, progress, output };
     match &arguments.output {
         Some(file) if !goes_to_stdout => {
-            let exported = exporter.to_file(file).await?;
-            view.show(&exported, || text(&exported))
+            let whole = exporter.to_file(file).await?;
+            view.show(&whole, || text(&whole))
         }
         _ => exporter.to_stdout().await,
     }

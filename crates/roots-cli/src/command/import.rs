@@ -78,9 +78,9 @@ pub(crate) async fn import(arguments: &ImportArguments, output: &Output) -> Resu
     let what = if arguments.dry_run { "Checking" } else { "Importing" };
     let progress = Progress::of_bytes(what, about.len());
     let importer = Importer { client: &client, path, progress, output };
-    let imported = importer.import(options).await;
+    let result = importer.import(options).await;
     importer.progress.end();
-    let import = match imported {
+    let import = match result {
         Ok(import) => import,
         Err(ended) => {
             let Ended { import, error } = *ended;

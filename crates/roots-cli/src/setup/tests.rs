@@ -109,7 +109,8 @@ impl World {
     fn shown(&self) -> String {
         let files = self.content();
         let files = files.iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
-        files.map(|(name, text)| format!("=== {name}\n{text}<<<\n")).collect()
+        let files: Vec<_> = files.map(|(name, text)| format!("=== {name}\n{text}<<<\n")).collect();
+        files.concat()
     }
 }
 

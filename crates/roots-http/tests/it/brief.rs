@@ -183,6 +183,7 @@ impl Texts {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a text that is too long to be read is absent")]
 fn sealed(text: &str) -> Option<Sealed> {
     Some(Sealed(text.as_bytes().to_vec()))
 }

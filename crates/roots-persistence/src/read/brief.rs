@@ -81,6 +81,7 @@ async fn one(tx: &DatabaseTransaction, statement: Statement) -> StoreResult<Quer
 }
 
 /// A text, unless it was replaced by an empty one. No sealed text is empty.
+#[expect(clippy::unnecessary_wraps, reason = "the rows map their texts by fallible functions")]
 fn read_or_long(_: Field, text: Sealed) -> StoreResult<Text> {
     Ok((!text.0.is_empty()).then_some(text))
 }

@@ -139,6 +139,7 @@ async fn reading_aloud(db: &TestDatabase) -> (Store, Arc<AtomicU64>) {
 
 /// Asks an account that was filled with `each` for everything that has no bound of its own, and
 /// tells after each what was asked.
+#[expect(clippy::too_many_lines, reason = "a list of everything that can be asked")]
 async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(String)) {
     let first = (issuer.at.day().0 - DAYS) * DAY_MICROS;
     // By when the row of an id started or was created.

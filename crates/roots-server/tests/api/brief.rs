@@ -170,7 +170,7 @@ async fn what_is_left_out_is_found_by_its_request(database: TestDatabase) {
                     (steps.count(), shown("status_changes") + left_out(&["status_changes"]))
                 }
                 "session" => (1, 1),
-                other => panic!("{other}"),
+                other => unreachable!("{other}"),
             };
             assert_eq!(found, here, "{request}");
         }

@@ -127,15 +127,20 @@ pub fn fit(brief: Brief, max_bytes: usize, bytes: impl Fn(&Brief) -> usize) -> B
 /// Shortens all texts. Longer limits come first, so that no text is shortened more than it has to
 /// be.
 fn shorten(brief: &mut Brief, limits: TextLimits) {
+    fn all<R: Row>(rows: &mut [R], limits: TextLimits) {
+        for row in rows {
+            row.shorten(limits);
+        }
+    }
     if let Some(session) = &mut brief.session {
         session.shorten(limits);
     }
     for list in TODOS {
-        list(brief).iter_mut().for_each(|row| row.shorten(limits));
+        all(list(brief), limits);
     }
-    WAITING(brief).iter_mut().for_each(|row| row.shorten(limits));
-    STATUS_CHANGES(brief).iter_mut().for_each(|row| row.shorten(limits));
-    ACTIVITIES(brief).iter_mut().for_each(|row| row.shorten(limits));
+    all(WAITING(brief), limits);
+    all(STATUS_CHANGES(brief), limits);
+    all(ACTIVITIES(brief), limits);
     shorten_action(brief, limits.title);
 }
 
