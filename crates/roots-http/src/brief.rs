@@ -412,8 +412,8 @@ impl FoundRows for FoundBrief {
         self.0.texts().filter_map(|(_, text)| text.as_ref()).map(|text| text.0.len()).sum()
     }
 
-    /// A brief is shortened before it becomes JSON. Beside that, its texts are held: sealed, opened,
-    /// and with less of each.
+    /// A brief is shortened before it becomes JSON. Beside that, its texts are held: sealed,
+    /// opened, and with less of each.
     fn whole_max_bytes(&self) -> usize {
         const ANSWER_MAX_BYTES: usize = (TOKENS_MAX * TOKEN_BYTES) as usize;
         2 * ANSWER_MAX_BYTES + 3 * self.sealed_bytes()

@@ -1,8 +1,8 @@
 //! The statements of a brief.
 //!
-//! Each first finds keys, by parts: a part is a range of one index, in its order, with a limit. So a
-//! statement takes as long in a large account as in a small one. The rows of the keys that are left
-//! are then looked up by their keys, one by one.
+//! Each first finds keys, by parts: a part is a range of one index, in its order, with a limit. So
+//! a statement takes as long in a large account as in a small one. The rows of the keys that are
+//! left are then looked up by their keys, one by one.
 
 use roots_domain::command::NewAccount;
 use roots_domain::model::brief::{COUNTED_MAX, WAITING_TYPES};
@@ -200,7 +200,8 @@ impl Statements {
         first(parts, "priority DESC, until_at, todo_id", self.rows)
     }
 
-    /// Open todos in the order of claims: `<` for those past their due date, or `>=` for the others.
+    /// Open todos in the order of claims: `<` for those past their due date, or `>=` for the
+    /// others.
     fn open(&self, compared: &str) -> String {
         let parts = Priority::ALL.into_iter().rev().flat_map(|priority| {
             self.parts("todos", OPEN).map(move |[source, whose]| {
