@@ -56,7 +56,15 @@ async fn status_tells_both_versions_and_what_the_server_lacks() {
     assert_eq!(status["client_lacks"], json!([]));
     let text = user.done(&["status"]).await;
     let text = text.replace(&app.address, "URL").replace(user.folder.to_str().unwrap(), "FOLDER");
-    insta::assert_snapshot!(text.replace(version, "VERSION"), @"");
+    insta::assert_snapshot!(text.replace(version, "VERSION"), @r"
+    Server     URL
+    Versions   server VERSION, roots VERSION
+    Key        from ROOTS_API_KEY
+    Actor      Test agent (owner of Test account)
+    Credits    10
+    Work tree  FOLDER
+    Session    none
+    ");
     let run = user.run(&["todo", "list"]).await;
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
 }
