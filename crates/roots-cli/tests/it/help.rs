@@ -5,11 +5,10 @@ use serde_json::json;
 use crate::program::{User, user_of_api};
 
 #[tokio::test]
-async fn the_help_of_all_commands() {
+async fn the_help_of_sessions_and_todos() {
     let user = User::new();
     let mut pages = String::new();
     for command in [
-        "",
         "login",
         "logout",
         "status",
@@ -29,7 +28,7 @@ async fn the_help_of_all_commands() {
         let help = user.done(&arguments).await;
         pages.push_str(&["$ roots ", &arguments.join(" "), "\n", &help, "\n"].concat());
     }
-    insta::assert_snapshot!("the_help_of_all_commands", pages);
+    insta::assert_snapshot!("the_help_of_sessions_and_todos", pages);
 }
 
 #[tokio::test]
@@ -42,6 +41,7 @@ async fn completions_and_manual_pages_are_printed() {
     assert!(user.done(&["man"]).await.contains(".TH roots 1"));
     assert!(user.done(&["man", "todo", "add"]).await.contains("roots todo add"));
     user.refused(3, &["man", "nonsense"]).await;
+    assert!(user.done(&["--help"]).await.contains("Exit codes: 0 done, 1 failed,"));
     assert!(user.done(&["--version"]).await.starts_with("roots "));
 }
 
