@@ -26,7 +26,6 @@ use roots_http_core::request::query::{FromParams, Params, Query, actor_scope, ti
 use roots_http_core::schema;
 use roots_http_core::wire::API_PATH;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -401,8 +400,7 @@ fn bytes(document: &impl Serialize) -> usize {
     serde_json::to_vec(document).map_or(usize::MAX, |json| json.len())
 }
 
-/// The rows of a brief. It is shortened before it becomes JSON, so its texts take no more than their
-/// own size.
+/// The rows of a brief.
 struct FoundBrief(SealedBrief);
 
 impl FoundRows for FoundBrief {
@@ -412,6 +410,13 @@ impl FoundRows for FoundBrief {
 
     fn sealed_bytes(&self) -> usize {
         self.0.texts().filter_map(|(_, text)| text.as_ref()).map(|text| text.0.len()).sum()
+    }
+
+    /// A brief is shortened before it becomes JSON. Beside that, its texts are held: sealed,
+    /// opened, and with less of each.
+    fn whole_max_bytes(&self) -> usize {
+        const ANSWER_MAX_BYTES: usize = (TOKENS_MAX * TOKEN_BYTES) as usize;
+        2 * ANSWER_MAX_BYTES + 3 * self.sealed_bytes()
     }
 }
 

@@ -1,8 +1,8 @@
 //! The statements of a brief.
 //!
-//! Each first finds keys, by parts: a part is a range of one index, in its order, with a limit. So a
-//! statement takes as long in a large account as in a small one. The rows of the keys that are left
-//! are then looked up by their keys, one by one.
+//! Each first finds keys, by parts: a part is a range of one index, in its order, with a limit. So
+//! a statement takes as long in a large account as in a small one. The rows of the keys that are
+//! left are then looked up by their keys, one by one.
 
 use roots_domain::command::NewAccount;
 use roots_domain::model::brief::{COUNTED_MAX, WAITING_TYPES};
@@ -35,6 +35,15 @@ const DUE: &str = "COALESCE(t.due_at, 9223372036854775807)";
 const EXPIRED_MAX: u32 = 1_000;
 /// Most activities of each waiting type that are looked at, the newest ones.
 const QUESTIONS_MAX: u32 = 100;
+
+/// The indexes of the parts: over an actor, and over an account.
+const SESSIONS: [&str; 2] = ["sessions_by_status", "sessions_of_account_by_status"];
+const OPEN: [&str; 2] = ["todos_to_claim", "todos_to_claim_of_account"];
+const UNCLAIMED: [&str; 2] = ["todos_unclaimed", "todos_unclaimed_of_account"];
+const DUE_TODOS: [&str; 2] = ["todos_due", "todos_due_of_account"];
+const ACTIVITIES: [&str; 2] = ["activities_by_time", "activities_of_account"];
+const ACTIVITIES_BY_TYPE: [&str; 2] = ["activities_by_type", "activities_of_account_by_type"];
+const STATUS_CHANGES: [&str; 2] = ["todo_logs_by_time", "todo_logs_of_account"];
 
 /// What the statements of one brief have in common.
 pub(super) struct Statements {
@@ -85,9 +94,9 @@ impl Statements {
     /// The sessions that started last: of the active ones, and of the ended ones.
     pub(super) fn sessions(&self) -> Statement {
         let of_status = |status| {
-            let parts = self.whose().map(|whose| {
+            let parts = self.parts("sessions", SESSIONS).map(|[source, whose]| {
                 format!(
-                    "SELECT t.session_id, t.started_at FROM sessions AS t \
+                    "SELECT t.session_id, t.started_at FROM {source} \
                      WHERE t.account_id = :account AND {whose} AND t.status = '{status}' \
                      ORDER BY t.started_at DESC, t.session_id DESC LIMIT 1"
                 )
@@ -144,9 +153,9 @@ impl Statements {
 
     /// Todos in progress that nobody has claimed, in the order of claims.
     fn unclaimed(&self) -> String {
-        let parts = self.whose().map(|whose| {
+        let parts = self.parts("todos", UNCLAIMED).map(|[source, whose]| {
             format!(
-                "SELECT t.todo_id, t.priority, {DUE} AS due_at, t.created_at FROM todos AS t \
+                "SELECT t.todo_id, t.priority, {DUE} AS due_at, t.created_at FROM {source} \
                  WHERE t.account_id = :account AND {whose} AND t.status = 'in_progress' \
                  AND t.claimed_at IS NULL \
                  ORDER BY t.priority DESC, {DUE}, t.created_at, t.todo_id LIMIT {}",
@@ -158,12 +167,12 @@ impl Statements {
 
     /// Todos whose claim lives by the writes with its token, those with the last deadline first.
     fn claims_by_deadline(&self) -> String {
+        let [source, whose] = self.deadlines();
         let parts = Priority::ALL.into_iter().rev().map(|priority| {
             format!(
-                "SELECT c.todo_id, c.priority, c.until_at FROM claim_deadlines AS c \
-                 WHERE c.account_id = :account {} AND c.priority = {} AND c.until_at > :now \
+                "SELECT c.todo_id, c.priority, c.until_at FROM {source} \
+                 WHERE {whose} AND c.priority = {} AND c.until_at > :now \
                  ORDER BY c.until_at DESC LIMIT {}",
-                self.whose_claims(),
                 priority.level(),
                 self.rows
             )
@@ -174,16 +183,16 @@ impl Statements {
     /// Todos whose claim is past its own deadline: `<=` for those that no session keeps alive
     /// either, or `>` for the others.
     fn expired_claims(&self, compared: &str, or_without_session: &str) -> String {
+        let [source, whose] = self.deadlines();
         let parts = Priority::ALL.into_iter().rev().map(|priority| {
             format!(
                 "SELECT e.todo_id, e.priority, e.until_at FROM (SELECT c.todo_id, c.priority, \
-                 c.until_at, c.session_id, c.lease_seconds FROM claim_deadlines AS c \
-                 WHERE c.account_id = :account {} AND c.priority = {} AND c.until_at <= :now \
+                 c.until_at, c.session_id, c.lease_seconds FROM {source} \
+                 WHERE {whose} AND c.priority = {} AND c.until_at <= :now \
                  ORDER BY c.until_at LIMIT {EXPIRED_MAX}) AS e LEFT JOIN session_activity AS a \
                  ON a.account_id = :account AND a.session_id = e.session_id \
                  WHERE (a.last_active_at + (e.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 \
                  {compared} :now {or_without_session}) ORDER BY e.until_at, e.todo_id LIMIT {}",
-                self.whose_claims(),
                 priority.level(),
                 self.rows
             )
@@ -191,12 +200,13 @@ impl Statements {
         first(parts, "priority DESC, until_at, todo_id", self.rows)
     }
 
-    /// Open todos in the order of claims: `<` for those past their due date, or `>=` for the others.
+    /// Open todos in the order of claims: `<` for those past their due date, or `>=` for the
+    /// others.
     fn open(&self, compared: &str) -> String {
         let parts = Priority::ALL.into_iter().rev().flat_map(|priority| {
-            self.whose().map(move |whose| {
+            self.parts("todos", OPEN).map(move |[source, whose]| {
                 format!(
-                    "SELECT t.todo_id, t.priority, {DUE} AS due_at, t.created_at FROM todos AS t \
+                    "SELECT t.todo_id, t.priority, {DUE} AS due_at, t.created_at FROM {source} \
                      WHERE t.account_id = :account AND {whose} AND t.status = 'open' \
                      AND t.priority = {} AND {DUE} {compared} :now \
                      ORDER BY {DUE}, t.created_at, t.todo_id LIMIT {}",
@@ -217,33 +227,35 @@ impl Statements {
             });
             parts.collect::<Vec<_>>().join(" + ")
         };
-        let each = |form: &dyn Fn(String) -> String| counted(self.whose().map(form).collect());
-        let overdue = each(&|whose| {
+        let overdue = self.parts("todos", DUE_TODOS).map(|[source, whose]| {
             format!(
-                "SELECT t.due_at FROM todos AS t WHERE t.account_id = :account AND {whose} \
+                "SELECT t.due_at FROM {source} WHERE t.account_id = :account AND {whose} \
                  AND t.due_at IS NOT NULL AND t.status <> 'done' AND t.status <> 'cancelled' \
                  AND t.due_at < :now"
             )
         });
+        let overdue = counted(overdue.collect());
         let of_priorities = Priority::ALL.into_iter().flat_map(|priority| {
-            self.whose().map(move |whose| {
+            self.parts("todos", OPEN).map(move |[source, whose]| {
                 format!(
-                    "SELECT t.todo_id FROM todos AS t WHERE t.account_id = :account AND {whose} \
+                    "SELECT t.todo_id FROM {source} WHERE t.account_id = :account AND {whose} \
                      AND t.status = 'open' AND t.priority = {} AND {DUE} < :now",
                     priority.level()
                 )
             })
         });
         let overdue_open = counted(of_priorities.collect());
-        let reported = |table: &str| {
-            each(&|whose| {
+        let reported = |table: &str, indexes| {
+            let parts = self.parts(table, indexes).map(|[source, whose]| {
                 format!(
-                    "SELECT t.logged_at FROM {table} AS t WHERE t.account_id = :account \
+                    "SELECT t.logged_at FROM {source} WHERE t.account_id = :account \
                      AND {whose} AND t.logged_at >= :since"
                 )
-            })
+            });
+            counted(parts.collect())
         };
-        let (activities, changes) = (reported("activities"), reported("todo_logs"));
+        let activities = reported("activities", ACTIVITIES);
+        let changes = reported("todo_logs", STATUS_CHANGES);
         let sql = format!(
             "SELECT {overdue} AS overdue, {overdue_open} AS overdue_open, \
              {activities} AS activities, {changes} AS status_changes"
@@ -254,10 +266,10 @@ impl Statements {
     /// Activities by which sessions say that they wait, and the newest ones.
     pub(super) fn activities(&self, since: i64) -> Statement {
         let waiting = WAITING_TYPES.iter().flat_map(|name| {
-            self.whose().map(move |whose| {
+            self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
                 format!(
                     "SELECT q.activity_id, q.logged_at FROM (SELECT t.activity_id, t.session_id, \
-                     t.logged_at FROM activities AS t WHERE t.account_id = :account AND {whose} \
+                     t.logged_at FROM {source} WHERE t.account_id = :account AND {whose} \
                      AND t.activity_type = '{name}' \
                      ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {QUESTIONS_MAX}) AS q \
                      CROSS JOIN sessions AS s WHERE s.account_id = :account \
@@ -270,9 +282,9 @@ impl Statements {
                 )
             })
         });
-        let reported = self.whose().map(|whose| {
+        let reported = self.parts("activities", ACTIVITIES).map(|[source, whose]| {
             format!(
-                "SELECT t.activity_id, t.logged_at FROM activities AS t \
+                "SELECT t.activity_id, t.logged_at FROM {source} \
                  WHERE t.account_id = :account AND {whose} AND t.logged_at >= :since \
                  ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {}",
                 self.rows
@@ -295,9 +307,9 @@ impl Statements {
 
     /// The newest status changes, with their todos.
     pub(super) fn status_changes(&self, since: i64) -> Statement {
-        let parts = self.whose().map(|whose| {
+        let parts = self.parts("todo_logs", STATUS_CHANGES).map(|[source, whose]| {
             format!(
-                "SELECT t.todo_id, t.log_id, t.logged_at FROM todo_logs AS t \
+                "SELECT t.todo_id, t.log_id, t.logged_at FROM {source} \
                  WHERE t.account_id = :account AND {whose} AND t.logged_at >= :since \
                  ORDER BY t.logged_at DESC, t.log_id DESC LIMIT {}",
                 self.rows
@@ -342,25 +354,39 @@ impl Statements {
         E::selected("t").replace("t.description AS description", &short)
     }
 
-    /// The conditions on the actor of rows `t`, one for each index: for all actors, the owner's rows
-    /// are in the order of the actor's index, and the others in that of the account's index.
-    fn whose(&self) -> std::vec::IntoIter<String> {
-        let whose = match self.actor {
-            Some(_) => vec!["t.actor_id = :actor".to_owned()],
-            None => {
-                let owner = NewAccount::OWNER.0;
-                vec![format!("t.actor_id = {owner}"), format!("t.actor_id <> {owner}")]
-            }
+    /// The rows `t` of a table in the order of an index, as a source and a condition: those of the
+    /// actor in that of the first index. For all actors those are the owner's, and the others are
+    /// in the order of the second one, over the account.
+    fn parts(&self, table: &str, [own, of_account]: [&str; 2]) -> std::vec::IntoIter<[String; 2]> {
+        let source = |index| self.indexed(&format!("{table} AS t"), index);
+        let owner = NewAccount::OWNER.0;
+        let parts = match self.actor {
+            Some(_) => vec![[source(own), "t.actor_id = :actor".to_owned()]],
+            None => vec![
+                [source(own), format!("t.actor_id = {owner}")],
+                [source(of_account), format!("t.actor_id <> {owner}")],
+            ],
         };
-        whose.into_iter()
+        parts.into_iter()
     }
 
-    /// The condition on the actor of deadlines `c`.
-    const fn whose_claims(&self) -> &'static str {
-        match self.actor {
-            Some(_) => "AND c.actor_id = :actor",
-            None => "",
+    /// A table of which an index is used. SQLite has no statistics here: it would choose an index
+    /// that matches more columns, and then sort all that it finds.
+    fn indexed(&self, table: &str, index: &str) -> String {
+        match self.backend {
+            DbBackend::Sqlite => format!("{table} INDEXED BY {index}"),
+            _ => table.to_owned(),
         }
+    }
+
+    /// Deadlines `c` by their end, as a source and a condition.
+    fn deadlines(&self) -> [String; 2] {
+        let (index, condition) = match self.actor {
+            Some(_) => ("claim_deadlines_by_end", " AND c.actor_id = :actor"),
+            None => ("claim_deadlines_of_account", ""),
+        };
+        let source = self.indexed("claim_deadlines AS c", index);
+        [source, format!("c.account_id = :account{condition}")]
     }
 
     /// A statement with the values of its names, of which each begins with a colon. SQLite counts
@@ -378,7 +404,8 @@ impl Statements {
                 values.push(self.value(name, given).into());
                 names.len() - 1
             });
-            sql.push_str(&format!("${}", place + 1));
+            sql.push('$');
+            sql.push_str(&(place + 1).to_string());
             sql.push_str(rest);
         }
         Statement::from_sql_and_values(self.backend, sql, values)

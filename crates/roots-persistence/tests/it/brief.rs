@@ -94,7 +94,8 @@ async fn brief(db: &TestDatabase, query: &BriefQuery) -> Brief {
 
 #[expect(clippy::unnecessary_wraps, reason = "a mapping may fail")]
 fn whole(_: Field, text: Sealed) -> Result<Option<Sealed>, Infallible> {
-    Ok(Some(text))
+    // Some texts of these tests are empty even when they are sealed.
+    Ok((!text.0.is_empty()).then_some(text))
 }
 
 /// All rows that a brief could have, read from the lists.
@@ -342,7 +343,7 @@ async fn only_the_first_long_descriptions_are_read(db: TestDatabase) {
     let many = LONG_TEXTS_MAX + 3;
     let made: Vec<_> = (0..many).map(|_| issuer.create_todo("one")).collect();
     apply_each(&db.store, made).await;
-    let long = "x".repeat(usize::try_from(SHORT_TEXTS_MAX_BYTES).unwrap());
+    let long = "x".repeat(usize::try_from(SHORT_TEXTS_MAX_BYTES).unwrap() + 1);
     let describe = |id| {
         let description = Patch::Set(resealed(&long));
         issuer.patch_todo(id, TodoPatch { description, ..TodoPatch::EMPTY })

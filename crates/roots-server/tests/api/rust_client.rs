@@ -5,9 +5,9 @@ use std::io::{self, Cursor};
 use axum::body::Bytes;
 use futures_util::{TryStreamExt, stream};
 use roots_client::model::{
-    ActorChange, ActorFilter, ActorType, Import, ImportOptions, LedgerFilter, NewActor, NewClaim,
-    NewKey, NewTodo, Paging, Release, Rotation, SessionFilter, StatsFilter, TodoChange, TodoFilter,
-    TodoStatus,
+    Action, ActorChange, ActorFilter, ActorType, BriefQuery, Import, ImportOptions, LedgerFilter,
+    NewActor, NewClaim, NewKey, NewTodo, Paging, Release, Rotation, SessionFilter, StatsFilter,
+    TodoChange, TodoFilter, TodoStatus,
 };
 use roots_client::{Charge, Client, IdempotencyKey, Patch};
 use roots_testkit::app::TestApp;
@@ -72,6 +72,14 @@ async fn the_client_reads_every_resource(database: TestDatabase) {
         ..StatsFilter::default()
     };
     assert_eq!(client.get_activity_stats(&filter).await.unwrap().total_activities, 1);
+    let query = BriefQuery {
+        max_tokens: Some(500),
+        since: Some("1970-01-01".parse().unwrap()),
+        actor: Some(ActorFilter::All),
+    };
+    let brief = client.brief(&query).await.unwrap();
+    assert_eq!((brief.counts.activities, brief.next_action.action), (1, Action::None));
+    assert_eq!(brief.session.unwrap().session.session_id, 1);
     assert_eq!(client.list_actors(page).await.unwrap().total, 1);
     assert_eq!(client.list_keys(page).await.unwrap().total, 1);
     assert_eq!(client.get_credits().await.unwrap().balance, 5);

@@ -106,8 +106,8 @@ const WAITING: List<Activity<BriefText>> = |brief| &mut brief.waiting;
 const STATUS_CHANGES: List<BriefChange<BriefText>> = |brief| &mut brief.status_changes;
 const ACTIVITIES: List<Activity<BriefText>> = |brief| &mut brief.activities;
 
-/// The same brief in at most `max_bytes` bytes, as `bytes` measures it: with as many rows as fit, and
-/// with shortened texts. The same brief is always shortened in the same way.
+/// The same brief in at most `max_bytes` bytes, as `bytes` measures it: with as many rows as fit,
+/// and with shortened texts. The same brief is always shortened in the same way.
 ///
 /// `max_bytes` must be at least the smallest number that callers may ask for. A brief without rows
 /// always fits into that.

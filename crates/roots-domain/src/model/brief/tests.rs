@@ -279,11 +279,15 @@ proptest! {
             one
         });
         let mut all = rows(todos.collect());
+        let activities = activities.iter().zip(1..);
         all.activities =
-            activities.iter().zip(1..).map(|(length, id)| activity(id, &"a".repeat(*length))).collect();
+            activities.map(|(length, id)| activity(id, &"a".repeat(*length))).collect();
         all.counts.activities = i64::try_from(all.activities.len()).unwrap();
-        all.counts.overdue_open =
-            i64::try_from(all.todos.iter().filter(|one| one.todo.status == TodoStatus::Open && one.todo.content.due_at.is_some()).count()).unwrap();
+        let is_overdue = |one: &&ListedTodo<BriefText>| {
+            one.todo.status == TodoStatus::Open && one.todo.content.due_at.is_some()
+        };
+        let overdue = all.todos.iter().filter(is_overdue).count();
+        all.counts.overdue_open = i64::try_from(overdue).unwrap();
         let whole = Brief::of(all, 50);
         let fitted = fit(whole.clone(), max_bytes, size);
         prop_assert!(size(&fitted) <= max_bytes);

@@ -35,7 +35,8 @@ pub struct BriefQuery {
 #[async_trait]
 pub trait BriefReader: Send + Sync {
     /// The rows of a brief, all of one snapshot. A text that is too long to be read is `None`: see
-    /// [`LONG_TEXTS_MAX`]. The clock judges deadlines, as it does for claims. MUST NOT scan more rows of a large account than of a small one.
+    /// [`LONG_TEXTS_MAX`]. The clock judges deadlines, as it does for claims. MUST NOT scan more
+    /// rows of a large account than of a small one.
     async fn brief(
         &self,
         query: &BriefQuery,
