@@ -257,10 +257,10 @@ mod tests {
     use super::*;
 
     fn call(tool: &str, arguments: Value) -> Message {
-        let line = json!({
-            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-            "params": { "name": tool, "arguments": arguments },
+        let mut line = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool },
         });
+        line["params"]["arguments"] = arguments;
         Message::parse(line.to_string().as_bytes()).unwrap()
     }
 

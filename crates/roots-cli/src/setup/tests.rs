@@ -109,7 +109,7 @@ impl World {
     fn shown(&self) -> String {
         let files = self.content();
         let files = files.iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
-        files.map(|(name, text)| format!("=== {name}\n{text}<<<\n")).collect()
+        files.map(|(name, text)| ["=== ", name, "\n", text, "<<<\n"].concat()).collect()
     }
 }
 

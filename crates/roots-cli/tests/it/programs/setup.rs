@@ -103,7 +103,7 @@ fn the_help_of_what_programs_run() {
         .iter()
         .map(|command| {
             let output = run(&mut world.bare(&[command, "--help"]), "");
-            format!("$ roots {command} --help\n{}\n", text(&output.stdout))
+            ["$ roots ", command, " --help\n", &text(&output.stdout), "\n"].concat()
         })
         .collect();
     insta::assert_snapshot!(pages);
