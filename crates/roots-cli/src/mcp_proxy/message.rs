@@ -258,10 +258,10 @@ mod tests {
 
     #[expect(clippy::needless_pass_by_value, reason = "each call makes its arguments by `json!`")]
     fn call(tool: &str, arguments: Value) -> Message {
-        let line = json!({
-            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-            "params": { "name": tool, "arguments": arguments },
+        let mut line = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool },
         });
+        line["params"]["arguments"] = arguments;
         Message::parse(line.to_string().as_bytes()).unwrap()
     }
 

@@ -109,8 +109,7 @@ impl World {
     fn shown(&self) -> String {
         let files = self.content();
         let files = files.iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
-        let files: Vec<_> = files.map(|(name, text)| format!("=== {name}\n{text}<<<\n")).collect();
-        files.concat()
+        files.map(|(name, text)| ["=== ", name, "\n", text, "<<<\n"].concat()).collect()
     }
 }
 

@@ -39,8 +39,7 @@ fn result(request: &Request, content: &Value) -> Reply {
 
 /// Feeds all lines at once and takes all answers. Anything that is no message fails the test.
 fn exchange(world: &World, url: &str, lines: &[Value]) -> Vec<Value> {
-    let lines: Vec<_> = lines.iter().map(Value::to_string).collect();
-    let input = lines.join("\n") + "\n";
+    let input: String = lines.iter().map(|line| line.to_string() + "\n").collect();
     let output = run(&mut world.roots(url, &["mcp"]), &input);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let answers = text(&output.stdout);

@@ -99,9 +99,12 @@ fn json_names_the_files() {
 #[test]
 fn the_help_of_what_programs_run() {
     let world = World::new();
-    let pages = ["setup", "hook", "mcp"].map(|command| {
-        let output = run(&mut world.bare(&[command, "--help"]), "");
-        format!("$ roots {command} --help\n{}\n", text(&output.stdout))
-    });
-    insta::assert_snapshot!(pages.concat());
+    let pages: String = ["setup", "hook", "mcp"]
+        .iter()
+        .map(|command| {
+            let output = run(&mut world.bare(&[command, "--help"]), "");
+            ["$ roots ", command, " --help\n", &text(&output.stdout), "\n"].concat()
+        })
+        .collect();
+    insta::assert_snapshot!(pages);
 }
