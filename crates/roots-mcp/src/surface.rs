@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use rmcp::ErrorData;
 use rmcp::model::JsonRpcError;
 use rmcp::transport::StreamableHttpServerConfig;
@@ -119,7 +119,7 @@ async fn handle(
 async fn with_document(answer: Response, told: Answer) -> Result<Response, Problem> {
     let Answer { document, room } = told;
     let (parts, body) = answer.into_parts();
-    let written = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let written = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let whole = splice::put(&written, &document)
         .ok_or_else(|| Problem::internal("an answer has no place for its document"))?;
     Ok(room.hold(Response::from_parts(parts, Body::from(whole))).await)
@@ -143,7 +143,7 @@ async fn failed(answer: Response, body: &[u8]) -> Result<Response, Problem> {
     if answer.headers().get(CONTENT_TYPE).is_some_and(|given| given == JSON) {
         return Ok((Extension(OwnBody), answer).into_response());
     }
-    let whole = answer.into_body().collect().await.map(|body| body.to_bytes());
+    let whole = answer.into_body().collect().await.map(Collected::to_bytes);
     let text = String::from_utf8_lossy(&whole.unwrap_or_default()).into_owned();
     if status.is_server_error() {
         return Err(Problem::internal(text));

@@ -1,9 +1,5 @@
 //! Tests of MCP over HTTP, with real API keys and on both databases.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "what goes wrong in a test has to fail it"
-)]
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test has to fail it")]
 
 mod brief;
 mod client;
