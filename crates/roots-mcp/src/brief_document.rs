@@ -19,7 +19,7 @@ use crate::documents::ClaimDocument;
 pub(crate) struct BriefDocument<'a> {
     at: String,
     since: Option<String>,
-    session: Option<Session<'a>>,
+    session: Option<LastSession<'a>>,
     in_progress: Vec<Item<'a>>,
     left_behind: Vec<Item<'a>>,
     overdue: Vec<Item<'a>>,
@@ -35,8 +35,7 @@ pub(crate) struct BriefDocument<'a> {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
-struct Session<'a> {
+struct LastSession<'a> {
     session_id: i64,
     status: &'static str,
     notes: Option<&'a str>,
@@ -138,7 +137,7 @@ impl<'a> BriefDocument<'a> {
         Self {
             at: brief.at.to_string(),
             since: brief.since.map(|since| since.to_string()),
-            session: brief.session.as_ref().map(Session::of),
+            session: brief.session.as_ref().map(LastSession::of),
             in_progress: items(&brief.in_progress),
             left_behind: items(&brief.left_behind),
             overdue: items(&brief.overdue),
@@ -158,7 +157,7 @@ impl<'a> BriefDocument<'a> {
     }
 }
 
-impl<'a> Session<'a> {
+impl<'a> LastSession<'a> {
     fn of(ListedSession { session, last_active_at }: &'a ListedSession<BriefText>) -> Self {
         Self {
             session_id: session.id.0,

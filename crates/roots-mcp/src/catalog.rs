@@ -46,12 +46,13 @@ fn tool(
     required: &[&str],
     result: Value,
 ) -> Tool {
-    let input = json!({
+    let mut input = json!({
         "type": "object",
-        "properties": arguments,
+        "properties": {},
         "required": required,
         "additionalProperties": false
     });
+    input["properties"] = arguments;
     let reads = matches!(effect, Effect::Reads);
     let annotations = ToolAnnotations::with_title(title)
         .read_only(reads)
