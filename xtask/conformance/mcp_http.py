@@ -36,7 +36,8 @@ def ask(status: int, *named: str, method: str = "POST", **headers: str) -> httpx
 listed = ask(200, "work_brief", **KEY).headers
 assert listed["Content-Type"].startswith("application/json"), listed
 for no_key in [{}, {"X-API-Key": "roots_1_none"}, {"Authorization": "Bearer none"}]:
-    assert ask(401, **no_key).headers["WWW-Authenticate"] == "Bearer"
+    scheme = ask(401, **no_key).headers["WWW-Authenticate"]
+    assert scheme.startswith("Bearer") and "resource_metadata" not in scheme, scheme
 for method in ["GET", "DELETE"]:
     assert ask(405, method=method, **KEY).headers["Allow"] == "POST"
 ask(403, "ROOTS_HOSTS", Host="roots.example.org", **KEY)
