@@ -24,6 +24,7 @@ mod m0012_deletions;
 mod m0013_wraps_by_subject;
 mod m0014_installation;
 mod m0015_heartbeats;
+mod m0016_brief;
 
 /// Updates a database to the newest schema.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_wraps_by_subject::WrapsBySubject),
             Box::new(m0014_installation::Installation),
             Box::new(m0015_heartbeats::Heartbeats),
+            Box::new(m0016_brief::Brief),
         ]
     }
 }

@@ -31,6 +31,7 @@ from roots_client.api.activities import (
     list_activities,
     log_activity,
 )
+from roots_client.api.brief import brief
 from roots_client.api.keys import (
     add_actor,
     add_key,
@@ -73,6 +74,7 @@ from roots_client.models import (
     AccountErased,
     AccountPage,
     AccountState,
+    Action,
     Activity,
     ActivityDeleted,
     ActivityLine,
@@ -86,6 +88,7 @@ from roots_client.models import (
     ActorType,
     AuditPage,
     Bootstrapped,
+    Brief,
     Credits,
     CreditsGranted,
     EndLine,
@@ -207,6 +210,9 @@ activity = read(Activity, log_activity.sync_detailed(client=agent, body=new_acti
 read(Activity, get_activity.sync_detailed(activity.activity_id, client=agent))
 assert read(ActivityPage, list_activities.sync_detailed(client=agent)).activities == [activity]
 read(ActivityStats, get_activity_stats.sync_detailed(client=agent, tz="Europe/Berlin"))
+woken = read(Brief, brief.sync_detailed(client=agent, max_tokens=500))
+assert woken.session and woken.session.session_id == session.session_id
+assert not woken.has_work and woken.next_action.action is Action.NONE
 wanted = Search(q='tests "wrote the"')
 results = read(SearchResults, search.sync_detailed(client=agent, body=wanted)).results
 assert [(found.kind, found.id) for found in results] == [

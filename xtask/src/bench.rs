@@ -30,6 +30,9 @@ pub(crate) struct BenchOptions {
     /// and store nothing
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     neighbours: Option<String>,
+    /// Measure only what agents use: the brief, claims, search and MCP
+    #[arg(long, conflicts_with = "neighbours")]
+    agents: bool,
     /// Measure on one database only: sqlite or postgres
     #[arg(long, value_name = "DATABASE")]
     only: Option<String>,
@@ -37,7 +40,8 @@ pub(crate) struct BenchOptions {
     /// The benchmark creates three databases there and drops them at the end
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Activities of one actor in the large database; 1,000,000 by default
+    /// Activities of one actor in the large database, or its open todos with `--agents`; 1,000,000
+    /// by default
     #[arg(long, value_name = "COUNT")]
     rows: Option<String>,
     /// Put the databases here, on the disk to measure; not a folder in memory
@@ -84,6 +88,9 @@ pub(crate) fn perform(options: &BenchOptions) -> Result<(), Box<dyn Error>> {
     measure.arg("--out").arg(results);
     if options.quick {
         measure.arg("--quick");
+    }
+    if options.agents {
+        measure.arg("--agents");
     }
     if let Ok(commit) = commit() {
         measure.args(["--commit", &commit]);

@@ -11,6 +11,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
 
 /// Why a request failed.
@@ -28,6 +29,8 @@ pub(crate) enum ClientError {
     InvalidRequest(#[from] hyper::http::Error),
     #[error("{path} returned {status}: {body}")]
     UnexpectedStatus { path: String, status: StatusCode, body: String },
+    #[error("{path} returned no JSON: {cause}")]
+    NotJson { path: String, cause: serde_json::Error },
 }
 
 /// A request, as it is passed to the load generator.
@@ -40,18 +43,20 @@ pub(crate) struct RequestSpec {
     pub(crate) key: Option<String>,
     /// The JSON body.
     pub(crate) body: Option<String>,
+    /// Headers besides those of the key and the body.
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl RequestSpec {
     /// Gets `path` without a key.
     pub(crate) fn get(path: String) -> Self {
-        Self { method: Method::GET.to_string(), path, key: None, body: None }
+        Self { method: Method::GET.to_string(), path, key: None, body: None, headers: Vec::new() }
     }
 
     /// The request in hyper's form, which clones cheaply.
     ///
     /// # Errors
-    /// The method, path or key is not valid in HTTP.
+    /// The method, the path, the key or another header is not valid in HTTP.
     pub(crate) fn to_http(&self) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let mut request = Request::builder()
             .method(self.method.as_str())
@@ -62,6 +67,9 @@ impl RequestSpec {
         }
         if self.body.is_some() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         request.body(Full::from(self.body.clone().unwrap_or_default()))
     }
@@ -212,6 +220,19 @@ pub(crate) fn send_each(
     })
 }
 
+/// Sends a request and returns the JSON of its response.
+///
+/// # Errors
+/// As [`send_each`], or the response is no JSON.
+pub(crate) fn send_for_json(
+    address: SocketAddr,
+    request: RequestSpec,
+) -> Result<Value, ClientError> {
+    let path = request.path.clone();
+    let body = send_each(address, [request])?.concat();
+    serde_json::from_slice(&body).map_err(|cause| ClientError::NotJson { path, cause })
+}
+
 /// Reads a body. Most arrive in one piece, which is not copied.
 async fn read_body(mut body: Incoming) -> Result<Bytes, hyper::Error> {
     let mut first = Bytes::new();
@@ -256,6 +277,7 @@ mod tests {
                 assert!(
                     text.starts_with("POST /a HTTP/1.1\r\nhost: localhost\r\nx-api-key: k\r\n")
                 );
+                assert!(text.contains("\r\nmcp-method: tools/call\r\n"), "{text}");
                 assert!(text.ends_with("\r\n\r\n{}"), "{text}");
                 for piece in ["HTTP/1.1 200 OK\r\nconte", "nt-length: 10\r\n\r\nagain", end] {
                     stream.write_all(piece.as_bytes()).await.unwrap();
@@ -269,6 +291,7 @@ mod tests {
             path: "/a".to_owned(),
             key: Some("k".to_owned()),
             body: Some("{}".to_owned()),
+            headers: vec![("mcp-method".to_owned(), "tools/call".to_owned())],
         };
         let mut client = Client::open(address).await.unwrap();
         let response = client.send(request.to_http().unwrap()).await.unwrap();

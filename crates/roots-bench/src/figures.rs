@@ -49,7 +49,7 @@ const ALONE_MS: f64 = 0.8;
 const ALONE_OF_PGBENCH: f64 = 2.0;
 const STATS_MS: [f64; 2] = [2.0, 4.0];
 /// The limit for the time in the large database against that in the small one.
-const GROWTH: f64 = 1.25;
+pub(crate) const GROWTH: f64 = 1.25;
 const IDLE_MIB: f64 = 40.0;
 const PEAK_MIB: f64 = 150.0;
 /// The limit for the processor time of a request with a cold key against one with a warm key.
@@ -89,8 +89,7 @@ impl EngineMeasurements<'_> {
 
     /// All rounds.
     fn all_rounds(&self, engine: Option<Engine>, name: &str) -> &[Round] {
-        let found = self.series.iter().find(|one| one.engine == engine && one.name == name);
-        found.map_or(&[], |series| &series.rounds)
+        rounds_of(self.series, engine, name)
     }
 
     /// The web floor of a load.
@@ -189,12 +188,27 @@ pub(crate) fn compute(engine: Engine, measured: &EngineMeasurements) -> Vec<Figu
     figures
 }
 
-fn each(rounds: &[Round], of: impl Fn(&Round) -> Option<f64>) -> Vec<f64> {
+/// The rounds of a series, or none if there is no series of this name.
+pub(crate) fn rounds_of<'a>(
+    series: &'a [Series],
+    engine: Option<Engine>,
+    name: &str,
+) -> &'a [Round] {
+    let found = series.iter().find(|one| one.engine == engine && one.name == name);
+    found.map_or(&[], |series| &series.rounds)
+}
+
+/// The values of all rounds that have one.
+pub(crate) fn each(rounds: &[Round], of: impl Fn(&Round) -> Option<f64>) -> Vec<f64> {
     rounds.iter().filter_map(of).collect()
 }
 
 /// The ratio of our value to theirs in each round.
-fn ratios(ours: &[Round], theirs: &[Round], of: impl Fn(&Round) -> Option<f64>) -> Vec<f64> {
+pub(crate) fn ratios(
+    ours: &[Round],
+    theirs: &[Round],
+    of: impl Fn(&Round) -> Option<f64>,
+) -> Vec<f64> {
     let both = ours.iter().zip(theirs);
     both.filter_map(|(ours, theirs)| Some(of(ours)? / of(theirs)?)).collect()
 }

@@ -25,9 +25,9 @@ const OWNER: u64 = 1;
 /// Connections that send requests with cold keys.
 const COLD_CONNECTIONS: usize = 32;
 /// Connections that fill a database: enough to fill each batch.
-const FILL_CONNECTIONS: usize = 128;
+pub(crate) const FILL_CONNECTIONS: usize = 128;
 /// The idle memory is read this long after the start.
-const IDLE_TIME: Duration = Duration::from_secs(2);
+pub(crate) const IDLE_TIME: Duration = Duration::from_secs(2);
 
 /// Why a database could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -224,11 +224,16 @@ fn send_cold_load(
     process::load(&LoadRequest { address, server: id, connections, pattern, requests, first: 0 })
 }
 
-fn count(of: usize) -> LoadPattern {
+/// A load of this number of requests.
+pub(crate) fn count(of: usize) -> LoadPattern {
     LoadPattern::Count(of as u64)
 }
 
-fn fill(
+/// Sends requests over many connections, to fill a database.
+///
+/// # Errors
+/// The load generator failed, or a response was no success.
+pub(crate) fn fill(
     server: &ServerProcess,
     connections: usize,
     pattern: LoadPattern,
@@ -252,7 +257,10 @@ fn send(server: &ServerProcess, request: RequestSpec) -> Result<Vec<u8>, ClientE
 }
 
 /// The text of a field of a response.
-fn field(response: &[u8], field: &'static str) -> Result<String, FixtureError> {
+///
+/// # Errors
+/// The response has no such text.
+pub(crate) fn field(response: &[u8], field: &'static str) -> Result<String, FixtureError> {
     let value: Option<Value> = serde_json::from_slice(response).ok();
     let found = value.as_ref().and_then(|value| value[field].as_str());
     found.map(str::to_owned).ok_or_else(|| FixtureError::MissingField {

@@ -7,6 +7,7 @@
 //! - [`floor`]: measures what the machine can do without Roots.
 //! - [`load`]: the load generator, a process of its own with many [`client`] connections;
 //!   [`requests`] builds the requests.
+//! - [`agents`]: measures what agents use: the brief, claims, search and MCP.
 //! - [`neighbours`]: measures a [`quiet`] account beside neighbours; [`noise`] is a neighbour, a
 //!   process of its own.
 //! - [`process`]: starts and stops processes; [`instance`] is a server with its database.
@@ -18,6 +19,7 @@
     reason = "the developer at the terminal reads the progress and the tables"
 )]
 
+mod agents;
 mod client;
 mod figures;
 mod fixture;
@@ -96,7 +98,10 @@ struct MeasureArgs {
     /// and store nothing
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     neighbours: Option<String>,
-    /// Activities in the large database
+    /// Measure only what agents use: the brief, claims, search and MCP
+    #[arg(long, conflicts_with = "neighbours")]
+    agents: bool,
+    /// Activities in the large database; with `--agents`, its open todos
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
     rows: Option<u64>,
     /// The file to store the results in
@@ -171,7 +176,8 @@ fn measure(args: MeasureArgs) -> Result<(), Box<dyn Error>> {
         commit: args.commit,
         scale,
     };
-    // A run measures either the loads or the neighbours, and keeps the stored results of the other.
+    // A run measures the loads, the neighbours or the agents, and keeps the stored results of the
+    // others.
     let stored = fs::read_to_string(&args.out).ok();
     let stored = stored.map(|text| serde_json::from_str::<Results>(&text)).transpose()?;
     if let Some(filter) = args.neighbours {
@@ -182,10 +188,19 @@ fn measure(args: MeasureArgs) -> Result<(), Box<dyn Error>> {
         }
         return Ok(());
     }
+    if args.agents {
+        let measured = agents::measure(&plan)?;
+        println!("{}", report::agents(&measured));
+        if let Some(stored) = stored {
+            store(&args.out, &Results { agents: Some(measured), ..stored })?;
+        }
+        return Ok(());
+    }
     let measured = measure::measure(&plan)?;
     println!("{}", report::tables(&measured));
-    let neighbours = stored.and_then(|stored| stored.neighbours);
-    store(&args.out, &Results { neighbours, ..measured })
+    let (neighbours, agents) =
+        stored.map(|stored| (stored.neighbours, stored.agents)).unwrap_or_default();
+    store(&args.out, &Results { neighbours, agents, ..measured })
 }
 
 fn store(file: &Path, results: &Results) -> Result<(), Box<dyn Error>> {
@@ -202,6 +217,9 @@ fn write_report(args: &ReportArgs) -> Result<(), Box<dyn Error>> {
     for RenderedPlot { file, title, svg } in plot::render_all(&results)? {
         fs::write(folder.join(file), svg)?;
         let _ = write!(text, "\n![{title}]({folder_name}/{file})\n");
+    }
+    if let Some(agents) = &results.agents {
+        let _ = write!(text, "\n{}", report::agents(agents));
     }
     if let Some(neighbours) = &results.neighbours {
         let _ = write!(text, "\n{}", report::neighbours(neighbours));

@@ -23,9 +23,9 @@ use crate::requests::{self, ApiUser};
 use crate::results::{Engine, Figure, Results, Round, RunInfo};
 
 /// How often the two database sizes take turns in a round.
-const TURNS: usize = 5;
+pub(crate) const TURNS: usize = 5;
 /// Connections of a load, unless its name says otherwise.
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 /// Connections of the load on statistics.
 const STATS_CONNECTIONS: usize = 16;
 /// Connections for the peak rate. They fill two batches of 64: one that is written, and one that
@@ -154,7 +154,7 @@ pub(crate) fn measure(plan: &BenchPlan) -> Result<Results, Box<dyn Error>> {
         rows: scale.rows,
         accounts: scale.accounts,
     };
-    let remarks = recorder.remarks(&run).into_iter().chain(unsent).collect();
+    let remarks = recorder.remarks(scale.is_quick).into_iter().chain(unsent).collect();
     Ok(Results {
         run,
         machine: machine::this(),
@@ -162,6 +162,7 @@ pub(crate) fn measure(plan: &BenchPlan) -> Result<Results, Box<dyn Error>> {
         figures,
         remarks,
         neighbours: None,
+        agents: None,
     })
 }
 
@@ -226,11 +227,7 @@ fn postgres(plan: &BenchPlan, postgres: &PostgresDatabases) -> Result<EngineBenc
     let url = Some(postgres.floor.clone());
     RootsInstance::new("PostgreSQL floor".to_owned(), &plan.program, folder.clone(), url)?
         .initialize()?;
-    for url in [&postgres.small, &postgres.large, &postgres.floor] {
-        // Autovacuum would do this within a minute, during the measurement.
-        let mut vacuum = Command::new(postgres.programs.join("vacuumdb"));
-        process::output("vacuumdb", vacuum.args(["--quiet", "--analyze", "--dbname", url]))?;
-    }
+    vacuum(postgres, &[&postgres.small, &postgres.large, &postgres.floor])?;
     let mut psql = Command::new(postgres.programs.join("psql"));
     psql.args(["--no-psqlrc", "--tuples-only", "--command"]);
     psql.args(["SELECT length(description) FROM activities LIMIT 1", &postgres.small]);
@@ -238,6 +235,16 @@ fn postgres(plan: &BenchPlan, postgres: &PostgresDatabases) -> Result<EngineBenc
     let (program, url) = (postgres.programs.join("pgbench"), postgres.floor.clone());
     let floor = Pgbench::new(program, url, folder.join("pgbench"), bytes)?;
     Ok(EngineBench::new(fixture, StoreFloor::Postgres(floor)))
+}
+
+/// Vacuums and analyzes these databases. Autovacuum would do it within a minute, during the
+/// measurement.
+pub(crate) fn vacuum(postgres: &PostgresDatabases, urls: &[&str]) -> Result<(), ProcessError> {
+    for url in urls {
+        let mut vacuum = Command::new(postgres.programs.join("vacuumdb"));
+        process::output("vacuumdb", vacuum.args(["--quiet", "--analyze", "--dbname", url]))?;
+    }
+    Ok(())
 }
 
 fn create_fixture(
@@ -275,13 +282,18 @@ fn web_floors(fixture: &EngineFixture) -> Result<Vec<(&'static str, usize)>, Box
     ])
 }
 
-fn start_web_floor(plan: &BenchPlan, sizes: &[usize]) -> Result<ServerProcess, Box<dyn Error>> {
+/// Starts the web floor with responses of these sizes.
+pub(crate) fn start_web_floor(
+    plan: &BenchPlan,
+    sizes: &[usize],
+) -> Result<ServerProcess, Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("floor").args(sizes.iter().map(usize::to_string));
     Ok(ServerProcess::start("the web floor", &mut command, &plan.folder.join("web floor"))?)
 }
 
-fn steady(
+/// Sends a closed loop for the time of a round.
+pub(crate) fn steady(
     plan: &BenchPlan,
     server: &ServerProcess,
     connections: usize,
@@ -292,7 +304,8 @@ fn steady(
     send_load(server, connections, pattern, requests, first)
 }
 
-fn send_load(
+/// Sends a load to a server.
+pub(crate) fn send_load(
     server: &ServerProcess,
     connections: usize,
     pattern: LoadPattern,

@@ -196,7 +196,7 @@ fn fill(
         &linker.key(),
         ImportLines::new(link).take(scale.links + 1),
     )?;
-    let sessions = get_json(&server, linker.get("/sessions?limit=1"))?;
+    let sessions = client::send_for_json(server.address, linker.get("/sessions?limit=1"))?;
     let session = id(&sessions["sessions"][0], "session_id")?;
     let page = client::send_each(server.address, [RequestSpec::get("/docs/".to_owned())])?.concat();
     let docs = pages_of(&String::from_utf8_lossy(&page));
@@ -252,11 +252,11 @@ fn fill(
 
 /// Creates an agent of the quiet account, with a session and a todo.
 fn agent(server: &ServerProcess, owner: &ApiUser) -> Result<Agent, Box<dyn Error>> {
-    let actor = id(&get_json(server, owner.add_agent())?, "actor_id")?;
+    let actor = id(&client::send_for_json(server.address, owner.add_agent())?, "actor_id")?;
     let made = client::send_each(server.address, [owner.create_key(actor)])?.concat();
     let agent = ApiUser::new(text(&made, "api_key")?);
-    let session = id(&get_json(server, agent.start_session())?, "session_id")?;
-    let todo = id(&get_json(server, agent.create_todo())?, "todo_id")?;
+    let session = id(&client::send_for_json(server.address, agent.start_session())?, "session_id")?;
+    let todo = id(&client::send_for_json(server.address, agent.create_todo())?, "todo_id")?;
     Ok(Agent {
         writes: vec![
             agent.create_todo(),
@@ -298,10 +298,6 @@ fn link(row: u64) -> String {
 fn pages_of(page: &str) -> Vec<String> {
     let quoted = page.split('"').filter(|text| text.starts_with("/docs/"));
     ["/docs/"].into_iter().chain(quoted).map(str::to_owned).collect()
-}
-
-fn get_json(server: &ServerProcess, request: RequestSpec) -> Result<Value, Box<dyn Error>> {
-    Ok(serde_json::from_slice(&client::send_each(server.address, [request])?.concat())?)
 }
 
 fn text(response: &[u8], field: &str) -> Result<String, Box<dyn Error>> {

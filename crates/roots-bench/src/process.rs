@@ -147,6 +147,11 @@ impl ServerProcess {
         Ok(usage::memory(self.id())?)
     }
 
+    /// Makes the peak of the memory count anew.
+    pub(crate) fn reset_peak_memory(&self) -> Result<(), ProcessError> {
+        Ok(usage::reset_peak(self.id())?)
+    }
+
     fn output(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -251,7 +256,9 @@ mod tests {
         command.args(["-c", script]);
         let server = ServerProcess::start("it", &mut command, &folder.path().join("log")).unwrap();
         assert_eq!(server.address, "127.0.0.1:9".parse().unwrap());
-        assert!(server.memory().unwrap().now > 0.0);
+        server.reset_peak_memory().unwrap();
+        let memory = server.memory().unwrap();
+        assert!(memory.now > 0.0 && memory.peak >= memory.now, "{memory:?}");
         server.stop().unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::latency::number;
 use crate::load::{LoadReport, OVERLOAD};
-use crate::results::{Engine, Round, RunInfo, Series, Spread};
+use crate::results::{Engine, Round, Series, Spread};
 
 /// A machine is saturated if more than this share of its processor time is used.
 const SATURATED: f64 = 0.95;
@@ -62,9 +62,9 @@ impl Recorder {
     }
 
     /// The remarks that a reader of the figures needs.
-    pub(crate) fn remarks(&self, run: &RunInfo) -> Vec<String> {
+    pub(crate) fn remarks(&self, is_quick: bool) -> Vec<String> {
         let mut remarks = Vec::new();
-        if run.is_quick {
+        if is_quick {
             remarks.push("This was a quick run. Its figures mean nothing.".to_owned());
         }
         let other_work = Spread::of(&self.other_work).median;
@@ -139,16 +139,15 @@ mod tests {
     #[test]
     fn quick_runs_other_work_and_a_busy_load_generator_give_remarks() {
         let mut recorder = Recorder::default();
-        let run = RunInfo { is_quick: false, ..RunInfo::default() };
         recorder.record_load(None, "floor", &report(1.0, 2.0, 3.0));
         recorder.record_load(Some(Engine::Sqlite), "a", &report(1.0, 2.0, 4.0));
-        assert_eq!(recorder.remarks(&run), Vec::<String>::new());
+        assert_eq!(recorder.remarks(false), Vec::<String>::new());
         assert_eq!(recorder.series[1].rounds[0].server_micros, Some(2_000.0));
         for _ in 0..3 {
             recorder.record_load(None, "floor", &report(1.0, 2.0, 4.0));
             recorder.record_load(Some(Engine::Sqlite), "a", &report(3.0, 1.0, 4.0));
         }
-        let remarks = recorder.remarks(&RunInfo { is_quick: true, ..run });
+        let remarks = recorder.remarks(true);
         assert_eq!(remarks.len(), 3, "{remarks:?}");
         assert!(remarks[1].starts_with("Other work took 25 %"), "{remarks:?}");
         assert!(remarks[2].ends_with("SQLite a."), "{remarks:?}");

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::results::{
-    Engine, Figure, FigureTarget, NeighbourResult, NeighbourResults, Results, Series, Spread,
+    AgentResults, Engine, Figure, FigureTarget, Machine, NeighbourResult, NeighbourResults,
+    Results, Series, Spread,
 };
 
 /// The two lines of the page that enclose the results.
@@ -13,50 +14,41 @@ const END: &str = "<!-- /measured -->";
 /// The tables of all loads, floors and figures.
 pub(crate) fn tables(results: &Results) -> String {
     let run = &results.run;
-    let machine = &results.machine;
-    let commit = run.commit.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
     let mut text = format!(
-        "Measured on {}{commit}:\n\
-         {}, {} processors, {:.0} GiB of memory, {}.\n\
-         {} rounds of {} s, {} connections, {} activities, {} accounts.\n",
-        run.day,
-        machine.processor,
-        machine.processors,
-        gibibytes(machine.memory_mib),
-        machine.system,
+        "{}{} rounds of {} s, {} connections, {} activities, {} accounts.\n",
+        measured_on(&run.day, run.commit.as_deref(), &results.machine),
         run.rounds,
         run.seconds,
         run.connections,
         run.rows,
         run.accounts,
     );
-    for remark in &results.remarks {
-        let _ = write!(text, "\n**{remark}**\n");
-    }
-    for engine in Engine::ALL {
-        let figures: Vec<_> =
-            results.figures.iter().filter(|figure| figure.engine == engine).collect();
-        if !figures.is_empty() {
-            let _ = write!(text, "\n### {}\n\n{}", engine.name(), figure_table(&figures));
-        }
-    }
+    text.push_str(&remarks_and_figures(&results.remarks, &results.figures, ""));
     let _ = write!(text, "\n### Loads and floors\n\n{}", series_table(&results.series));
+    text
+}
+
+/// The tables of what agents use.
+pub(crate) fn agents(agents: &AgentResults) -> String {
+    let mut text = format!(
+        "{}{} rounds of {} s, {} connections, {} todos, {} activities.\n",
+        measured_on(&agents.day, agents.commit.as_deref(), &agents.machine),
+        agents.rounds,
+        agents.seconds,
+        agents.connections,
+        agents.todos,
+        agents.activities,
+    );
+    text.push_str(&remarks_and_figures(&agents.remarks, &agents.figures, " for agents"));
+    let _ = write!(text, "\n### Loads of agents\n\n{}", series_table(&agents.series));
     text
 }
 
 /// The tables of the quiet account beside its neighbours.
 pub(crate) fn neighbours(neighbours: &NeighbourResults) -> String {
     let NeighbourResults { day, commit, machine, is_quick, seconds, rows } = neighbours;
-    let commit = commit.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
-    let mut text = format!(
-        "Measured on {day}{commit}:\n\
-         {}, {} processors, {:.0} GiB of memory, {}.\n\
-         {seconds} s for each neighbour.\n",
-        machine.processor,
-        machine.processors,
-        gibibytes(machine.memory_mib),
-        machine.system,
-    );
+    let measured_on = measured_on(day, commit.as_deref(), machine);
+    let mut text = format!("{measured_on}{seconds} s for each neighbour.\n");
     if *is_quick {
         text.push_str("\n**This was a quick run. Its figures mean nothing.**\n");
     }
@@ -69,6 +61,34 @@ pub(crate) fn neighbours(neighbours: &NeighbourResults) -> String {
                 engine.name(),
                 neighbour_table(&rows)
             );
+        }
+    }
+    text
+}
+
+/// Two lines: the day and the commit, and the machine.
+fn measured_on(day: &str, commit: Option<&str>, machine: &Machine) -> String {
+    let commit = commit.map(|commit| format!(", commit {commit}")).unwrap_or_default();
+    format!(
+        "Measured on {day}{commit}:\n{}, {} processors, {:.0} GiB of memory, {}.\n",
+        machine.processor,
+        machine.processors,
+        gibibytes(machine.memory_mib),
+        machine.system,
+    )
+}
+
+/// The remarks, and a table of figures for each database. `of_what` ends their headings.
+fn remarks_and_figures(remarks: &[String], figures: &[Figure], of_what: &str) -> String {
+    let mut text = String::new();
+    for remark in remarks {
+        let _ = write!(text, "\n**{remark}**\n");
+    }
+    for engine in Engine::ALL {
+        let figures: Vec<_> = figures.iter().filter(|figure| figure.engine == engine).collect();
+        if !figures.is_empty() {
+            let name = engine.name();
+            let _ = write!(text, "\n### {name}{of_what}\n\n{}", figure_table(&figures));
         }
     }
     text

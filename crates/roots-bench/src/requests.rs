@@ -24,6 +24,17 @@ const NOTES: &str = "Working on API docs. The walk-through is done up to the act
     left is the table of errors and the examples of each.";
 const TITLE: &str = "Describe what an operator may do, and what he may not";
 
+/// A word that no text of the benchmark has.
+const ABSENT_WORD: &str = "zeppelin";
+/// Todos in turn: ten of each priority.
+const TODOS_IN_TURN: usize = 40;
+/// Due dates in the past, and far in the future.
+const OVERDUE: &str = "2025-06-01T10:00:00Z";
+const DUE_LATER: &str = "2099-06-01T10:00:00Z";
+/// The path of the MCP endpoint, and its revision whose requests need no handshake.
+const MCP_PATH: &str = "/mcp";
+const MCP_REVISION: &str = "2026-07-28";
+
 /// The statuses that each todo goes through, again and again.
 const STEPS: [&str; 3] = ["in_progress", "done", "open"];
 
@@ -91,6 +102,88 @@ impl ApiUser {
         self.request(&Method::POST, "/todos", Some(&todo))
     }
 
+    /// Creates open todos of all priorities, to fill a database. A tenth of them is overdue, and a
+    /// tenth is due later.
+    pub(crate) fn todos_in_turn(&self) -> Vec<RequestSpec> {
+        let todo = |number: usize| {
+            let due_at = match number % 10 {
+                0 => Some(OVERDUE),
+                5 => Some(DUE_LATER),
+                _ => None,
+            };
+            let todo = json!({
+                "title": TITLE,
+                "description": DESCRIPTION,
+                "priority": number / 10,
+                "due_at": due_at,
+            });
+            self.request(&Method::POST, "/todos", Some(&todo))
+        };
+        (0..TODOS_IN_TURN).map(todo).collect()
+    }
+
+    /// Logs an activity in a session.
+    pub(crate) fn log_in_session(&self, session: u64, kind: &str) -> RequestSpec {
+        let activity = json!({
+            "description": DESCRIPTION,
+            "activity_type": kind,
+            "session_id": session,
+        });
+        self.request(&Method::POST, "/activities", Some(&activity))
+    }
+
+    pub(crate) fn end_session(&self, session: u64) -> RequestSpec {
+        let patch = json!({"status": "ended"});
+        self.request(&Method::PATCH, &format!("/sessions/{session}"), Some(&patch))
+    }
+
+    /// Claims the next todo for a session.
+    pub(crate) fn claim(&self, session: u64) -> RequestSpec {
+        self.request(&Method::POST, "/todos/claim", Some(&json!({"session_id": session})))
+    }
+
+    pub(crate) fn finish_todo(&self, todo: u64) -> RequestSpec {
+        let patch = json!({"status": "done"});
+        self.request(&Method::PATCH, &format!("/todos/{todo}"), Some(&patch))
+    }
+
+    /// Searches all activities for a word that none has.
+    pub(crate) fn search_in_vain(&self) -> RequestSpec {
+        let search = json!({"q": ABSENT_WORD, "kind": "activity"});
+        self.request(&Method::POST, "/search", Some(&search))
+    }
+
+    /// Calls an MCP tool in one request, without a handshake.
+    pub(crate) fn call_tool(&self, tool: &str, arguments: &Value) -> RequestSpec {
+        let call = json!({
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {
+                "name": tool,
+                "arguments": arguments,
+                "_meta": {
+                    "io.modelcontextprotocol/protocolVersion": MCP_REVISION,
+                    "io.modelcontextprotocol/clientInfo": {"name": "roots-bench", "version": "1"},
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                },
+            },
+        });
+        let headers = [
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", MCP_REVISION),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", tool),
+        ];
+        RequestSpec {
+            method: Method::POST.to_string(),
+            path: MCP_PATH.to_owned(),
+            key: Some(self.key.clone()),
+            body: Some(call.to_string()),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        }
+    }
+
     /// Moves the todos 1 to `todos` to their next status, one status after the other. At the end
     /// each todo has its first status again, so the requests can be repeated.
     pub(crate) fn step_todos(&self, todos: usize) -> Vec<RequestSpec> {
@@ -132,6 +225,7 @@ impl ApiUser {
             path: format!("/api/v1{path}"),
             key: Some(self.key.clone()),
             body: body.map(Value::to_string),
+            headers: Vec::new(),
         }
     }
 }
@@ -160,6 +254,7 @@ pub(crate) fn sign_up() -> RequestSpec {
         path: "/api/v1/bootstrap".to_owned(),
         key: None,
         body: Some(account.to_string()),
+        headers: Vec::new(),
     }
 }
 
@@ -188,6 +283,39 @@ mod tests {
         assert_eq!(year_query(), "since=2025-01-01&until=2025-12-31");
         assert_eq!(last_days_query(), "since=2025-06-15&until=2025-12-31");
         assert_eq!(last.first().unwrap().0, "2025-06-15");
+    }
+
+    #[test]
+    fn todos_in_turn_have_every_priority_and_a_tenth_is_overdue() {
+        let requests = ApiUser::new("key".to_owned()).todos_in_turn();
+        let bodies: Vec<Value> = requests
+            .iter()
+            .map(|request| serde_json::from_str(request.body.as_ref().unwrap()).unwrap())
+            .collect();
+        let count =
+            |is_it: &dyn Fn(&Value) -> bool| bodies.iter().filter(|todo| is_it(todo)).count();
+        for priority in 0..4 {
+            assert_eq!(count(&|todo| todo["priority"] == priority), 10);
+        }
+        assert_eq!(count(&|todo| todo["due_at"] == OVERDUE), 4);
+        assert_eq!(count(&|todo| todo["due_at"].is_null()), 32);
+    }
+
+    #[test]
+    fn the_headers_of_a_tool_call_repeat_what_its_body_says() {
+        let call = ApiUser::new("key".to_owned()).call_tool("list_todos", &json!({"limit": 20}));
+        let body: Value = serde_json::from_str(call.body.as_ref().unwrap()).unwrap();
+        let header = |name: &str| {
+            let found = call.headers.iter().find(|(header, _)| header == name);
+            found.map(|(_, value)| value.as_str()).unwrap()
+        };
+        let meta = &body["params"]["_meta"];
+        assert_eq!(body["method"], header("mcp-method"));
+        assert_eq!(body["params"]["name"], header("mcp-name"));
+        let revision = header("mcp-protocol-version");
+        assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], revision);
+        assert_eq!(body["params"]["arguments"], json!({"limit": 20}));
+        assert!(call.to_http().is_ok());
     }
 
     #[test]

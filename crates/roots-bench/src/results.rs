@@ -40,6 +40,29 @@ pub(crate) struct Results {
     /// The quiet account beside its neighbours, which a separate run measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) neighbours: Option<NeighbourResults>,
+    /// What agents use, which a separate run measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agents: Option<AgentResults>,
+}
+
+/// The results of what agents use: the brief, claims, search and MCP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AgentResults {
+    /// The day, in UTC.
+    pub(crate) day: String,
+    /// The commit of the program, if known.
+    pub(crate) commit: Option<String>,
+    pub(crate) machine: Machine,
+    pub(crate) rounds: usize,
+    pub(crate) seconds: f64,
+    pub(crate) connections: usize,
+    /// Open todos of one actor in the large database, at the least.
+    pub(crate) todos: u64,
+    /// Activities of the same actor.
+    pub(crate) activities: u64,
+    pub(crate) series: Vec<Series>,
+    pub(crate) figures: Vec<Figure>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// The results of a quiet account beside its neighbours.
@@ -133,7 +156,7 @@ impl fmt::Display for NeighbourResult {
 }
 
 /// How the results were measured.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RunInfo {
     /// The day, in UTC.
     pub(crate) day: String,

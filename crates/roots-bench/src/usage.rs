@@ -7,9 +7,9 @@ use std::time::Duration;
 /// 2.6.
 const TICK_MS: u64 = 10;
 
-/// A file in `/proc` is missing or not in Linux's format.
+/// A file in `/proc` is missing, refuses a write or is not in Linux's format.
 #[derive(Debug, thiserror::Error)]
-#[error("can't read {0}; the benchmark requires Linux")]
+#[error("can't use {0}; the benchmark requires Linux")]
 pub(crate) struct UsageError(String);
 
 /// The processor time of a process.
@@ -56,6 +56,12 @@ pub(crate) fn memory(id: u32) -> Result<ResidentMemory, UsageError> {
     let path = format!("/proc/{id}/status");
     let memory = fs::read_to_string(&path).ok().and_then(|status| resident(&status));
     memory.ok_or(UsageError(path))
+}
+
+/// Makes the peak memory of a process count anew, from what it uses now.
+pub(crate) fn reset_peak(id: u32) -> Result<(), UsageError> {
+    let path = format!("/proc/{id}/clear_refs");
+    fs::write(&path, "5").map_err(|_| UsageError(path))
 }
 
 fn resident(status: &str) -> Option<ResidentMemory> {

@@ -14,13 +14,14 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::Error;
+use crate::raw::RawRequest;
 use crate::retry::{self, retrying};
 use crate::secret::ApiKey;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// How a client calls itself.
 const USER_AGENT: &str = concat!("roots-client/", env!("CARGO_PKG_VERSION"));
-/// How long a server may take to accept a connection.
+/// How long a server may take to accept a connection by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer may take by default. The server ends its own work after 30 s.
 const TIMEOUT: Duration = Duration::from_secs(35);
@@ -50,6 +51,7 @@ pub struct ClientBuilder {
     base_url: String,
     api_key: Option<ApiKey>,
     user_agent: String,
+    connect_timeout: Duration,
     timeout: Duration,
     retry_within: Duration,
 }
@@ -84,6 +86,7 @@ impl Client {
             base_url: base_url.to_owned(),
             api_key: None,
             user_agent: USER_AGENT.to_owned(),
+            connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
             retry_within: retry::WITHIN,
         }
@@ -146,6 +149,21 @@ impl Client {
         if left.is_zero() { self.timeout } else { left.min(self.timeout) }
     }
 
+    /// A request that is no operation of the API, with the key.
+    pub(crate) fn raw(&self, request: RawRequest) -> Result<RequestBuilder, Error> {
+        let url = format!("{}{}", self.base.as_str().trim_end_matches('/'), request.path);
+        let url: Url = url.parse().map_err(|_| Error::Request("a path"))?;
+        let mut headers = request.headers;
+        if let Some(key) = &self.api_key {
+            headers.insert(API_KEY, key.clone());
+        }
+        let builder = self.http.request(request.method, url).headers(headers).timeout(self.timeout);
+        Ok(match request.body {
+            Some(body) => builder.body(body),
+            None => builder,
+        })
+    }
+
     fn request(&self, call: &Call) -> RequestBuilder {
         let request = self.http.request(call.operation.method(), call.url(&self.base));
         let mut headers = call.headers.clone();
@@ -189,6 +207,14 @@ impl ClientBuilder {
         self
     }
 
+    /// How long the server may take to accept a connection: 10 s by default. Looking up its name and
+    /// its proof of it count.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
     /// How long one try may take: 35 s by default, 5 s more than the server gives itself. In an
     /// export, it is how long the server may be silent. Imports have no such limit.
     #[must_use]
@@ -217,7 +243,7 @@ impl ClientBuilder {
             HeaderValue::from_str(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
         let builder = reqwest::Client::builder()
             .user_agent(user_agent)
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(self.connect_timeout)
             .redirect(Policy::none())
             .tls_backend_preconfigured(tls(&base)?);
         let builder = if is_loopback(&base) { builder.no_proxy() } else { builder };

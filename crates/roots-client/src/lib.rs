@@ -36,6 +36,8 @@
 //!   and `None` if there is none to claim. Send the claim's token with each write of the todo.
 //! - **Errors.** A refusal of the server is an [`Error::Refused`] with its [`Problem`].
 //!   [`Error::code`] names its kind.
+//! - **Other endpoints.** [`Client::send_raw`] sends what has no method here, such as a message of
+//!   MCP.
 //! - **Secrets.** `Debug` shows neither keys nor recovery codes. The client follows no redirect, so
 //!   the key goes to no other server.
 //!
@@ -56,6 +58,7 @@ mod operation;
 mod pages;
 mod patch;
 mod problem;
+mod raw;
 mod request;
 mod retry;
 mod secret;
@@ -69,6 +72,7 @@ pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey};
 pub use operation::{Operation, Repeat};
 pub use patch::Patch;
 pub use problem::Problem;
+pub use raw::{RawAnswer, RawRequest};
 pub use request::{Change, Create, CreateIfAny, Read, ReadIfChanged};
 pub use secret::{ApiKey, RecoveryCode};
 pub use time::DateOrTime;

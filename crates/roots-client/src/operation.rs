@@ -89,6 +89,7 @@ operations! {
     GetActivityStats: "getActivityStats" GET "/api/v1/activities/stats" Safe private;
     GetActivity: "getActivity" GET "/api/v1/activities/{id}" Safe private;
     DeleteActivity: "deleteActivity" DELETE "/api/v1/activities/{id}" WithKey private;
+    Brief: "brief" GET "/api/v1/brief" Safe private;
     Search: "search" POST "/api/v1/search" Safe private;
     ListActors: "listActors" GET "/api/v1/actors" Safe private;
     AddActor: "addActor" POST "/api/v1/actors" Never private;

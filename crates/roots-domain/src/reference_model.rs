@@ -29,7 +29,7 @@ use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
-use crate::model::todo::{StatusChange, Todo, TodoPatch, TodoStatus};
+use crate::model::todo::{NewTodo, StatusChange, Todo, TodoPatch, TodoStatus};
 
 mod claims;
 mod lists;
@@ -191,22 +191,16 @@ impl ReferenceModel {
                 Ok(AppliedRow::Deleted)
             }
             ResourceAction::CreateTodo { uid, new } => {
-                let actor = new.actor.unwrap_or(by.actor);
-                check_maker(by, actor)?;
-                self.check_active_link(actor, new.content.session)?;
-                let row = Todo {
-                    id: TodoId(next(&mut self.account.last_ids.todo)),
-                    uid,
-                    actor,
-                    content: new.content,
-                    status: TodoStatus::Open,
-                    claims: Claims::NONE,
-                    created_at: now,
-                    updated_at: now,
-                    version: 1,
-                };
-                self.todos.insert(row.id, row.clone());
-                Ok(AppliedRow::Todo(row))
+                Ok(AppliedRow::Todo(self.create_todo(by, uid, new, now)?))
+            }
+            ResourceAction::CreateTodos(new) => {
+                let mut rows = Vec::new();
+                for (uid, new) in new {
+                    let (index, row) = (rows.len(), self.create_todo(by, uid, new, now));
+                    let refused = |error| Refusal::OfTodo { index, refusal: Box::new(error) };
+                    rows.push(row.map_err(refused)?);
+                }
+                Ok(AppliedRow::Todos(rows))
             }
             ResourceAction::PatchTodo { row, log_uid, claim_token } => {
                 self.check_claim(by, row.id, claim_token)?;
@@ -250,6 +244,31 @@ impl ReferenceModel {
                 Ok(AppliedRow::Deleted)
             }
         }
+    }
+
+    fn create_todo(
+        &mut self,
+        by: &KeyBearer,
+        uid: Uid,
+        new: NewTodo<Sealed>,
+        now: Timestamp,
+    ) -> Result<Todo<Sealed>, Refusal> {
+        let actor = new.actor.unwrap_or(by.actor);
+        check_maker(by, actor)?;
+        self.check_active_link(actor, new.content.session)?;
+        let row = Todo {
+            id: TodoId(next(&mut self.account.last_ids.todo)),
+            uid,
+            actor,
+            content: new.content,
+            status: TodoStatus::Open,
+            claims: Claims::NONE,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        self.todos.insert(row.id, row.clone());
+        Ok(row)
     }
 
     fn patch_session(

@@ -11,6 +11,8 @@ pub mod middleware;
 pub mod problem;
 pub mod request;
 pub mod schema;
+pub mod settings;
 pub mod shutdown;
 pub mod state;
+pub mod surface;
 pub mod wire;

@@ -9,8 +9,8 @@ use roots_domain::service::usage::Usage;
 
 use crate::auth::caller_cache::Callers;
 use crate::middleware::list_permits::ListPermits;
-use crate::middleware::memory_budget::MemoryBudget;
 use crate::middleware::searches::Searches;
+use crate::settings::HttpSettings;
 use crate::shutdown::Shutdown;
 
 /// The shared state. A surface provides it from its own state with [`axum::extract::FromRef`].
@@ -35,24 +35,20 @@ pub struct HttpState {
 }
 
 impl HttpState {
-    /// Shared state with this memory for large answers. It drops callers from `callers` when
-    /// `epochs` reports that keys have ended.
+    /// Shared state with these settings. It drops remembered callers when the services report that
+    /// keys have ended.
     #[must_use]
-    pub fn new(
-        services: &Services,
-        callers: Callers,
-        large_answers: MemoryBudget,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub fn new(services: &Services, settings: &HttpSettings) -> SharedState {
+        let callers = Callers::new(settings.caller_ttl);
         callers.listen(&*services.epochs);
-        Self {
+        Arc::new(Self {
             access: services.access.clone(),
             usage: services.usage.clone(),
             key_usage: services.key_usage.clone(),
             callers,
-            list_permits: ListPermits::new(large_answers),
+            list_permits: ListPermits::new(settings.large_answers.clone()),
             searches: Searches::default(),
-            shutdown,
-        }
+            shutdown: settings.shutdown.clone(),
+        })
     }
 }

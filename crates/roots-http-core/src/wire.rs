@@ -29,6 +29,13 @@ pub const CREDITS_COST: HeaderName = HeaderName::from_static("x-credits-cost");
 /// The header with the account's balance.
 pub const CREDITS_REMAINING: HeaderName = HeaderName::from_static("x-credits-remaining");
 
+/// The header with the revision of MCP that a request follows.
+pub const MCP_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The header with the method of an MCP request.
+pub const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// The header with the name of the tool that an MCP request calls.
+pub const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+
 /// The `Cache-Control` of an answer with a secret.
 pub const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 

@@ -1,6 +1,6 @@
 //! The REST API of Roots.
 //!
-//! [`router`] builds the API on the services of `roots-domain`; [`openapi`] describes it. Nothing
+//! [`surface`] builds the API on the services of `roots-domain`; [`openapi`] describes it. Nothing
 //! here decides anything about sessions, todos, activities or credits: a handler reads a request,
 //! calls a service, and writes the answer.
 
@@ -9,6 +9,7 @@ mod activities;
 mod actors;
 mod app;
 mod audit;
+mod brief;
 mod claims;
 mod erasures;
 mod export;
@@ -32,5 +33,5 @@ mod usage;
 mod wire;
 
 pub use accounts::Bootstrapped;
-pub use router::{openapi, router};
-pub use settings::{HttpSettings, Signup};
+pub use router::{openapi, surface};
+pub use settings::Signup;

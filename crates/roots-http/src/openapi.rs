@@ -103,6 +103,11 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
             "activities",
             "Activities record what was done, with statistics that need no decryption. Descriptions are encrypted at rest.",
         ),
+        tag(
+            "brief",
+            "The brief: what an agent has to know when it wakes, in one answer of limited size. It \
+             costs nothing.",
+        ),
         tag("search", "Search finds words in encrypted texts. It costs nothing."),
         tag(
             "keys",
@@ -416,9 +421,13 @@ fn response_name(status: StatusCode) -> String {
     status.canonical_reason().unwrap_or_default().replace(' ', "")
 }
 
+/// The kinds of problems that only other surfaces answer with.
+const ELSEWHERE: [ProblemKind; 2] = [ProblemKind::ForeignHost, ProblemKind::ForeignOrigin];
+
 /// The answer of an error status, with an example of each kind of problem that has it.
 fn error_response(status: StatusCode) -> Response {
-    let kinds = || ProblemKind::ALL.iter().copied().filter(|kind| kind.status() == status);
+    let has_it = |kind: &ProblemKind| kind.status() == status && !ELSEWHERE.contains(kind);
+    let kinds = || ProblemKind::ALL.iter().copied().filter(has_it);
     let titles: Vec<_> = kinds().map(ProblemKind::title).collect();
     let examples = kinds().map(|kind| {
         let body = serde_json::to_value(

@@ -1,26 +1,21 @@
-//! The router: all routes of the API.
+//! The routes of the API.
 
 use std::collections::{HashMap, HashSet};
 use std::future;
 use std::sync::{Arc, LazyLock};
 
-use axum::Router;
-use axum::extract::Request;
 use axum::http::header::CACHE_CONTROL;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use roots_domain::service::Services;
-use roots_http_core::auth::caller_cache::Callers;
 use roots_http_core::auth::client_context::signups;
-use roots_http_core::auth::rate_limit::{Limits, RouteLimit};
-use roots_http_core::middleware::compression::compression_layer;
-use roots_http_core::middleware::cors::cors_layer;
+use roots_http_core::auth::rate_limit::RouteLimit;
 use roots_http_core::middleware::fair_permits::FairPermits;
-use roots_http_core::middleware::large_bodies::LargeBodies;
-use roots_http_core::middleware::pipeline::{Pipeline, by_key, other_method, pass};
-use roots_http_core::problem::Problem;
-use roots_http_core::state::HttpState;
-use roots_http_core::wire::NO_STORE;
+use roots_http_core::middleware::pipeline::by_key;
+use roots_http_core::middleware::route_traits::RouteTraits;
+use roots_http_core::state::SharedState;
+use roots_http_core::surface::Surface;
+use roots_http_core::wire::{API_PATH, NO_STORE};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::{App, AppState};
@@ -28,29 +23,22 @@ use crate::long_requests::LongRequests;
 use crate::meta::pages::Document;
 use crate::meta::pinger::Pinger;
 use crate::openapi::{complete, methods};
-use crate::preconditions::{misplaced, only_reads};
-use crate::settings::HttpSettings;
+use crate::preconditions::{is_idempotent, is_tagged, only_reads};
+use crate::settings::Signup;
 use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
-    accounts, activities, actors, audit, claims, erasures, export, import, keys, meta, operators,
-    search, sessions, todos, usage,
+    accounts, activities, actors, audit, brief, claims, erasures, export, import, keys, meta,
+    operators, search, sessions, todos, usage,
 };
 
-/// The whole API as one service. Serve it with the peers' addresses ([`axum::extract::ConnectInfo`]
-/// in each request): without them, all clients share the limits of one.
-pub fn router(services: Services, settings: &HttpSettings) -> Router {
-    let uids = Arc::clone(&services.uids);
+/// The whole API, on these services.
+#[must_use]
+pub fn surface(services: Services, signup: Signup, shared: SharedState) -> Surface {
     let Routes { all, private, limits } = routes();
     let (routes, description) = all.split_for_parts();
-    let shared = Arc::new(HttpState::new(
-        &services,
-        Callers::new(settings.caller_ttl),
-        settings.large_answers.clone(),
-        settings.shutdown.clone(),
-    ));
     let app = App(Arc::new(AppState {
         shared,
-        signup: settings.signup,
+        signup,
         export_permits: FairPermits::new(export::CHUNKS_READ),
         pinger: Pinger::new(Arc::clone(&services.readiness)),
         imports: LongRequests::new("imports"),
@@ -59,24 +47,26 @@ pub fn router(services: Services, settings: &HttpSettings) -> Router {
         description: LazyLock::force(&DESCRIPTION),
         services,
     }));
-    let has_pages = !settings.cors_origins.is_empty();
-    let pipeline = Arc::new(Pipeline {
-        uids,
-        cors: has_pages.then(|| cors_layer(&settings.cors_origins)),
-        limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone(), limits)),
-        compression: compression_layer(),
-        large_bodies: LargeBodies::new(settings.large_bodies, settings.trusted_proxies.clone()),
-        private,
-        methods: methods(&description),
-        endless: HashSet::from([IMPORT_PATH.to_owned()]),
-        only_reads,
-        misplaced,
-    });
-    routes
-        .fallback(|| future::ready(Problem::no_such_path()))
-        .method_not_allowed_fallback(|request: Request| future::ready(other_method(&request)))
-        .with_state(app)
-        .layer(from_fn_with_state(pipeline, pass))
+    let mut traits: HashMap<_, _> = methods(&description)
+        .into_iter()
+        .map(|(path, methods)| {
+            let route = path.strip_prefix(API_PATH).unwrap_or_default();
+            let traits = RouteTraits {
+                methods,
+                limit: None,
+                is_private: private.contains(&path),
+                is_endless: path == IMPORT_PATH,
+                is_tagged: is_tagged(route),
+                is_idempotent: is_idempotent(route),
+                only_reads: only_reads(&path),
+            };
+            (path, traits)
+        })
+        .collect();
+    for (path, limit) in limits {
+        traits.entry(path).or_default().limit = Some(limit);
+    }
+    Surface { routes: routes.with_state(app), traits }
 }
 
 /// The API as an `OpenAPI` 3.1 document. It is the same for every server.
@@ -108,6 +98,7 @@ fn routes() -> Routes {
         .merge(todos::routes())
         .merge(claims::routes())
         .merge(activities::routes())
+        .merge(brief::routes())
         .merge(search::routes())
         .merge(actors::routes())
         .merge(keys::routes())

@@ -96,7 +96,7 @@ pub(crate) struct ClaimBody {
 }
 
 impl ClaimBody {
-    fn of(claims: &Claims) -> Option<Self> {
+    pub(crate) fn of(claims: &Claims) -> Option<Self> {
         let (claim, token) = claims.standing.zip(claims.token())?;
         Some(Self {
             token: token.0,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use roots_domain::model::account::Account;
 use roots_domain::model::credit::LedgerVerifier;
-use roots_domain::model::id::{AccountId, LedgerId, SessionId, TodoId};
+use roots_domain::model::id::{AccountId, LedgerId, LogId, SessionId, TodoId};
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour};
 use roots_domain::port::store::{Discrepancy, Mismatch, StoreResult, Verifier};
 use sea_orm::sea_query::Expr;
@@ -203,6 +203,7 @@ async fn verify_account(
     }
     errors.extend(verify_activity(tx, account.id).await?);
     errors.extend(verify_claims(tx, account.id).await?);
+    errors.extend(verify_status_changes(tx, account.id).await?);
     let mut kept = kept_counts(tx, account.id).await?;
     // Its last id is its count: entries are never deleted.
     kept.insert(AUDIT_LOG.to_owned(), account.last_ids.audit);
@@ -257,6 +258,20 @@ async fn verify_claims(
     );
     let found = numbers(tx, &sql).await?.into_iter();
     Ok(found.map(|(id, _)| Mismatch::Claim(TodoId(id))).collect())
+}
+
+/// Status changes that are kept with another actor than that of their todo.
+async fn verify_status_changes(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+) -> Result<Vec<Mismatch>, DbErr> {
+    let sql = format!(
+        "SELECT l.log_id, l.todo_id FROM todo_logs AS l INNER JOIN todos AS t \
+         ON t.account_id = l.account_id AND t.todo_id = l.todo_id \
+         WHERE l.account_id = {account} AND l.actor_id <> t.actor_id ORDER BY l.log_id"
+    );
+    let found = numbers(tx, &sql).await?.into_iter();
+    Ok(found.map(|(id, _)| Mismatch::StatusChange(LogId(id))).collect())
 }
 
 fn count_of(counts: &NamedCounts, what: &str) -> i64 {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use roots_domain::service::accounts::NewCredentials;
-use roots_http::HttpSettings;
+use roots_http_core::settings::HttpSettings;
 use roots_http_core::shutdown::Shutdown;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -51,7 +51,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), ProgramError> {
         stopping.requested().await;
     });
     let http = HttpSettings { shutdown, ..settings.http.clone() };
-    let api = roots_http::router(services, &http);
+    let api = wiring::router(services, settings.signup, &http);
     let (servers, ends): (Vec<_>, Vec<_>) =
         threads::serve(&api, &stop).map_err(ProgramError::System)?.into_iter().unzip();
     let proxies = settings.http.trusted_proxies.clone();

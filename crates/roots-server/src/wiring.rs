@@ -1,9 +1,14 @@
-//! Wires the domain to the system's clock, the cryptography and a database.
+//! Wires the domain to the system's clock, the cryptography, a database and HTTP.
 
 use std::sync::Arc;
 
+use axum::Router;
 use roots_crypto::RingLocksmith;
 use roots_domain::service::{Ports, Services};
+use roots_http::Signup;
+use roots_http_core::settings::HttpSettings;
+use roots_http_core::state::HttpState;
+use roots_http_core::surface;
 use roots_persistence::{DatabaseUrl, OpenError, Store, Threads};
 
 use crate::ambient::{SystemClock, TimedUids};
@@ -22,4 +27,12 @@ pub(crate) async fn open(url: &DatabaseUrl, threads: &Threads) -> Result<Store, 
 pub(crate) fn services(store: &Store) -> Services {
     let ports = Ports::of(store.clone(), Arc::new(RingLocksmith::default()));
     Services::new(ports, Arc::new(SystemClock), Arc::new(TimedUids))
+}
+
+/// Everything that is served over HTTP.
+pub(crate) fn router(services: Services, signup: Signup, settings: &HttpSettings) -> Router {
+    let shared = HttpState::new(&services, settings);
+    let uids = Arc::clone(&services.uids);
+    let mcp = roots_mcp::surface(&services, settings, Arc::clone(&shared));
+    surface::router([roots_http::surface(services, signup, shared), mcp], settings, uids)
 }

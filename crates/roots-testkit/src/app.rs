@@ -7,8 +7,11 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use roots_domain::service::accounts::NewCredentials;
-use roots_http::{HttpSettings, Signup};
+use roots_http::Signup;
 use roots_http_core::auth::rate_limit::RateLimits;
+use roots_http_core::settings::HttpSettings;
+use roots_http_core::state::HttpState;
+use roots_http_core::surface;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -60,9 +63,7 @@ impl TestApp {
         credits: i64,
         set: impl FnOnce(&mut HttpSettings),
     ) -> Self {
-        let signup = Signup::Open { credits: SIGNUP_CREDITS };
-        let mut settings =
-            HttpSettings { signup, limits: RateLimits::OFF, ..HttpSettings::default() };
+        let mut settings = HttpSettings { limits: RateLimits::OFF, ..HttpSettings::default() };
         set(&mut settings);
         let context = database.context();
         let credentials = context.found(credits).await;
@@ -114,7 +115,13 @@ impl TestApp {
         credentials: Arc<NewCredentials>,
         settings: HttpSettings,
     ) -> Self {
-        let router = roots_http::router(context.services.clone(), &settings);
+        let services = context.services.clone();
+        let shared = HttpState::new(&services, &settings);
+        let uids = Arc::clone(&services.uids);
+        let signup = Signup::Open { credits: SIGNUP_CREDITS };
+        let mcp = roots_mcp::surface(&services, &settings, Arc::clone(&shared));
+        let api = roots_http::surface(services, signup, shared);
+        let router = surface::router([api, mcp], &settings, uids);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("its address"));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();

@@ -20,7 +20,7 @@ use roots_domain::model::import::{Import, ImportRow};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{SessionPatch, SessionStatusKind};
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::todo::{NewTodo, Priority, TodoContent, TodoPatch, TodoStatus};
+use roots_domain::model::todo::{NewTodo, NewTodos, Priority, TodoContent, TodoPatch, TodoStatus};
 use roots_domain::port::clock::{Clock, Uids};
 use roots_domain::port::store::{ApplyError, CommandStore};
 use roots_domain::reference_model::ReferenceModel;
@@ -165,7 +165,24 @@ impl Issuer {
     /// Creates a todo of a priority, linked to a session.
     #[must_use]
     pub fn create_todo_as(&self, title: &str, priority: i64, session: Option<i64>) -> Command {
-        let new = NewTodo {
+        let new = self.new_todo(title, priority, session);
+        self.command(ResourceAction::CreateTodo { uid: uid(), new }, "POST /todos")
+    }
+
+    /// Creates several todos, each with a title, a priority and a link to a session.
+    #[must_use]
+    pub fn create_todos(&self, todos: &[(&str, i64, Option<i64>)]) -> Command {
+        let new = todos
+            .iter()
+            .map(|(title, priority, session)| (uid(), self.new_todo(title, *priority, *session)));
+        let new = NewTodos::new(new.collect()).expect("1 to 20 todos");
+        let (action, endpoint) = (ResourceAction::CreateTodos(new), "POST /todos");
+        let charge = Some(Charge::of(&action, endpoint));
+        Command { charge, ..self.command(action, endpoint) }
+    }
+
+    fn new_todo(&self, title: &str, priority: i64, session: Option<i64>) -> NewTodo<Sealed> {
+        NewTodo {
             actor: Some(self.actor),
             content: TodoContent {
                 session: session.map(SessionId),
@@ -174,8 +191,7 @@ impl Issuer {
                 priority: Priority::parse(priority).expect("a priority"),
                 due_at: None,
             },
-        };
-        self.command(ResourceAction::CreateTodo { uid: uid(), new }, "POST /todos")
+        }
     }
 
     /// Changes a todo.

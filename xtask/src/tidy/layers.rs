@@ -3,11 +3,11 @@
 /// Crates that a crate must not depend on, neither directly nor indirectly.
 pub(super) struct Rule {
     pub(super) package: &'static str,
-    /// Families of crates: `sqlx` includes `sqlx-core`.
+    /// Families of crates: `sqlx` includes `sqlx-core`, and `=sqlx` does not.
     forbidden: &'static [&'static str],
 }
 
-pub(super) const RULES: [Rule; 8] = [
+pub(super) const RULES: [Rule; 9] = [
     Rule {
         package: "roots-domain",
         forbidden: &[
@@ -25,6 +25,16 @@ pub(super) const RULES: [Rule; 8] = [
     Rule {
         package: "roots-http",
         forbidden: &["roots-crypto", "roots-persistence", "roots-mcp", "roots-web", "roots-server"],
+    },
+    Rule {
+        package: "roots-mcp",
+        forbidden: &[
+            "=roots-http",
+            "roots-crypto",
+            "roots-persistence",
+            "roots-web",
+            "roots-server",
+        ],
     },
     // The shared base of all HTTP surfaces depends on none of them.
     Rule {
@@ -46,6 +56,21 @@ pub(super) const RULES: [Rule; 8] = [
     // The client is for programs that know a server by its API alone.
     Rule {
         package: "roots-client",
+        forbidden: &[
+            "roots-domain",
+            "roots-http",
+            "roots-mcp",
+            "roots-web",
+            "roots-crypto",
+            "roots-persistence",
+            "roots-migrations",
+            "roots-server",
+            "roots-testkit",
+            "roots-bench",
+        ],
+    },
+    Rule {
+        package: "roots-cli",
         forbidden: &[
             "roots-domain",
             "roots-http",
@@ -95,7 +120,12 @@ impl Rule {
 }
 
 fn is_of(name: &str, family: &str) -> bool {
-    name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    match family.strip_prefix('=') {
+        Some(one) => name == one,
+        None => {
+            name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod accounts;
 mod activities;
 mod actors;
+mod brief;
 mod claims;
 mod credits;
 mod keys;

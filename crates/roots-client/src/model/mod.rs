@@ -5,6 +5,7 @@ mod account;
 mod activity;
 mod actor;
 mod audit;
+mod brief;
 mod claim;
 mod credit;
 mod export_line;
@@ -30,6 +31,10 @@ pub use actor::{
     Actor, ActorChange, ActorDeactivated, ActorFilter, ActorPage, ActorType, NewActor, Role,
 };
 pub use audit::{AuditAction, AuditEntry, AuditPage};
+pub use brief::{
+    Action, Brief, BriefChange, BriefCounts, BriefList, BriefQuery, BriefSessionCounts, BriefTodo,
+    NextAction, NextTodo, Omitted, TodoCounts,
+};
 pub use claim::{Claim, NewClaim, Release};
 pub use credit::{
     CostModel, Credits, CreditsGranted, LedgerEntry, LedgerFilter, LedgerPage, LedgerReason,

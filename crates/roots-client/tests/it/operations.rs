@@ -4,7 +4,8 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use roots_client::model::{
-    ActivityFilter, ImportOptions, LedgerFilter, Paging, SessionFilter, StatsFilter, TodoFilter,
+    ActivityFilter, BriefQuery, ImportOptions, LedgerFilter, Paging, SessionFilter, StatsFilter,
+    TodoFilter,
 };
 use roots_client::{Client, Error, Operation, Repeat, Tagged};
 use serde::Serialize;
@@ -133,6 +134,7 @@ async fn call(operation: Operation, client: &Client, body: Value) -> Value {
         }
         Operation::GetActivity => tagged(client.get_activity(7).await),
         Operation::DeleteActivity => tagged(client.delete_activity(7).await),
+        Operation::Brief => plain(client.brief(&BriefQuery::default()).await),
         Operation::Search => plain(client.search(&typed(body)).await),
         Operation::ListActors => plain(client.list_actors(first).await),
         Operation::AddActor => plain(client.add_actor(&typed(body)).await),

@@ -80,10 +80,19 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// The charge of a write of sessions, todos and activities.
+    /// The charge of a write of one session, todo or activity.
     #[must_use]
     pub const fn write(endpoint: &'static str) -> Self {
         Self { cost: WRITE_COST, endpoint }
+    }
+
+    /// The charge of an action: of several new todos, each costs as much as a single one.
+    #[must_use]
+    pub fn of(action: &ResourceAction, endpoint: &'static str) -> Self {
+        match action {
+            ResourceAction::CreateTodos(new) => Self { cost: WRITE_COST * new.count(), endpoint },
+            _ => Self::write(endpoint),
+        }
     }
 
     /// The charge of a write that costs nothing and whose ledger entry names the route, such as a

@@ -33,6 +33,8 @@ pub enum AppliedRow {
     Session(Session<Sealed>),
     /// A todo created or changed.
     Todo(Todo<Sealed>),
+    /// Several todos created, in the order of the command.
+    Todos(Vec<Todo<Sealed>>),
     /// A todo claimed, and until when the claim lives.
     Claimed(Todo<Sealed>, Timestamp),
     /// No todo to claim. Nothing was done.

@@ -161,6 +161,14 @@ pub enum Refusal {
         /// What happened.
         fate: ClaimFate,
     },
+    /// One of several todos that were to be created together is refused, so none was created.
+    #[error("Todo at index {index}: {refusal}")]
+    OfTodo {
+        /// Its place among them, from 0.
+        index: usize,
+        /// Why it is refused.
+        refusal: Box<Self>,
+    },
     /// A note without a change of status.
     #[error("A note needs a change of status, and this patch does not change it.")]
     NoteWithoutChange,
@@ -207,6 +215,14 @@ pub enum ClaimFate {
         /// How often the todo was claimed.
         count: i64,
     },
+}
+
+impl Refusal {
+    /// The refusal of a write of several todos because of the one at that index.
+    #[must_use]
+    pub fn of_todo(self, index: usize) -> Self {
+        Self::OfTodo { index, refusal: Box::new(self) }
+    }
 }
 
 fn names(statuses: &[TodoStatus]) -> String {
@@ -307,6 +323,10 @@ mod tests {
             (
                 Refusal::NoteWithoutChange,
                 "A note needs a change of status, and this patch does not change it.",
+            ),
+            (
+                Refusal::SessionEnded(session).of_todo(3),
+                "Todo at index 3: Session 2 has ended: only an active session can be linked to.",
             ),
             (Refusal::TooManyActivityTypes, "An actor may have at most 1000 activity types."),
             (too_little, "The balance of 0 credits does not cover the cost of 1."),

@@ -5,7 +5,7 @@ use crate::model::claim::{ClaimToken, LeaseSeconds};
 use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::session::SessionPatch;
-use crate::model::todo::{NewTodo, Priority, TodoPatch};
+use crate::model::todo::{NewTodo, NewTodos, Priority, TodoPatch};
 
 /// A write of a session, a todo or an activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum ResourceAction {
         /// The rest of it.
         new: NewTodo<Sealed>,
     },
+    /// Create several todos, all or none, each with its identity.
+    CreateTodos(NewTodos<(Uid, NewTodo<Sealed>)>),
     /// Change a todo; a change of status is logged under the uid given.
     PatchTodo {
         /// The change.

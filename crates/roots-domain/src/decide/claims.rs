@@ -198,7 +198,7 @@ impl WorkingSet {
         self.deadlines.set((account, todo.id), Deadline::of(&todo, until));
         for log in logs {
             self.last_ids(account)?.log = log.id.0;
-            self.write_set.logs.push((account, log));
+            self.write_set.logs.push((account, todo.actor, log));
         }
         let claimed = todo.clone();
         self.put_todo(todo, None, scope)?;

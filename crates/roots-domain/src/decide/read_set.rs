@@ -107,6 +107,10 @@ impl ReadSet {
             ResourceAction::CreateTodo { new, .. } => {
                 self.sessions.extend(new.content.session.map(|id| (account, id)));
             }
+            ResourceAction::CreateTodos(new) => {
+                let sessions = new.as_slice().iter().filter_map(|(_, new)| new.content.session);
+                self.sessions.extend(sessions.map(|id| (account, id)));
+            }
             ResourceAction::PatchTodo { row, .. } => {
                 self.todos.insert((account, row.id));
                 if let Patch::Set(id) = row.patch.session {

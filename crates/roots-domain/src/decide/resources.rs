@@ -21,6 +21,7 @@ pub(super) enum Plan {
     PutSession(Session<Sealed>),
     DeleteSession(Session<Sealed>),
     CreateTodo(Todo<Sealed>),
+    CreateTodos(Vec<Todo<Sealed>>),
     PutTodo(Todo<Sealed>, Option<StatusChange<Sealed>>),
     DeleteTodo(Todo<Sealed>),
     ClaimTodo(NewClaim),
@@ -70,6 +71,11 @@ impl WorkingSet {
                     self.touch_claim(scope.account, todo.id);
                 }
             }
+            AppliedRow::Todos(todos) => {
+                for todo in todos {
+                    self.touch(scope.account, todo.content.session);
+                }
+            }
             // Not the session that the todo was linked to before, which may be dead.
             AppliedRow::Claimed(todo, _) => {
                 let session = todo.claims.standing.and_then(|claim| claim.session);
@@ -104,6 +110,7 @@ impl WorkingSet {
             ResourceAction::DeleteActivity(id) => ("activity", self.activity(*id, scope)?.tag()),
             ResourceAction::StartSession { .. }
             | ResourceAction::CreateTodo { .. }
+            | ResourceAction::CreateTodos(_)
             | ResourceAction::ClaimTodo(_)
             | ResourceAction::LogActivity { .. } => return Ok(()),
         };
@@ -124,6 +131,7 @@ impl WorkingSet {
             ResourceAction::CreateTodo { uid, new } => {
                 Plan::CreateTodo(self.new_todo(uid, new, scope)?)
             }
+            ResourceAction::CreateTodos(new) => Plan::CreateTodos(self.new_todos(new, scope)?),
             ResourceAction::PatchTodo { row, log_uid, .. } => {
                 let (todo, log) = self.patched_todo(row, log_uid, scope)?;
                 Plan::PutTodo(todo, log)
@@ -153,6 +161,7 @@ impl WorkingSet {
             Plan::PutSession(session) => Ok(self.put_session(session, scope)),
             Plan::DeleteSession(session) => Ok(self.delete_session(&session, scope)),
             Plan::CreateTodo(todo) => self.insert_todo(todo, scope),
+            Plan::CreateTodos(todos) => self.insert_todos(todos, scope),
             Plan::PutTodo(todo, log) => self.put_todo(todo, log, scope),
             Plan::DeleteTodo(todo) => Ok(self.delete_todo(&todo, scope)),
             Plan::ClaimTodo(claim) => self.put_claim(claim, scope),

@@ -35,7 +35,7 @@ use crate::model::text::ActivityType;
 use crate::model::text::Name;
 use crate::model::time::QuarterHour;
 use crate::model::time::Timestamp;
-use crate::model::todo::{NewTodo, Priority};
+use crate::model::todo::{NewTodo, NewTodos, Priority};
 use crate::model::todo::{StatusChange, Todo, TodoContent, TodoPatch, TodoStatus};
 use crate::model::usage::Calls;
 use crate::model::usage::Endpoint;
@@ -52,6 +52,7 @@ mod heartbeats;
 mod idempotency;
 mod imports;
 mod keys;
+mod many_todos;
 mod operators;
 mod owner;
 mod precedence;
@@ -231,7 +232,7 @@ fn bearer(actor: ActorId) -> KeyBearer {
 
 /// A charged write by that bearer.
 fn of(bearer: KeyBearer, action: ResourceAction) -> Command {
-    let charge = Some(Charge::write(ROUTE));
+    let charge = Some(Charge::of(&action, ROUTE));
     Command { charge, ..uncharged(Action::Resource(bearer, action)) }
 }
 
@@ -252,6 +253,12 @@ fn naming(actor: ActorId, action: ResourceAction) -> ResourceAction {
         }
         ResourceAction::CreateTodo { uid, new } => {
             ResourceAction::CreateTodo { uid, new: NewTodo { actor: Some(actor), ..new } }
+        }
+        ResourceAction::CreateTodos(new) => {
+            let new = new.try_map(|_, (uid, new)| {
+                Ok::<_, Refusal>((uid, NewTodo { actor: Some(actor), ..new }))
+            });
+            ResourceAction::CreateTodos(new.unwrap())
         }
         ResourceAction::LogActivity { uid, new } => {
             ResourceAction::LogActivity { uid, new: NewActivity { actor: Some(actor), ..new } }
@@ -308,8 +315,8 @@ fn end(id: SessionId) -> ResourceAction {
     patch_session(id, SessionPatch { status, notes: Patch::Keep })
 }
 
-fn new_todo(session: Option<SessionId>) -> ResourceAction {
-    let new = NewTodo {
+fn draft(session: Option<SessionId>) -> NewTodo<Sealed> {
+    NewTodo {
         actor: Some(ME),
         content: TodoContent {
             session,
@@ -318,8 +325,17 @@ fn new_todo(session: Option<SessionId>) -> ResourceAction {
             priority: priority(3),
             due_at: Some(at(7)),
         },
-    };
-    ResourceAction::CreateTodo { uid: uid(2), new }
+    }
+}
+
+fn new_todo(session: Option<SessionId>) -> ResourceAction {
+    ResourceAction::CreateTodo { uid: uid(2), new: draft(session) }
+}
+
+/// A new todo for each of these sessions.
+fn new_todos<const N: usize>(sessions: [Option<SessionId>; N]) -> ResourceAction {
+    let new = (70..).map(uid).zip(sessions.map(draft));
+    ResourceAction::CreateTodos(NewTodos::new(new.collect()).unwrap())
 }
 
 fn patch_todo(id: TodoId, patch: TodoPatch<Resealed>) -> ResourceAction {

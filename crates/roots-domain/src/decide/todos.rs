@@ -13,7 +13,9 @@ use crate::model::counter::Counter;
 use crate::model::id::{TodoId, Uid};
 use crate::model::sealed::Sealed;
 use crate::model::session::EndReason;
-use crate::model::todo::{NewTodo, StatusChange, Todo, TodoPatch, TodoRefusal, TodoStatus};
+use crate::model::todo::{
+    NewTodo, NewTodos, StatusChange, Todo, TodoPatch, TodoRefusal, TodoStatus,
+};
 
 impl WorkingSet {
     pub(super) fn todo(&self, id: TodoId, scope: &Scope) -> Result<&Todo<Sealed>, Refusal> {
@@ -41,6 +43,21 @@ impl WorkingSet {
             updated_at: scope.at,
             version: 1,
         })
+    }
+
+    /// Several new todos with ids in their order. The first one that is refused refuses them all.
+    pub(super) fn new_todos(
+        &self,
+        new: NewTodos<(Uid, NewTodo<Sealed>)>,
+        scope: &Scope,
+    ) -> Result<Vec<Todo<Sealed>>, Refusal> {
+        let mut ids = self.next_ids(scope.account)?;
+        let todos = new.into_iter().enumerate().map(|(index, (uid, new))| {
+            let todo = self.new_todo(uid, new, scope);
+            let todo = todo.map_err(|refusal| refusal.of_todo(index))?;
+            Ok(Todo { id: ids.next_todo(), ..todo })
+        });
+        todos.collect()
     }
 
     pub(super) fn patched_todo(
@@ -99,6 +116,18 @@ impl WorkingSet {
         Ok(AppliedRow::Todo(todo))
     }
 
+    /// Adds several todos, which take the next ids.
+    pub(super) fn insert_todos(
+        &mut self,
+        todos: Vec<Todo<Sealed>>,
+        scope: &Scope,
+    ) -> Result<AppliedRow, Refusal> {
+        for todo in &todos {
+            self.insert_todo(todo.clone(), scope)?;
+        }
+        Ok(AppliedRow::Todos(todos))
+    }
+
     /// Replaces a todo by its new state, and logs the change of status.
     pub(super) fn put_todo(
         &mut self,
@@ -109,7 +138,7 @@ impl WorkingSet {
         let account = scope.account;
         if let Some(log) = log {
             self.last_ids(account)?.log = log.id.0;
-            self.write_set.logs.push((account, log));
+            self.write_set.logs.push((account, todo.actor, log));
         }
         if let Some(before) = self.todos.get((account, todo.id)) {
             let left = Counter::of_todo(before);

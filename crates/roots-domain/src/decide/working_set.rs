@@ -386,7 +386,7 @@ impl WorkingSet {
         }
         // If the batch deletes a todo, the todo's steps from the same batch are dropped.
         let todos = &self.todos;
-        self.write_set.logs.retain(|(account, log)| todos.get((*account, log.todo)).is_some());
+        self.write_set.logs.retain(|(account, _, log)| todos.get((*account, log.todo)).is_some());
         self.write_set.actors = self.actors.difference();
         self.write_set.keys = self.keys.difference();
         self.write_set.codes = self.codes.difference();

@@ -68,8 +68,8 @@ pub struct WriteSet {
     pub claims_left: BTreeMap<RowKey<SessionId>, Timestamp>,
     /// Activities.
     pub activities: Difference<ActivityId, Activity<Sealed>>,
-    /// New status changes.
-    pub logs: Vec<(AccountId, StatusChange<Sealed>)>,
+    /// New status changes, each with the actor of its todo.
+    pub logs: Vec<(AccountId, ActorId, StatusChange<Sealed>)>,
     /// Newly imported rows, and their ids here.
     pub imported: Vec<(ImportKey, i64)>,
     /// New ledger rows.

@@ -5,6 +5,7 @@ pub mod activity;
 pub mod api_key;
 pub mod audit;
 pub mod bearer;
+pub mod brief;
 pub mod claim;
 pub mod counter;
 pub mod credit;

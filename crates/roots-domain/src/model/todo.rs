@@ -261,6 +261,59 @@ pub struct NewTodo<T, L = T> {
     pub content: TodoContent<T, L>,
 }
 
+/// Most todos of one write.
+pub const NEW_TODOS_MAX: usize = 20;
+
+/// The todos that one write creates together: 1 to [`NEW_TODOS_MAX`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTodos<T>(Vec<T>);
+
+impl<T> NewTodos<T> {
+    /// The list, if it is neither empty nor too long.
+    ///
+    /// # Errors
+    /// Says how many todos it may have.
+    pub fn new(todos: Vec<T>) -> Result<Self, Invalid> {
+        if (1..=NEW_TODOS_MAX).contains(&todos.len()) {
+            return Ok(Self(todos));
+        }
+        Err(Invalid::new(format!("must be a list of 1 to {NEW_TODOS_MAX} todos")))
+    }
+
+    /// The todos.
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> i64 {
+        i64::try_from(self.0.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Maps each with its index.
+    ///
+    /// # Errors
+    /// The error of the first mapping that fails.
+    pub fn try_map<U, E>(
+        self,
+        mut map: impl FnMut(usize, T) -> Result<U, E>,
+    ) -> Result<NewTodos<U>, E> {
+        let mapped = self.0.into_iter().enumerate().map(|(index, todo)| map(index, todo));
+        Ok(NewTodos(mapped.collect::<Result<_, E>>()?))
+    }
+}
+
+impl<T> IntoIterator for NewTodos<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// A change to a todo. `T`, `L` and `N` are its title, its description and its note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TodoPatch<T, L = T, N = T> {
@@ -485,6 +538,23 @@ mod tests {
         let same = TodoPatch { note, status: Some(TodoStatus::Open), ..TodoPatch::EMPTY };
         let refused = todo(TodoStatus::Open).patch(same, at(200));
         assert_eq!(refused, Err(TodoRefusal::NoteWithoutChange));
+    }
+
+    #[test]
+    fn one_write_creates_between_1_and_20_todos() {
+        for count in [1_u8, 20] {
+            let new = NewTodos::new((0..count).collect()).unwrap();
+            assert_eq!(new.count(), count.into());
+            let indexed = new.try_map(|index, number| {
+                assert_eq!(index, usize::from(number));
+                Ok::<_, Invalid>(number + 1)
+            });
+            assert_eq!(indexed.unwrap().into_iter().sum::<u8>(), (1..=count).sum());
+        }
+        for count in [0_usize, 21] {
+            let refused = NewTodos::new(vec![(); count]).unwrap_err();
+            assert_eq!(refused.to_string(), "must be a list of 1 to 20 todos");
+        }
     }
 
     #[test]

@@ -38,16 +38,21 @@ impl ReferenceModel {
     pub(super) fn beat(&mut self, row: &AppliedRow, action: &ResourceAction, at: Timestamp) {
         let now = self.lease_now(at);
         let named = match row {
-            AppliedRow::Session(session) => Some(session.id),
-            AppliedRow::Todo(todo) => todo.content.session,
-            AppliedRow::Claimed(todo, _) => todo.claims.standing.and_then(|claim| claim.session),
-            AppliedRow::Activity(activity) => activity.session,
-            _ => None,
+            AppliedRow::Session(session) => vec![Some(session.id)],
+            AppliedRow::Todo(todo) => vec![todo.content.session],
+            AppliedRow::Todos(todos) => todos.iter().map(|todo| todo.content.session).collect(),
+            AppliedRow::Claimed(todo, _) => {
+                vec![todo.claims.standing.and_then(|claim| claim.session)]
+            }
+            AppliedRow::Activity(activity) => vec![activity.session],
+            _ => Vec::new(),
         };
-        if let Some(activity) = named.and_then(|id| self.activity.get_mut(&id))
-            && now >= activity.last_active_at.plus_seconds(LAG_SECONDS)
-        {
-            activity.last_active_at = now;
+        for id in named.into_iter().flatten() {
+            if let Some(activity) = self.activity.get_mut(&id)
+                && now >= activity.last_active_at.plus_seconds(LAG_SECONDS)
+            {
+                activity.last_active_at = now;
+            }
         }
         if let ResourceAction::PatchTodo { row, claim_token: Some(_), .. } = action
             && let Some(deadline) = self.deadlines.get_mut(&row.id)

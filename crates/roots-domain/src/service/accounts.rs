@@ -213,6 +213,14 @@ impl Accounts {
         Ok(Whoami { other_actors: others, other_actors_total, credits_remaining: account.balance })
     }
 
+    /// The balance of the caller's account.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn balance(&self, caller: &Caller) -> Result<i64, ReadError> {
+        Ok(self.account(caller).await?.balance)
+    }
+
     /// The balance of the caller's account, and its newest ledger entries.
     ///
     /// # Errors

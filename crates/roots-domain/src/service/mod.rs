@@ -7,6 +7,7 @@
 pub mod access;
 pub mod accounts;
 pub mod activities;
+pub mod brief;
 pub mod erasures;
 pub mod exports;
 pub mod idle_sessions;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::access::Access;
 use super::accounts::Accounts;
 use super::activities::Activities;
+use super::brief::Briefs;
 use super::erasures::Erasures;
 use super::exports::Exports;
 use super::idle_sessions::IdleSessions;
@@ -24,8 +25,9 @@ use crate::port::archive::{ArchiveReader, ImportReader};
 use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
-    AccountReader, AccountsReader, ActivityReader, AuthEpochs, CommandStore, IdempotencyReader,
-    LeftoverReader, Readiness, SearchReader, SessionReader, SilenceReader, TodoReader, UsageReader,
+    AccountReader, AccountsReader, ActivityReader, AuthEpochs, BriefReader, CommandStore,
+    IdempotencyReader, LeftoverReader, Readiness, SearchReader, SessionReader, SilenceReader,
+    TodoReader, UsageReader,
 };
 
 /// The ports that the services need.
@@ -44,6 +46,8 @@ pub struct Ports {
     pub todos: Arc<dyn TodoReader>,
     /// Reads activities.
     pub activities: Arc<dyn ActivityReader>,
+    /// Reads what a brief tells.
+    pub briefs: Arc<dyn BriefReader>,
     /// Reads texts to search them.
     pub search: Arc<dyn SearchReader>,
     /// Reads rows for exports.
@@ -75,6 +79,7 @@ impl Ports {
             + SilenceReader
             + TodoReader
             + ActivityReader
+            + BriefReader
             + SearchReader
             + ArchiveReader
             + ImportReader
@@ -94,6 +99,7 @@ impl Ports {
             silence: store.clone(),
             todos: store.clone(),
             activities: store.clone(),
+            briefs: store.clone(),
             search: store.clone(),
             archive: store.clone(),
             imports: store.clone(),
@@ -118,6 +124,8 @@ pub struct Services {
     pub todos: Todos,
     /// Activities and their statistics.
     pub activities: Activities,
+    /// What an agent has to know when it wakes.
+    pub briefs: Briefs,
     /// Search in their texts.
     pub search: Search,
     /// Accounts and their credits.
@@ -166,6 +174,11 @@ impl Services {
         Self {
             exports: Exports { access: access.clone(), reader: ports.archive },
             access,
+            briefs: Briefs {
+                accounts: accounts.clone(),
+                reader: ports.briefs,
+                clock: clock.clone(),
+            },
             search: Search {
                 accounts: accounts.clone(),
                 reader: ports.search,

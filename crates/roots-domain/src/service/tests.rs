@@ -43,6 +43,7 @@ mod key_usage;
 mod keyrings;
 mod keys;
 mod leftovers;
+mod many_todos;
 mod owner;
 mod recovery;
 mod search;
@@ -281,7 +282,7 @@ impl SentCommand {
         };
         let Action::Resource(_, action) = &command.action else { panic!("{:?}", command.action) };
         let action = action.clone();
-        let charge = Some(Charge { cost: 1, endpoint });
+        let charge = Some(Charge::of(&action, endpoint));
         let asked = Command::uncharged(Action::Resource(bearer, action.clone()), now());
         assert_eq!(command, Command { charge, ..asked });
         action

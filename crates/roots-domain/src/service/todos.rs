@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::access::{ActorScope, Caller};
+use super::keyrings::Keyrings;
 use super::outcome::{ReadError, WriteError, Written};
 use super::sealing::{Opened, SealedRow, Sealer, open_text};
 use super::write::{Preconditions, Writes};
 use crate::command::{
-    Applied, AppliedRow, ClaimRequest, LAPSE_NOTE, Resealed, ResourceAction, RowPatch,
+    Applied, AppliedRow, ClaimRequest, LAPSE_NOTE, Refusal, Resealed, ResourceAction, RowPatch,
 };
 use crate::model::Patch;
 use crate::model::account::Role;
@@ -18,10 +19,10 @@ use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
 use crate::model::time::Timestamp;
 use crate::model::todo::{
-    ListedTodo, NewTodo, Priority, StatusChange, Todo, TodoPatch, TodoStatus,
+    ListedTodo, NewTodo, NewTodos, Priority, StatusChange, Todo, TodoPatch, TodoStatus,
 };
 use crate::port::clock::Uids;
-use crate::port::crypto::Keyring;
+use crate::port::crypto::{CryptoError, Keyring};
 use crate::port::store::{Admission, StoreResult, TodoLog, TodoQuery, TodoReader};
 
 /// Todos, with the log of their status changes.
@@ -74,6 +75,9 @@ pub struct ClaimedTodo {
 
 /// A todo to create, with plain texts.
 pub type TodoDraft = NewTodo<Title, LongText>;
+
+/// The todos that one write creates, with plain texts.
+pub type TodoDrafts = NewTodos<TodoDraft>;
 
 /// A change to a todo, with plain texts.
 pub type TodoChange = TodoPatch<Title, LongText, LogNote>;
@@ -157,13 +161,57 @@ impl Todos {
     ) -> Result<Written<Todo>, WriteError> {
         let actor = draft.actor.unwrap_or(caller.actor.id);
         let keys = super::sealing::sealing_keys(&*self.writes.accounts, caller, actor).await?;
-        let uid = self.uids.next();
-        let sealer = Sealer { keys: &keys, row: uid };
-        let content = draft.content.try_seal(|field, text| sealer.seal(field, text))?;
-        let new = NewTodo { actor: draft.actor, content };
+        let (uid, new) = self.seal_draft(&keys, draft)?;
         let action = ResourceAction::CreateTodo { uid, new };
         let applied = self.writes.apply(caller, action, preconditions, "POST /todos").await?;
         self.written(caller, &applied).await
+    }
+
+    /// Creates several todos, all or none. They cost as much as if each were created by itself, and
+    /// are answered in the order of the drafts.
+    ///
+    /// # Errors
+    /// The refusal, or a database error. If one of the drafts is refused, the refusal is
+    /// [`Refusal::OfTodo`], which names it.
+    pub async fn create_many(
+        &self,
+        caller: &Caller,
+        drafts: TodoDrafts,
+        preconditions: Preconditions,
+    ) -> Result<Written<Vec<Todo>>, WriteError> {
+        let actor_of = |draft: &TodoDraft| draft.actor.unwrap_or(caller.actor.id);
+        // The store refuses it too, but without that actor's keys nothing could be submitted.
+        if let Some(index) =
+            drafts.as_slice().iter().position(|draft| !caller.reaches(actor_of(draft)))
+        {
+            return Err(Refusal::OwnerOnly.of_todo(index).into());
+        }
+        let actors: Vec<_> = drafts.as_slice().iter().map(|draft| (actor_of(draft), [])).collect();
+        let keys = Keyrings::of(&*self.writes.accounts, caller, actors).await?;
+        let new = drafts.try_map(|index, draft| {
+            let actor = actor_of(&draft);
+            let keys = keys.find(actor);
+            let keys = keys.ok_or_else(|| Refusal::NoSuchActor(actor).of_todo(index))?;
+            Ok::<_, WriteError>(self.seal_draft(keys, draft)?)
+        })?;
+        let action = ResourceAction::CreateTodos(new);
+        let applied = self.writes.apply(caller, action, preconditions, "POST /todos").await?;
+        let AppliedRow::Todos(todos) = &applied.row else {
+            return Err(WriteError::mismatched());
+        };
+        self.writes.written_rows(caller, todos, &applied).await
+    }
+
+    /// Seals the texts of a draft for a new row.
+    fn seal_draft(
+        &self,
+        keys: &Arc<dyn Keyring>,
+        draft: TodoDraft,
+    ) -> Result<(Uid, NewTodo<Sealed>), CryptoError> {
+        let uid = self.uids.next();
+        let sealer = Sealer { keys, row: uid };
+        let content = draft.content.try_seal(|field, text| sealer.seal(field, text))?;
+        Ok((uid, NewTodo { actor: draft.actor, content }))
     }
 
     /// Changes a todo. A change of status is logged with it. With a claim's token alone it only

@@ -55,7 +55,7 @@ impl IdempotentRequest {
     }
 }
 
-/// Applies the writes of a caller's sessions, todos and activities, each for one credit.
+/// Applies the writes of a caller's sessions, todos and activities, one credit for each row.
 #[derive(Clone)]
 pub struct Writes {
     /// Applies commands.
@@ -75,7 +75,7 @@ impl Writes {
         preconditions: Preconditions,
         endpoint: &'static str,
     ) -> Result<Applied, WriteError> {
-        let charge = Some(Charge::write(endpoint));
+        let charge = Some(Charge::of(&action, endpoint));
         let Preconditions { if_match, idempotent, .. } = preconditions;
         let idempotency = match idempotent {
             Some(idempotent) => {
@@ -98,19 +98,43 @@ impl Writes {
         row: &S,
         applied: &Applied,
     ) -> Result<Written<S::Open>, WriteError> {
-        let Applied { cost, balance, .. } = *applied;
         let keys = sealing::row_keys(&*self.accounts, caller, row.actor(), row.texts()).await;
         match keys.map_err(ReadError::from).and_then(|keys| row.clone().open(&*keys)) {
             Ok(value) => Ok(Written::of(value, applied)),
-            Err(ReadError::Unreadable { .. } | ReadError::Store(StoreError::Broken(_))) => {
-                let (what, id) = row.named();
-                Err(WriteError::SavedUnreadable { what, id, cost, balance })
+            Err(error) => Err(unopened(error, row.named(), applied)),
+        }
+    }
+
+    /// [`Self::written`] for several rows, with as many reads as for one.
+    pub(super) async fn written_rows<S: SealedRow + Clone>(
+        &self,
+        caller: &Caller,
+        rows: &[S],
+        applied: &Applied,
+    ) -> Result<Written<Vec<S::Open>>, WriteError> {
+        let first = rows.first().ok_or_else(WriteError::mismatched)?;
+        let opening = sealing::opening(&*self.accounts, caller, rows.to_vec()).await;
+        match opening.map_err(ReadError::from).and_then(Iterator::collect) {
+            Ok(values) => Ok(Written::of(values, applied)),
+            Err(ReadError::Unreadable { what, id }) => {
+                Err(unopened(ReadError::Unreadable { what, id }, (what, id), applied))
             }
-            Err(ReadError::Refused(refusal)) => Err(WriteError::Refused(refusal)),
-            Err(ReadError::Store(error)) => {
-                let cause = format!("the write was committed, but its row was not opened: {error}");
-                Err(WriteError::Store(StoreError::OutcomeUnknown(cause)))
-            }
+            Err(error) => Err(unopened(error, first.named(), applied)),
+        }
+    }
+}
+
+/// The error of a write that was committed, if its row was not opened.
+fn unopened(error: ReadError, (what, id): (&'static str, i64), applied: &Applied) -> WriteError {
+    let Applied { cost, balance, .. } = *applied;
+    match error {
+        ReadError::Unreadable { .. } | ReadError::Store(StoreError::Broken(_)) => {
+            WriteError::SavedUnreadable { what, id, cost, balance }
+        }
+        ReadError::Refused(refusal) => WriteError::Refused(refusal),
+        ReadError::Store(error) => {
+            let cause = format!("the write was committed, but its row was not opened: {error}");
+            WriteError::Store(StoreError::OutcomeUnknown(cause))
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::state::SharedState;
 use crate::wire::{API_PATH, IDEMPOTENT_REPLAYED, credit_headers, known_method};
 
 /// The bearer of a key in force.
+#[derive(Clone)]
 pub struct Bearer {
     caller: Arc<Caller>,
     key: PresentedKey,
@@ -62,6 +63,11 @@ impl Bearer {
     /// 429 if the account has reached its limit of such entries.
     pub fn count_noted(&self) -> Result<(), Problem> {
         self.client.count_noted(self.caller.account.id)
+    }
+
+    /// Counts a call of that endpoint as usage.
+    pub fn count_call(&self, endpoint: Endpoint) {
+        self.state.usage.count(&self.caller, endpoint);
     }
 
     /// Counts this request as a search.
@@ -192,7 +198,26 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, from: &S) -> Result<Self, Problem> {
-        bearer(parts, SharedState::from_ref(from), ClientContext::count_request).await
+        let state = SharedState::from_ref(from);
+        let bearer = bearer(parts, state, ClientContext::count_request).await?;
+        bearer.count_call(called(parts));
+        Ok(bearer)
+    }
+}
+
+/// The bearer of a key in force on a path that does not tell what is called. Its call is not
+/// counted as usage yet: the handler does so with [`Bearer::count_call`].
+pub struct UncountedBearer(pub Bearer);
+
+impl<S: Send + Sync> FromRequestParts<S> for UncountedBearer
+where
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, from: &S) -> Result<Self, Problem> {
+        let state = SharedState::from_ref(from);
+        bearer(parts, state, ClientContext::count_request).await.map(Self)
     }
 }
 
@@ -211,7 +236,10 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, from: &S) -> Result<Self, Problem> {
-        bearer(parts, SharedState::from_ref(from), ClientContext::count_key_change).await.map(Self)
+        let state = SharedState::from_ref(from);
+        let bearer = bearer(parts, state, ClientContext::count_key_change).await?;
+        bearer.count_call(called(parts));
+        Ok(Self(bearer))
     }
 }
 
@@ -234,7 +262,6 @@ async fn bearer(
     };
     let caller = admitted(&state, &client, &key).await?;
     count(&client, &caller)?;
-    state.usage.count(&caller, called(parts));
     state.key_usage.note(&caller);
     Ok(Bearer { caller, key, client, state })
 }

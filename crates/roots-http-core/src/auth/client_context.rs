@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -21,15 +21,15 @@ use super::rate_limit::{
 use crate::problem::Problem;
 use crate::wire::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
-/// Counts a request that needs no key against its address, and adds the state of each limit that it
-/// counted against to the answer.
+/// Counts a request that needs no key against its address, unless its route has a limit of its own,
+/// and adds the state of each limit that it counted against to the answer.
 pub async fn track<F: Future<Output = Response>>(
     client: &ClientContext,
+    limit: Option<RouteLimit>,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let counted = match route.and_then(|route| client.limits.routes.get(route)) {
+    let counted = match limit {
         Some(RouteLimit::Caller) => Ok(()),
         Some(RouteLimit::Probe) if client.is_here => Ok(()),
         Some(RouteLimit::Probe) => client.count_by_address(LimitKind::Probes),

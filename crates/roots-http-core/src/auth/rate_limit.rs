@@ -192,22 +192,15 @@ pub struct Limits {
     by_kind: [Option<Limit>; LimitKind::ALL.len()],
     pub(super) running_attempts: RunningAttempts,
     pub(super) trusted: Vec<TrustedProxy>,
-    /// The limits of the routes that have one of their own.
-    pub(super) routes: HashMap<String, RouteLimit>,
 }
 
 impl Limits {
-    /// The limits of these settings, with nothing counted yet. `routes` are the limits of the
-    /// routes that have one of their own.
+    /// The limits of these settings, with nothing counted yet.
     #[must_use]
-    pub fn new(
-        limits: &RateLimits,
-        trusted: Vec<TrustedProxy>,
-        routes: HashMap<String, RouteLimit>,
-    ) -> Self {
+    pub fn new(limits: &RateLimits, trusted: Vec<TrustedProxy>) -> Self {
         let limit = |kind: LimitKind| kind.allowance(limits).and_then(Limit::new);
         let running_attempts = RunningAttempts::default();
-        Self { by_kind: LimitKind::ALL.map(limit), running_attempts, trusted, routes }
+        Self { by_kind: LimitKind::ALL.map(limit), running_attempts, trusted }
     }
 
     pub(super) fn get(&self, kind: LimitKind) -> Option<&Limit> {

@@ -7,16 +7,18 @@ use axum::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG,
     IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use roots_domain::model::Invalid;
 use tower_http::cors::CorsLayer;
 
 use super::apply_layer::{apply_layer, same_headers};
 use crate::auth::client_context::ClientContext;
+use crate::problem::Problem;
 use crate::wire::{
     ACCEPT_PATCH, ACCEPT_POST, API_KEY, CREDITS_COST, CREDITS_REMAINING, IDEMPOTENCY_KEY,
-    IDEMPOTENT_REPLAYED, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID,
+    IDEMPOTENT_REPLAYED, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, RATE_LIMIT, RATE_LIMIT_POLICY,
+    REQUEST_ID,
 };
 
 /// How long a browser may cache the answer to a preflight.
@@ -66,6 +68,9 @@ pub fn cors_layer(origins: &[CorsOrigin]) -> CorsLayer {
             IF_MATCH,
             IF_NONE_MATCH,
             REQUEST_ID,
+            MCP_PROTOCOL_VERSION,
+            MCP_METHOD,
+            MCP_NAME,
         ])
         .expose_headers(
             exposed
@@ -87,6 +92,19 @@ pub fn cors_layer(origins: &[CorsOrigin]) -> CorsLayer {
                 .collect::<Vec<_>>(),
         )
         .max_age(PREFLIGHT_MAX_AGE)
+}
+
+/// Refuses a request of a web page of another origin, for surfaces that act with a key that the
+/// page does not send itself. A program sends no `Origin`.
+///
+/// # Errors
+/// 403: the origin is none of these.
+pub fn check_origin(origins: &[CorsOrigin], headers: &HeaderMap) -> Result<(), Problem> {
+    let is_known = |given: &HeaderValue| origins.iter().any(|origin| origin.0 == given);
+    if headers.get_all(ORIGIN).iter().all(is_known) {
+        return Ok(());
+    }
+    Err(Problem::foreign_origin())
 }
 
 /// Adds the CORS headers to answers, and answers preflights. An `OPTIONS` request that is no

@@ -81,6 +81,10 @@ pub trait FoundRows {
     fn goes_on(&self) -> bool {
         false
     }
+    /// The most memory that an answer takes that is made as a whole: by default its size in JSON.
+    fn whole_max_bytes(&self) -> usize {
+        json_max_bytes(self.rows(), self.sealed_bytes())
+    }
 }
 
 impl<S: SealedRow> FoundRows for Page<S> {
@@ -205,7 +209,7 @@ impl ListPermits {
             place
         };
         let (rows, texts) = (found.rows(), found.sealed_bytes());
-        let whole = if found.goes_on() { usize::MAX } else { json_max_bytes(rows, texts) };
+        let whole = if found.goes_on() { usize::MAX } else { found.whole_max_bytes() };
         let bytes = whole.min(streamed_max_bytes(rows, texts)) as u64;
         let Some(taken) = self.memory.take(bytes) else {
             return Ok(Err(Problem::no_room_for_answer()));
@@ -228,8 +232,7 @@ impl ListPermits {
 }
 
 fn is_perhaps_large(found: &impl FoundRows) -> bool {
-    let whole = json_max_bytes(found.rows(), found.sealed_bytes()) as u64;
-    found.goes_on() || whole > SMALL_MAX_BYTES
+    found.goes_on() || found.whole_max_bytes() as u64 > SMALL_MAX_BYTES
 }
 
 /// The memory reserved for an answer, until it is sent or its connection is closed.

@@ -4,7 +4,6 @@
 //! It is one layer of functions that call each other. For each request, a router clones and boxes
 //! everything below a layer, so each further layer costs more than the one before.
 
-use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, VARY,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -27,6 +26,7 @@ use super::compression::{Compressible, compress};
 use super::cors::cors;
 use super::drain::lend_body;
 use super::large_bodies::LargeBodies;
+use super::route_traits::{RouteTable, RouteTraits};
 use crate::auth::client_context::{ClientContext, track};
 use crate::auth::rate_limit::Limits;
 use crate::problem::Problem;
@@ -38,9 +38,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest id that a request may bring.
 const REQUEST_ID_MAX_CHARS: usize = 128;
 
-/// Finds a header that would change the meaning of a request to this method and route, but is not
-/// supported there.
-pub type FindMisplaced = fn(&Method, &str, &Uri, &HeaderMap) -> Option<HeaderName>;
+/// Marks an error that is answered in a form of its own. It is not replaced by a problem.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnBody;
 
 /// The state of the middleware.
 pub struct Pipeline {
@@ -54,33 +54,8 @@ pub struct Pipeline {
     pub compression: CompressionLayer<Compressible>,
     /// The places for large bodies.
     pub large_bodies: LargeBodies,
-    /// The routes whose answers depend on the caller.
-    pub private: HashSet<String>,
-    /// The methods of each route in the OpenAPI document.
-    pub methods: HashMap<String, Vec<Method>>,
-    /// The routes whose bodies may have any length.
-    pub endless: HashSet<String>,
-    /// Which requests write nothing, whatever their method.
-    pub only_reads: fn(&Method, &str, &Uri) -> bool,
-    /// Which headers the routes do not support.
-    pub misplaced: FindMisplaced,
-}
-
-impl Pipeline {
-    /// Whether a route has a method. A route that is not in the document is a page: it has `GET`.
-    fn has_method(&self, route: &str, method: &Method) -> bool {
-        match self.methods.get(route) {
-            Some(methods) => methods.contains(method),
-            None => matches!(*method, Method::GET | Method::HEAD),
-        }
-    }
-
-    /// Whether the time limit applies to each piece of a request, because its body may have any
-    /// length.
-    fn takes_its_time(&self, request: &Request) -> bool {
-        let route = request.extensions().get::<MatchedPath>();
-        route.is_some_and(|route| self.endless.contains(route.as_str()))
-    }
+    /// What it knows of the routes.
+    pub routes: RouteTable,
 }
 
 /// Runs a request through the whole middleware, from the outside in.
@@ -90,11 +65,12 @@ pub async fn pass(
     next: Next,
 ) -> Response {
     let client = ClientContext::arrive(&pipeline.limits, &mut request);
+    let limit = pipeline.routes.of(&request).and_then(|traits| traits.limit);
     let answer = |request| keep_private(&pipeline, request, |request| next.run(request));
     let body = |request| pipeline.large_bodies.hold(request, answer);
     let guarded = |request| guard(&pipeline, request, body);
     let compressed = |request| compress(&pipeline.compression, request, guarded);
-    let tracked = |request| track(&client, request, compressed);
+    let tracked = |request| track(&client, limit, request, compressed);
     let shared = |request| cors(pipeline.cors.as_ref(), &client, request, tracked);
     observe(&pipeline, request, shared).await
 }
@@ -112,7 +88,7 @@ async fn observe<F: Future<Output = Response>>(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
 
-    let is_piecemeal = pipeline.takes_its_time(&request);
+    let is_piecemeal = pipeline.routes.of(&request).is_some_and(|traits| traits.is_endless);
     let unread = lend_body(&mut request);
     let span = tracing::info_span!("request", request_id = %id);
     let mut response = next(request).instrument(span).await;
@@ -126,8 +102,10 @@ async fn observe<F: Future<Output = Response>>(
     };
 
     let is_error = status.is_client_error() || status.is_server_error();
+    let has_own_body = response.extensions_mut().remove::<OwnBody>().is_some();
     let problem = response.extensions_mut().remove::<Problem>();
-    let problem = problem.or_else(|| is_error.then(|| Problem::of_status(status)));
+    let problem =
+        problem.or_else(|| (is_error && !has_own_body).then(|| Problem::of_status(status)));
     if let Some(problem) = &problem {
         write_out(problem, &id, &mut response);
     }
@@ -170,18 +148,22 @@ async fn guard<F: Future<Output = Response>>(
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    if let Some(route) = request.extensions().get::<MatchedPath>()
-        && pipeline.has_method(route.as_str(), request.method())
-        && let Some(header) =
-            (pipeline.misplaced)(request.method(), route.as_str(), request.uri(), request.headers())
-    {
+    let traits = pipeline.routes.of(&request);
+    let misplaced =
+        |it: &RouteTraits| it.misplaced(request.method(), request.uri(), request.headers());
+    if let Some(header) = traits.and_then(misplaced) {
         let counted =
             ClientContext::of(request.extensions()).and_then(ClientContext::count_unless_counted);
         return counted.err().unwrap_or_else(|| Problem::misplaced_header(&header)).into_response();
     }
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let is_write = !(pipeline.only_reads)(request.method(), route, request.uri());
-    let limit = if pipeline.takes_its_time(&request) { Duration::MAX } else { REQUEST_TIMEOUT };
+    let (method, uri) = (request.method(), request.uri());
+    let is_write = match traits {
+        Some(traits) => !traits.writes_nothing(method, uri),
+        None => !method.is_safe(),
+    };
+    // The time limit of an endless body applies to each piece of it.
+    let is_endless = traits.is_some_and(|traits| traits.is_endless);
+    let limit = if is_endless { Duration::MAX } else { REQUEST_TIMEOUT };
     // The call is inside, so that a panic before the first poll is caught too.
     let running = AssertUnwindSafe(async { next(request).await }).catch_unwind();
     match tokio::time::timeout(limit, running).await {
@@ -197,8 +179,7 @@ async fn keep_private<F: Future<Output = Response>>(
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let route = request.extensions().get::<MatchedPath>();
-    if !route.is_some_and(|route| pipeline.private.contains(route.as_str())) {
+    if !pipeline.routes.of(&request).is_some_and(|traits| traits.is_private) {
         return next(request).await;
     }
     let asks_methods = request.method() == Method::OPTIONS;

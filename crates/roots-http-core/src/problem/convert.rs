@@ -98,6 +98,13 @@ impl From<Refusal> for Problem {
             }
             Refusal::HasChanged(_) => Self::new(ProblemKind::PreconditionFailed, detail),
             Refusal::DryRunTooLarge => Self::new(ProblemKind::BodyTooLarge, detail),
+            Refusal::OfTodo { index, refusal } => {
+                let mut problem = Self { detail: detail.into(), ..Self::from(*refusal) };
+                for error in &mut problem.errors {
+                    error.field = format!("todos[{index}].{}", error.field);
+                }
+                problem
+            }
             Refusal::NoSuchActor(_) => Self::of_field("actor_id", detail),
             Refusal::ExpiryNotAhead => Self::of_field("expires_at", detail),
             Refusal::NoSuchSession(_) => Self::of_field("session_id", detail),
@@ -136,5 +143,27 @@ impl From<Refusal> for Problem {
                 ..Self::new(ProblemKind::InsufficientCredits, detail)
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roots_domain::model::id::SessionId;
+
+    use super::*;
+
+    #[test]
+    fn the_refusal_of_one_of_many_todos_is_the_problem_of_that_todo_and_names_it() {
+        let problem = Problem::from(Refusal::NoSuchSession(SessionId(7)).of_todo(2));
+        assert_eq!(problem.kind, ProblemKind::InvalidBody);
+        assert_eq!(problem.detail, "Todo at index 2: There is no session 7.");
+        let (field, message) = ("todos[2].session_id".to_owned(), "There is no session 7.".into());
+        assert_eq!(problem.errors, [InvalidField { field, message }]);
+
+        let problem = Problem::from(Refusal::SessionEnded(SessionId(7)).of_todo(0));
+        assert_eq!(problem.kind, ProblemKind::Conflict);
+        let detail =
+            "Todo at index 0: Session 7 has ended: only an active session can be linked to.";
+        assert_eq!(problem.detail, detail);
     }
 }

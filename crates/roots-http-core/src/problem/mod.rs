@@ -202,6 +202,24 @@ impl Problem {
         )
     }
 
+    /// The request names a host that is not one of the server's.
+    #[must_use]
+    pub fn foreign_host() -> Self {
+        Self::new(
+            ProblemKind::ForeignHost,
+            "The Host of this request is not a name of this server: its operator lists the names in ROOTS_HOSTS.",
+        )
+    }
+
+    /// The request comes from a web page that may not call this path.
+    #[must_use]
+    pub fn foreign_origin() -> Self {
+        Self::new(
+            ProblemKind::ForeignOrigin,
+            "Web pages of this Origin may not call this path: the operator of the server lists those that may in ROOTS_CORS_ORIGINS.",
+        )
+    }
+
     /// The caller has no row with that id.
     #[must_use]
     pub fn not_found(what: &'static str) -> Self {
@@ -404,6 +422,25 @@ impl Problem {
             ),
             kind => Self::new(kind, format!("{}.", kind.title())),
         }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// Every error, field by field.
+    #[must_use]
+    pub fn errors(&self) -> &[InvalidField] {
+        &self.errors
+    }
+
+    /// After how many seconds the request may succeed.
+    #[must_use]
+    pub fn retry_seconds(&self) -> Option<&str> {
+        let (_, seconds) = self.headers.iter().find(|(name, _)| *name == RETRY_AFTER)?;
+        seconds.to_str().ok()
     }
 
     /// The status it is answered with.

@@ -102,6 +102,14 @@ impl<V> Fields<V> {
         InvalidNoted
     }
 
+    /// Notes the errors of a value's own fields, under that value's name.
+    pub fn adopt(&mut self, place: &str, errors: InvalidFields) -> InvalidNoted {
+        self.errors.extend(errors.listed.into_iter().map(|InvalidField { field, message }| {
+            InvalidField { field: format!("{place}.{field}"), message }
+        }));
+        InvalidNoted
+    }
+
     /// Returns all errors, once everything known was read: whatever is left is unknown.
     #[must_use]
     pub fn finish(self) -> InvalidFields {

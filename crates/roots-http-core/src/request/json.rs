@@ -84,8 +84,8 @@ pub enum Value {
     Text(String),
     /// A string that is not text: it has an unpaired surrogate.
     BrokenText,
-    /// An array, with any content.
-    Array,
+    /// An array, as JSON text.
+    Array(String),
     /// An object, as JSON text.
     Object(String),
 }
@@ -99,7 +99,7 @@ impl Value {
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
             Some(b'"') => serde_json::from_str(raw).map_or(Self::BrokenText, Self::Text),
-            Some(b'[') => Self::Array,
+            Some(b'[') => Self::Array(raw.to_owned()),
             Some(b'{') => Self::Object(raw.to_owned()),
             _ => Self::number(raw),
         }
@@ -145,7 +145,7 @@ impl Value {
             Self::Integer(_) | Self::HugeInteger { .. } => "an integer",
             Self::Fraction => "a number with a fraction",
             Self::Text(_) | Self::BrokenText => "a string",
-            Self::Array => "an array",
+            Self::Array(_) => "an array",
             Self::Object(_) => "an object",
         }
     }
@@ -252,6 +252,24 @@ pub fn nested<T>(
     }
 }
 
+/// Reads an array, item by item, with `read`.
+pub fn array<T>(
+    read: impl Fn(Value) -> Result<T, Invalid>,
+) -> impl FnOnce(Value) -> Result<Vec<T>, Invalid> {
+    move |value| {
+        let faulty = |error| Invalid::new(format!("holds an item that {error}"));
+        items(&value)?.into_iter().map(|item| read(item).map_err(faulty)).collect()
+    }
+}
+
+/// The items of an array.
+fn items(value: &Value) -> Result<Vec<Value>, Invalid> {
+    let Value::Array(raw) = value else { return Err(value.not("an array")) };
+    let items: Vec<&RawValue> =
+        parse(raw).map_err(|error| Invalid::new(format!("can't be read: it {error}")))?;
+    Ok(items.into_iter().map(Value::of).collect())
+}
+
 /// Reads an id.
 ///
 /// # Errors
@@ -288,6 +306,42 @@ impl Members {
         read: impl FnOnce(Value) -> Result<T, Invalid>,
     ) -> Result<Option<T>, InvalidNoted> {
         Ok(self.take(name, some(read))?.flatten())
+    }
+
+    /// Reads a required array of objects, each with `read`. The errors of all of them are noted,
+    /// under names such as `todos[0].title`.
+    ///
+    /// # Errors
+    /// It is missing or no array, or one of its items is invalid.
+    pub fn objects<T>(
+        &mut self,
+        name: &'static str,
+        mut read: impl FnMut(&mut Self) -> Result<T, InvalidNoted>,
+    ) -> Result<Vec<T>, InvalidNoted> {
+        let given = self.required(name, |value| items(&value))?;
+        let mut all = Ok(Vec::new());
+        for (index, item) in given.into_iter().enumerate() {
+            let place = format!("{name}[{index}]");
+            let Value::Object(raw) = item else {
+                all = Err(self.error(&place, item.not("an object").to_string()));
+                continue;
+            };
+            let mut members = match object(raw.as_bytes()) {
+                Ok(given) => Self::new("field", given),
+                Err(error) => {
+                    all = Err(self.error(&place, error.to_string()));
+                    continue;
+                }
+            };
+            let read = read(&mut members);
+            let errors = members.finish();
+            match (read, errors.is_empty(), &mut all) {
+                (Ok(read), true, Ok(all)) => all.push(read),
+                (Ok(_), true, Err(InvalidNoted)) => {}
+                _ => all = Err(self.adopt(&place, errors)),
+            }
+        }
+        all
     }
 
     /// Reads a field of a merge patch that can't be cleared.

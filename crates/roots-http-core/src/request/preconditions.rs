@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use roots_domain::model::Invalid;
 use roots_domain::model::etag::EntityTag;
 use roots_domain::service::{IdempotentRequest, Preconditions};
 use serde::Serialize;
@@ -108,13 +109,25 @@ fn fingerprinted(parts: &Parts, body: &[u8]) -> Vec<u8> {
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(only) = given.next() else { return Ok(None) };
-    let key = only.to_str().ok().map(str::trim).and_then(unquoted).filter(|key| {
-        (1..=KEY_MAX_CHARS).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
-    });
+    let key = only.to_str().ok().map(str::trim).and_then(unquoted).filter(|key| is_key(key));
     match key {
         Some(key) if given.next().is_none() => Ok(Some(key)),
         _ => Err(Problem::invalid_idempotency_key()),
     }
+}
+
+/// Whether a text can be an idempotency key.
+fn is_key(text: &str) -> bool {
+    (1..=KEY_MAX_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Reads an idempotency key that is sent in a body.
+///
+/// # Errors
+/// Says the form.
+pub fn key_in_body(text: String) -> Result<String, Invalid> {
+    let invalid = || Invalid::new("must be 1 to 255 visible ASCII characters");
+    if is_key(&text) { Ok(text) } else { Err(invalid()) }
 }
 
 /// Removes the quotes, if there are any, and the backslashes that escape quotes and backslashes.

@@ -243,7 +243,7 @@ fn actor(members: &mut Members) -> Result<ImportLine, InvalidNoted> {
 /// itself is reported as an error.
 fn unreadable(members: &mut Members) -> Result<(), InvalidNoted> {
     members.take("unreadable", |value| match value {
-        Value::Array => Ok(()),
+        Value::Array(_) => Ok(()),
         _ => Err(Invalid::new("must be an array")),
     })?;
     Ok(())

@@ -249,14 +249,13 @@ impl Described {
         match self.id.as_str() {
             "bootstrap" => {
                 let mut mocked = self.whole();
-                mocked.settings.signup = Signup::Closed;
+                mocked.signup = Signup::Closed;
                 Some(Case::new("closed sign-up", mocked, self.valid()))
             }
             "listAudit" | "import" => by_the_member(self.valid()),
             "search" => by_the_member(self.sending(r#"{"q": "docs", "actor_id": "all"}"#)),
-            "listSessions" | "listTodos" | "listActivities" | "getActivityStats" | "export" => {
-                by_the_member(self.asked("1", "?actor_id=1"))
-            }
+            "listSessions" | "listTodos" | "listActivities" | "getActivityStats" | "export"
+            | "brief" => by_the_member(self.asked("1", "?actor_id=1")),
             _ if self.account_kind() == AccountKind::Operator => {
                 Some(Case::new("a customer", MockedApi::whole(), self.valid()))
             }

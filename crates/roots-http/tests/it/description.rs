@@ -27,6 +27,7 @@ GET /api/v1/activities/{id}
 GET /api/v1/actors
 GET /api/v1/actors/{id}
 GET /api/v1/audit
+GET /api/v1/brief
 GET /api/v1/credits
 GET /api/v1/credits/ledger
 GET /api/v1/export

@@ -967,7 +967,7 @@ async fn a_signup_over_the_hourly_limit_of_its_address_is_429() {
 #[tokio::test(start_paused = true)]
 async fn closed_signup_is_not_limited() {
     let mut api = limited(0, 1);
-    api.settings.signup = Signup::Closed;
+    api.signup = Signup::Closed;
     let router = api.router();
     assert_eq!(statuses(&router, &sign_up("203.0.113.7"), 3).await, [403; 3]);
 }

@@ -4,6 +4,7 @@
 
 mod auth;
 mod bodies;
+mod brief;
 mod compression;
 mod conditional;
 mod coverage;

@@ -78,6 +78,10 @@ async fn an_invalid_value_of_a_parameter_is_400() {
         "activities?tz=Etc/Unknown",
         "sessions?tz=UTC",
         "credits/ledger?reason=gift",
+        "brief?max_tokens=499",
+        "brief?since=soon",
+        "brief?actor_id=any",
+        "brief?limit=5",
     ] {
         let answer = get(&format!("/api/v1/{query}")).of(&router).await;
         assert_eq!(answer.status, 400, "{query}");

@@ -680,7 +680,7 @@ async fn every_invalid_recovery_code_is_the_same_401() {
 #[tokio::test]
 async fn a_signup_while_signups_are_closed_is_403() {
     let mut api = MockedApi::whole();
-    api.settings.signup = Signup::Closed;
+    api.signup = Signup::Closed;
     // The other errors of the request do not matter.
     let answer = post("/api/v1/bootstrap?x=1", "[]").without_key().of(&api.router()).await;
     assert_snapshot!(answer.summary(), @r#"
@@ -701,7 +701,7 @@ async fn a_signup_while_signups_are_closed_is_403() {
 #[tokio::test]
 async fn a_reserved_account_id_that_is_taken_is_500() {
     let mut api = MockedApi::bare();
-    api.settings.signup = Signup::Open { credits: 100 };
+    api.signup = Signup::Open { credits: 100 };
     api.locksmith.expect_found().returning(|_, _, _, _| Ok(founding()));
     api.commands.expect_apply().returning(|command| match command.action {
         Action::System(SystemAction::ReserveAccount) => Ok(Applied {

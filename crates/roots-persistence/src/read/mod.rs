@@ -6,6 +6,8 @@
 mod accounts;
 mod activities;
 pub(crate) mod admission;
+mod brief;
+mod brief_statements;
 mod directory;
 mod epoch;
 mod idempotency;

@@ -16,13 +16,15 @@ use roots_domain::model::todo::{Priority, TodoStatus};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, ItemFilter, ItemPosition, ItemSource,
-    SearchReader, SessionQuery, SessionReader, StoreError, TodoQuery, TodoReader,
+    AccountReader, ActivityFilter, ActivityReader, BriefQuery, BriefReader, ItemFilter,
+    ItemPosition, ItemSource, SearchReader, SessionQuery, SessionReader, StoreError, TodoQuery,
+    TodoReader,
 };
 use roots_domain::service::access::Access;
 use roots_domain::service::keyrings::Keyrings;
 use roots_domain::service::sessions::Sessions;
 use roots_domain::service::{Preconditions, Writes};
+use roots_testkit::ambient::TestClock;
 use roots_testkit::commands::{Issuer, apply_each};
 use roots_testkit::context::session_draft;
 use roots_testkit::database::TestDatabase;
@@ -79,6 +81,10 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
         format!(
             "{both} INSERT INTO activities SELECT {account}, {id}, {uid}, {whose}, {link}, \
                 'kind-' || CAST(i % 5 AS TEXT), {bytes}, {time}, 0, 1 FROM n CROSS JOIN whose"
+        ),
+        format!(
+            "{both} INSERT INTO todo_logs SELECT {account}, {id}, {id}, {uid}, 'open', 'done', \
+                NULL, {time}, {whose} FROM n CROSS JOIN whose WHERE i > 100"
         ),
         format!(
             "{n} INSERT INTO ledger SELECT {account}, i + 1, 1, i, \
@@ -183,6 +189,15 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
             assert_eq!(store.ledger(account.into(), reason, page).await.unwrap().items.len(), 20);
             asked(format!("{what}, {page:?}"));
         }
+    }
+    // As much has happened since then in an account of any size.
+    let lately = first + (DAYS - 1) * DAY_MICROS + (each / DAYS - 20) * 1_000_000;
+    for (whose, actor) in actors {
+        let since = Some(Timestamp::from_micros(lately));
+        let query = BriefQuery { by: account.into(), actor, since, rows: 8 };
+        let brief = store.brief(&query, Arc::<TestClock>::default()).await.unwrap();
+        assert_eq!((brief.activities.len(), brief.status_changes.len()), (8, 8), "{whose}");
+        asked(format!("a brief{whose}"));
     }
     let deep = [deep_session, deep_todo, deep_activity];
     ask_for_searches(store, account, deep, &mut asked).await;
@@ -401,7 +416,7 @@ async fn a_log_is_read_in_chunks_of_64_and_actors_from_the_lowest_id_on() {
         };
         db.execute(&format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 128) \
-                INSERT INTO todo_logs SELECT {account}, 2, 2 * i, {uid}, 'open', 'done', NULL, 0 FROM n"
+                INSERT INTO todo_logs SELECT {account}, 2, 2 * i, {uid}, 'open', 'done', NULL, 0, 1 FROM n"
         ))
         .await;
         let mut after = None;

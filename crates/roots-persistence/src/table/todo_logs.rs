@@ -1,6 +1,6 @@
 //! Table `todo_logs`: status changes of todos.
 
-use roots_domain::model::id::{AccountId, LogId, TodoId, Uid};
+use roots_domain::model::id::{AccountId, ActorId, LogId, TodoId, Uid};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::todo::StatusChange;
 use sea_orm::entity::prelude::*;
@@ -21,6 +21,8 @@ pub(crate) struct Model {
     pub(crate) new_status: String,
     pub(crate) note: Option<Vec<u8>>,
     pub(crate) logged_at: i64,
+    /// The actor of the todo.
+    pub(crate) actor_id: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -28,8 +30,8 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-impl From<&(AccountId, StatusChange<Sealed>)> for Model {
-    fn from((account, log): &(AccountId, StatusChange<Sealed>)) -> Self {
+impl From<&(AccountId, ActorId, StatusChange<Sealed>)> for Model {
+    fn from((account, actor, log): &(AccountId, ActorId, StatusChange<Sealed>)) -> Self {
         Self {
             account_id: account.0,
             todo_id: log.todo.0,
@@ -39,6 +41,7 @@ impl From<&(AccountId, StatusChange<Sealed>)> for Model {
             new_status: log.new_status.name().to_owned(),
             note: log.note.as_ref().map(|note| note.0.clone()),
             logged_at: log.logged_at.micros(),
+            actor_id: actor.0,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::table::{InvalidRow, activities, at, idempotency, known, sessions, tod
 enum StoredRow {
     Session(sessions::Model),
     Todo(todos::Model),
+    Todos(Vec<todos::Model>),
     /// A todo that was claimed, and until when the claim lives, in microseconds since 1970.
     Claimed(todos::Model, i64),
     Activity(activities::Model),
@@ -62,6 +63,10 @@ fn written(account: AccountId, row: &AppliedRow) -> Option<Vec<u8>> {
             StoredRow::Session(sessions::Model::from(&(account, session.clone())))
         }
         AppliedRow::Todo(todo) => StoredRow::Todo(todos::Model::from(&(account, todo.clone()))),
+        AppliedRow::Todos(created) => {
+            let rows = created.iter().map(|todo| todos::Model::from(&(account, todo.clone())));
+            StoredRow::Todos(rows.collect())
+        }
         AppliedRow::Claimed(todo, until) => {
             StoredRow::Claimed(todos::Model::from(&(account, todo.clone())), until.micros())
         }
@@ -87,6 +92,10 @@ fn applied(answer: StoredRow) -> Result<AppliedRow, InvalidRow> {
     Ok(match answer {
         StoredRow::Session(row) => AppliedRow::Session(row.try_into()?),
         StoredRow::Todo(row) => AppliedRow::Todo(row.try_into()?),
+        StoredRow::Todos(rows) => {
+            let created = rows.into_iter().map(TryInto::try_into);
+            AppliedRow::Todos(created.collect::<Result<_, _>>()?)
+        }
         StoredRow::Claimed(row, until) => AppliedRow::Claimed(row.try_into()?, at(until)),
         StoredRow::Activity(row) => AppliedRow::Activity(row.try_into()?),
         StoredRow::Deleted => AppliedRow::Deleted,
@@ -165,6 +174,7 @@ mod tests {
                 ..todo.clone()
             }),
             AppliedRow::Todo(todo.clone()),
+            AppliedRow::Todos(vec![todo.clone(), Todo { id: TodoId(2), ..todo.clone() }]),
             AppliedRow::Claimed(
                 Todo {
                     status: TodoStatus::InProgress,
@@ -220,6 +230,7 @@ mod tests {
             let version = match read(&bytes) {
                 Some(AppliedRow::Session(session)) => session.version,
                 Some(AppliedRow::Todo(todo) | AppliedRow::Claimed(todo, _)) => todo.version,
+                Some(AppliedRow::Todos(todos)) => todos[0].version,
                 Some(AppliedRow::Activity(activity)) => activity.version,
                 other => panic!("{other:?}"),
             };

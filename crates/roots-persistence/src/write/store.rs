@@ -147,8 +147,9 @@ pub(super) async fn put<M: ModelTrait>(
     on_conflict: OnConflict<<M::Entity as EntityTrait>::Column>,
 ) -> Result<(), BatchError> {
     let rows: Vec<_> = rows.collect();
-    for rows in rows.chunks(upsert::rows_max::<M>()) {
-        let statement = upsert::statement(tx.get_database_backend(), rows, on_conflict);
+    let backend = tx.get_database_backend();
+    for rows in rows.chunks(upsert::rows_max::<M>(backend)) {
+        let statement = upsert::statement(backend, rows, on_conflict);
         let met = tx.execute_raw(statement).await?.rows_affected();
         expect_rows(M::Entity::default().table_name(), rows.len() as u64, met)?;
     }

@@ -12,9 +12,14 @@ use sea_orm::{
 };
 
 use super::sql::{self, VALUES_MAX, listed, quoted};
+use crate::connect::sqlite;
 
 /// Texts for more rows are not cached: few batches have more.
 const KEPT_ROWS_MAX: usize = 64;
+/// Most rows of one statement on SQLite, where each number of rows has a text of its own: two for
+/// each command of a batch. A batch with more, as of commands that create many todos, takes more
+/// statements. Large ones would push those that every batch needs out of the prepared ones.
+const SQLITE_ROWS_MAX: usize = 2 * sqlite::BATCH_MAX_COMMANDS;
 
 /// What to do if a row with the same primary key exists.
 #[derive(Clone, Copy)]
@@ -33,8 +38,9 @@ type Entity<M> = <M as ModelTrait>::Entity;
 type Column<M> = <Entity<M> as EntityTrait>::Column;
 
 /// Most rows of one statement.
-pub(super) fn rows_max<M: ModelTrait>() -> usize {
-    VALUES_MAX / Column::<M>::iter().count()
+pub(super) fn rows_max<M: ModelTrait>(backend: DbBackend) -> usize {
+    let most = VALUES_MAX / Column::<M>::iter().count();
+    if backend == DbBackend::Sqlite { most.min(SQLITE_ROWS_MAX) } else { most }
 }
 
 /// The statement that inserts these rows, at least one.
@@ -173,6 +179,7 @@ fn kept<M: ModelTrait>(
 mod tests {
     use super::*;
     use crate::table::counters::{self, Column};
+    use crate::table::todos;
 
     fn text(backend: DbBackend, rows: usize, on_conflict: OnConflict<Column>) -> String {
         let row = counters::Model {
@@ -209,6 +216,23 @@ mod tests {
                 r#"INSERT INTO "counters" ({COLUMNS}) SELECT c1, c2, c3, c4, c5 FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2, UNNEST($3::text[]) AS c3, UNNEST($4::text[]) AS c4, UNNEST($5::bigint[]) AS c5) AS given -- 5 values"#
             )
         );
+    }
+
+    #[test]
+    fn as_many_rows_as_a_statement_takes_bind_no_more_than_the_maximum_of_values() {
+        let row = todos::Model::default();
+        for (backend, rows, values) in [
+            // 17 columns, all of them bound for each row.
+            (DbBackend::Sqlite, 128, 128 * 17),
+            // An array for each column, and another one for each of 6 that may be NULL.
+            (DbBackend::Postgres, 1_764, 17 + 6),
+        ] {
+            assert_eq!(rows_max::<todos::Model>(backend), rows);
+            let statement = statement(backend, &vec![row.clone(); rows], OnConflict::New);
+            let bound = statement.values.map_or(0, |values| values.0.len());
+            assert_eq!(bound, values);
+            assert!(bound <= VALUES_MAX);
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod batches;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod brief;
+#[cfg(test)]
 mod claims;
 #[cfg(test)]
 mod deletions;
@@ -20,6 +22,8 @@ mod idempotency;
 mod imports;
 #[cfg(test)]
 mod keyrings;
+#[cfg(test)]
+mod many_todos;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]

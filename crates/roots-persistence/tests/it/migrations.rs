@@ -101,6 +101,10 @@ async fn fill(db: &TestDatabase, beside: &DatabaseConnection) {
              created_at, updated_at, version) VALUES (1, 1, {uid}, 1, 1, {bytes}, 'open', 0, 1, 1, 1)"
         ),
         format!(
+            "todo_logs (account_id, todo_id, log_id, uid, old_status, new_status, logged_at) \
+             VALUES (1, 1, 1, {uid}, 'open', 'done', 1)"
+        ),
+        format!(
             "activities (account_id, activity_id, uid, actor_id, session_id, activity_type, \
              description, logged_at, created_at, version) VALUES (1, 1, {uid}, 1, 1, 'a', {bytes}, 1, 1, 1)"
         ),
@@ -124,6 +128,9 @@ async fn later_migrations_keep_rows_count_keys_and_let_links_outlive_their_sessi
     let silent = "SELECT 'session ' || session_id || ' ' || is_open FROM session_activity \
         WHERE last_active_at > 1700000000000000";
     assert_eq!(texts(&beside, silent).await, ["session 1 1"]);
+    // A status change is kept with the actor of its todo.
+    let actors = "SELECT 'actor ' || actor_id FROM todo_logs";
+    assert_eq!(texts(&beside, actors).await, ["actor 1"]);
     let counted = "SELECT 'keys ' || keys FROM accounts";
     assert_eq!(texts(&beside, counted).await, ["keys 2"]);
     if !db.is_postgres() {
@@ -134,6 +141,7 @@ async fn later_migrations_keep_rows_count_keys_and_let_links_outlive_their_sessi
     // The foreign key from keys to actors still holds.
     beside.execute_unprepared("UPDATE api_keys SET actor_id = 9").await.unwrap_err();
     // Sessions and accounts can be deleted before the rows that refer to them.
+    beside.execute_unprepared("DELETE FROM todo_logs").await.unwrap();
     beside.execute_unprepared("DELETE FROM sessions").await.unwrap();
     beside.execute_unprepared("DELETE FROM recovery_codes").await.unwrap();
     beside.execute_unprepared("DELETE FROM accounts").await.unwrap();

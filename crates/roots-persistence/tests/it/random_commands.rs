@@ -54,6 +54,12 @@ pub(crate) fn command(rng: &mut SeededRng, issuer: &Issuer, ids: i64) -> Command
             issuer.patch_session(1 + rng.below(6), SessionPatch { status, notes })
         }
         4 if rng.once_in(2) => issuer.delete_session(1 + rng.below(6)),
+        5 if rng.once_in(2) => {
+            let new: Vec<_> = (0..=rng.below(4))
+                .map(|place| (rng.one(&TEXTS), rng.below(4), link.filter(|_| place < 2)))
+                .collect();
+            issuer.create_todos(&new)
+        }
         4..=7 => issuer.create_todo_as(rng.one(&TEXTS), rng.below(4), link),
         8..=11 => {
             let status = rng.once_in(2).then(|| rng.one(&TodoStatus::ALL));

@@ -203,6 +203,19 @@ pub(crate) struct RawSettings {
     )]
     pub(super) cors_origins: OsString,
 
+    /// Names of this server, separated by commas: /mcp is refused under any other Host. The default
+    /// is the loopback names and the address of --bind; * is any
+    #[arg(
+        long,
+        env = "ROOTS_HOSTS",
+        hide_env_values = true,
+        global = true,
+        value_name = "HOSTS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) hosts: OsString,
+
     /// What to log: a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by
     /// commas
     #[arg(

@@ -13,10 +13,12 @@ use std::str::FromStr;
 
 use roots_domain::model::Invalid;
 use roots_domain::model::credit::GRANT_MAX;
-use roots_http::{HttpSettings, Signup};
+use roots_http::Signup;
 use roots_http_core::auth::client_ip::TrustedProxy;
 use roots_http_core::auth::rate_limit::RateLimits;
 use roots_http_core::middleware::cors::CorsOrigin;
+use roots_http_core::middleware::hosts::{HostName, Hosts};
+use roots_http_core::settings::HttpSettings;
 use roots_persistence::DatabaseUrl;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -30,8 +32,10 @@ pub(crate) struct Settings {
     pub(crate) bind: SocketAddr,
     /// The database.
     pub(crate) database_url: DatabaseUrl,
-    /// How the API is served.
+    /// The settings of all that is served over HTTP.
     pub(crate) http: HttpSettings,
+    /// Whether anybody may create an account.
+    pub(crate) signup: Signup,
     /// How many connections may be open at once.
     pub(crate) connections: usize,
     /// The credits of a new account.
@@ -114,16 +118,18 @@ impl RawSettings {
         let signup = [("closed", Signup::Closed), ("open", open)];
         let log_formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let metrics = |given| address(SettingName("ROOTS_METRICS_BIND"), given);
+        let bind = address(SettingName("ROOTS_BIND"), self.bind)?;
         Ok(Settings {
-            bind: address(SettingName("ROOTS_BIND"), self.bind)?,
+            bind,
             database_url: database_url(self.database_url)?,
+            signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
             http: HttpSettings {
-                signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
                 cors_origins: list(
                     SettingName("ROOTS_CORS_ORIGINS"),
                     self.cors_origins,
                     CorsOrigin::parse,
                 )?,
+                hosts: hosts(self.hosts, bind)?,
                 limits: RateLimits {
                     requests_per_minute: limit(
                         SettingName("ROOTS_RATE_LIMIT_PER_MINUTE"),
@@ -282,12 +288,23 @@ fn list<T>(
     parts.map(|part| parse(part).map_err(|error| refused(part, error))).collect()
 }
 
+/// The names of the server: `*` for any, and by default those that follow from its address.
+fn hosts(given: OsString, bind: SocketAddr) -> Result<Hosts, InvalidSetting> {
+    if given == "*" {
+        return Ok(Hosts::Any);
+    }
+    let names = list(SettingName("ROOTS_HOSTS"), given, HostName::parse)?;
+    Ok(if names.is_empty() { Hosts::of_address(bind) } else { Hosts::Named(names) })
+}
+
 fn filter(given: OsString) -> Result<Targets, InvalidSetting> {
     let name = SettingName("ROOTS_LOG");
     let given = name.text(given)?;
     let takes =
         "a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, separated by commas";
-    given.split(',').try_fold(Targets::new(), |filter, part| {
+    // rmcp logs whole messages, with texts in them. The server's own lines tell every request.
+    let silent = |filter: Targets| filter.with_target("rmcp", LevelFilter::OFF);
+    let filter = given.split(',').try_fold(Targets::new(), |filter, part| {
         let refused = || name.refuse(takes, &given);
         let part = part.trim();
         match part.split_once('=') {
@@ -298,7 +315,8 @@ fn filter(given: OsString) -> Result<Targets, InvalidSetting> {
                 Ok(filter.with_target(target.trim(), level))
             }
         }
-    })
+    });
+    filter.map(silent)
 }
 
 /// The level with that name. Numbers and empty text, which the library would accept, are refused.
@@ -328,12 +346,13 @@ mod tests {
     fn without_settings_the_defaults_apply() {
         let settings = validate(&[]).unwrap();
         assert_eq!(settings.bind.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.http.signup, Signup::Closed);
+        assert_eq!(settings.signup, Signup::Closed);
         assert_eq!((settings.signup_credits, settings.operator_credits), (100, 1_000_000));
         assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
         assert_eq!(settings.connections, 900);
         assert_eq!(settings.session_idle_seconds, None);
         assert_eq!(settings.http.cors_origins, []);
+        assert_eq!(settings.http.hosts, Hosts::default());
         assert_eq!(settings.http.limits, RateLimits::default());
         assert_eq!(settings.http.trusted_proxies, []);
         assert_eq!(settings.log_format, LogFormat::Text);
@@ -345,7 +364,7 @@ mod tests {
     fn a_setting_can_stand_before_or_after_the_command() {
         for args in [["--signup=open", "serve"], ["serve", "--signup=open"]] {
             let open = Signup::Open { credits: 100 };
-            assert_eq!(validate(&args).unwrap().http.signup, open, "{args:?}");
+            assert_eq!(validate(&args).unwrap().signup, open, "{args:?}");
         }
     }
 
@@ -382,6 +401,9 @@ mod tests {
             ("--cors-origins", "example.org"),
             ("--cors-origins", "https://example.org, *"),
             ("--cors-origins", "https://example.org/path"),
+            ("--hosts", "https://example.org"),
+            ("--hosts", "example.org, *"),
+            ("--hosts", "example.org/path"),
             ("--rate-limit-per-minute", "-1"),
             ("--rate-limit-per-minute", "off"),
             ("--rate-limit-per-minute", "1000001"),
@@ -452,6 +474,18 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_the_server_are_given_or_follow_from_its_address() {
+        let hosts = |args: &[&str]| validate(args).unwrap().http.hosts;
+        let bound = hosts(&["--bind=10.1.2.3:80"]);
+        assert_eq!(bound, Hosts::of_address(SocketAddr::from(([10, 1, 2, 3], 80))));
+        assert_ne!(bound, Hosts::default());
+        assert_eq!(hosts(&["--hosts=*"]), Hosts::Any);
+        let named = ["roots.example.org", "[::1]:8080"].map(|name| HostName::parse(name).unwrap());
+        let given = hosts(&["--hosts=roots.example.org, [::1]:8080", "--bind=10.1.2.3:80"]);
+        assert_eq!(given, Hosts::Named(named.into()));
+    }
+
+    #[test]
     fn a_time_without_writes_is_given_in_seconds_or_with_a_unit() {
         for (given, seconds) in [
             ("off", None),
@@ -473,5 +507,8 @@ mod tests {
         assert!(!filter.would_enable("anything", &tracing::Level::INFO));
         assert!(filter.would_enable("roots_http::problem", &tracing::Level::DEBUG));
         assert!(!filter.would_enable("sqlx::query", &tracing::Level::ERROR));
+        let all = validate(&["--log", "trace,rmcp=trace"]).unwrap().log;
+        assert!(all.would_enable("anything", &tracing::Level::TRACE));
+        assert!(!all.would_enable("rmcp::service", &tracing::Level::ERROR));
     }
 }

@@ -9,6 +9,7 @@
 mod access;
 mod at_rest;
 mod bodies;
+mod brief;
 mod claims;
 mod client;
 mod conditional;

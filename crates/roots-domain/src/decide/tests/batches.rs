@@ -96,7 +96,7 @@ fn several_status_changes_of_a_todo_leave_a_chain_of_log_entries_and_one_update(
     let steps: Vec<_> = write_set
         .logs
         .iter()
-        .map(|(_, log)| (log.id.0, log.todo, log.old_status, log.new_status))
+        .map(|(.., log)| (log.id.0, log.todo, log.old_status, log.new_status))
         .collect();
     let expected = [
         (41, TODO, Open, InProgress),

@@ -27,7 +27,7 @@ fn claim(request: ClaimRequest) -> ResourceAction {
     ResourceAction::ClaimTodo(request)
 }
 
-fn claim_next() -> ResourceAction {
+pub(super) fn claim_next() -> ResourceAction {
     claim(request())
 }
 
@@ -124,7 +124,7 @@ fn a_claim_takes_the_todo_in_progress_and_logs_it() {
     ];
     let expected = WriteSet {
         todos: updated(next),
-        logs: vec![(HOME, step)],
+        logs: vec![(HOME, ME, step)],
         deadlines: inserted(kept),
         ..paid(1, |ids| ids.log = 41).and_counters(counts)
     };
@@ -273,7 +273,7 @@ fn a_lapsed_claim_is_taken_again_and_the_log_tells_so() {
         let logs = working_set.into_write_set().logs;
         let steps: Vec<_> = logs
             .iter()
-            .map(|(_, log)| (log.id.0, log.uid, log.old_status, log.new_status, log.note.clone()))
+            .map(|(.., log)| (log.id.0, log.uid, log.old_status, log.new_status, log.note.clone()))
             .collect();
         assert_eq!(
             steps,
@@ -384,7 +384,7 @@ fn a_release_opens_the_todo_and_logs_it() {
     assert_eq!((todo.status, todo.claims.token()), (TodoStatus::Open, None));
     assert_eq!(claimed(&mut working_set, claim_next()).0.claims.count, 2);
     let logs = working_set.into_write_set().logs;
-    let steps: Vec<_> = logs.iter().map(|(_, log)| (log.old_status, log.new_status)).collect();
+    let steps: Vec<_> = logs.iter().map(|(.., log)| (log.old_status, log.new_status)).collect();
     assert_eq!(steps, [(Open, InProgress), (InProgress, Open), (Open, InProgress)]);
 }
 

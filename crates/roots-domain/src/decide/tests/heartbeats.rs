@@ -29,6 +29,7 @@ fn each_write_that_names_a_session_stores_a_heartbeat() {
     let note = SessionPatch { status: None, notes: Patch::Clear };
     for action in [
         new_todo(Some(ACTIVE)),
+        new_todos([None, Some(ACTIVE), None]),
         step(TODO, TodoStatus::Done),
         patch_todo(TODO_OF_ME, TodoPatch { session: Patch::Set(ACTIVE), ..TodoPatch::EMPTY }),
         log("deploy", Some(ACTIVE)),
@@ -48,6 +49,7 @@ const TODO_OF_ME: TodoId = TodoId(3);
 fn writes_that_name_no_session_store_no_heartbeat() {
     for action in [
         new_todo(None),
+        new_todos([None, None]),
         log("deploy", None),
         ResourceAction::DeleteTodo { id: TODO, claim_token: None },
     ] {

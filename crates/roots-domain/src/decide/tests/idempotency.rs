@@ -24,12 +24,13 @@ fn idempotent(key: u8, request: u8, action: ResourceAction) -> Command {
 }
 
 /// Every kind of write that a caller may name.
-fn writes() -> [ResourceAction; 8] {
+fn writes() -> [ResourceAction; 9] {
     [
         start(),
         end(ACTIVE),
         ResourceAction::DeleteSession(ACTIVE),
         new_todo(Some(ACTIVE)),
+        new_todos([Some(ACTIVE)]),
         step(TODO, TodoStatus::Done),
         ResourceAction::DeleteTodo { id: TODO, claim_token: None },
         log("deploy", Some(ACTIVE)),

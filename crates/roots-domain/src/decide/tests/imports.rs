@@ -94,7 +94,7 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
     };
     assert_eq!(write_set.todos, inserted(done));
     assert_eq!(write_set.logs.len(), 1);
-    assert_eq!((write_set.logs[0].1.id.0, write_set.logs[0].1.todo), (41, TodoId(21)));
+    assert_eq!((write_set.logs[0].2.id.0, write_set.logs[0].2.todo), (41, TodoId(21)));
     assert_eq!(write_set.activities.inserted[0].1.session, Some(SessionId(11)));
     let of_actor = ((HOME, source(), Origin::Actor(THERE)), ME.0);
     assert_eq!((write_set.imported.len(), &write_set.imported[0]), (5, &of_actor));

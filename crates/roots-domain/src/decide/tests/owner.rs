@@ -7,13 +7,14 @@ fn by_owner(action: ResourceAction) -> Command {
 }
 
 /// Every kind of write to a row that belongs to the peer, or will belong to it.
-fn writes_of_the_peers() -> [ResourceAction; 8] {
+fn writes_of_the_peers() -> [ResourceAction; 9] {
     let cleared = SessionPatch { status: None, notes: Patch::Clear };
     [
         naming(PEER, start()),
         patch_session(OF_PEER, cleared),
         ResourceAction::DeleteSession(OF_PEER),
         naming(PEER, new_todo(Some(OF_PEER))),
+        naming(PEER, new_todos([Some(OF_PEER)])),
         step(TODO_OF_PEER, TodoStatus::Done),
         ResourceAction::DeleteTodo { id: TODO_OF_PEER, claim_token: None },
         naming(PEER, log("deploy", Some(OF_PEER))),
@@ -54,6 +55,7 @@ fn a_member_can_neither_create_rows_for_another_actor_nor_find_its_rows() {
             ResourceAction::StartSession { .. }
             | ResourceAction::CreateTodo { .. }
             | ResourceAction::LogActivity { .. } => Refusal::OwnerOnly,
+            ResourceAction::CreateTodos(_) => Refusal::OwnerOnly.of_todo(0),
             ResourceAction::PatchSession(_) | ResourceAction::DeleteSession(_) => {
                 Refusal::NotFound("session")
             }

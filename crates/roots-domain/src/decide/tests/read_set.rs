@@ -25,6 +25,7 @@ fn the_read_set_of_a_command_has_the_rows_it_changes_deletes_or_depends_on() {
         (ResourceAction::DeleteSession(ENDED), sessions([ENDED])),
         (new_todo(None), at_home()),
         (new_todo(Some(ACTIVE)), sessions([ACTIVE])),
+        (new_todos([None, Some(ACTIVE), Some(UNKNOWN)]), sessions([ACTIVE, UNKNOWN])),
         (step(TODO, TodoStatus::Done), todos(TODO)),
         (patch_todo(TODO, unlinked), todos(TODO)),
         (patch_todo(TODO, linked), ReadSet { todos: todos(TODO).todos, ..sessions([ENDED]) }),

@@ -264,7 +264,7 @@ impl Disk {
         self.write_table(sessions, |rows| &mut rows.sessions, |row| (row.id, row.version));
         self.write_table(todos, |rows| &mut rows.todos, |row| (row.id, row.version));
         self.write_table(activities, |rows| &mut rows.activities, |row| (row.id, row.version));
-        for (home, log) in write_set.logs {
+        for (home, _, log) in write_set.logs {
             let rows = self.of(home);
             assert!(rows.todos.contains_key(&log.todo), "a log has its todo");
             assert_eq!(rows.logs.insert(log.id, log), None);

@@ -67,7 +67,7 @@ fn a_status_change_writes_a_log_entry_with_its_note_and_uid() {
     let moves = [(counter(TodoStatus::Open, 2), -1), (counter(TodoStatus::Done, 0), 1)];
     let expected = WriteSet {
         todos: updated(done),
-        logs: vec![(HOME, logged)],
+        logs: vec![(HOME, ME, logged)],
         ..paid(1, |ids| ids.log = 41).and_counters(moves)
     };
     assert_eq!(working_set.into_write_set(), expected);

@@ -3,6 +3,7 @@
 mod accounts;
 mod activities;
 mod admission;
+mod brief;
 mod commands;
 mod idempotency;
 mod leftovers;
@@ -19,6 +20,7 @@ pub use self::{
     accounts::MockAccountReader,
     activities::MockActivityReader,
     admission::MockAuthEpochs,
+    brief::MockBriefReader,
     commands::MockCommandStore,
     idempotency::MockIdempotencyReader,
     leftovers::MockLeftoverReader,
@@ -35,6 +37,7 @@ pub use accounts::{
 };
 pub use activities::{ActivityFilter, ActivityReader};
 pub use admission::{Admission, AuthEpochs, EpochListener};
+pub use brief::{BriefQuery, BriefReader, LONG_TEXTS_MAX};
 pub use commands::{ApplyError, CommandStore, StoreError, StoreResult};
 pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::commands::StoreResult;
 use crate::model::credit::LedgerMismatch;
-use crate::model::id::{AccountId, SessionId, TodoId};
+use crate::model::id::{AccountId, LogId, SessionId, TodoId};
 
 /// An inconsistency in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,9 @@ pub enum Mismatch {
     /// The claim of a todo does not fit its status, or its deadline is missing or does not fit it.
     #[error("the claim of todo {0} or its deadline does not fit the todo")]
     Claim(TodoId),
+    /// The actor that a status change is kept with is not that of its todo.
+    #[error("the status change {0} is kept with an actor that its todo does not belong to")]
+    StatusChange(LogId),
     /// A stored counter differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]
     Count {

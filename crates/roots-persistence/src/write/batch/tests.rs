@@ -10,6 +10,7 @@ use roots_domain::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapHolder, WrapS
 use roots_domain::model::id::KeyId;
 use roots_domain::model::session::SessionPatch;
 use roots_domain::model::todo::TodoStatus;
+use roots_domain::port::store::Verifier;
 use roots_testkit::ambient::TestClock;
 use roots_testkit::commands::{Issuer, apply_each, resealed, text};
 use roots_testkit::database::TestDatabase;
@@ -22,6 +23,7 @@ use crate::write::upsert::OnConflict::New;
 
 roots_testkit::on_both! {
     the_statements_of_a_batch_do_not_depend_on_its_length,
+    no_statement_of_a_batch_of_many_todos_binds_more_than_the_maximum_of_values,
     deleting_a_session_takes_the_same_statements_however_many_rows_are_linked,
     a_key_rotation_costs_the_same_however_many_rows_an_account_has,
     a_batch_of_many_accounts_changes_each_accounts_own_rows,
@@ -40,13 +42,18 @@ async fn apply(
     super::apply(db, memory, &TestClock::default(), &mut None, commands, wait).await
 }
 
-/// A connection that writes, and how many statements it has run.
-async fn counting(db: &TestDatabase) -> (DatabaseConnection, Arc<AtomicUsize>) {
-    let mut writer = if db.is_postgres() {
+/// A connection that writes.
+async fn connected(db: &TestDatabase) -> DatabaseConnection {
+    if db.is_postgres() {
         crate::connect::postgres::writer(&db.url).await.unwrap()
     } else {
         crate::connect::sqlite::writer(&db.folder.path().join("roots.db")).await.unwrap()
-    };
+    }
+}
+
+/// A connection that writes, and how many statements it has run.
+async fn counting(db: &TestDatabase) -> (DatabaseConnection, Arc<AtomicUsize>) {
+    let mut writer = connected(db).await;
     let count = Arc::new(AtomicUsize::new(0));
     let counter = count.clone();
     writer.set_metric_callback(move |_| {
@@ -99,6 +106,50 @@ async fn the_statements_of_a_batch_do_not_depend_on_its_length(db: TestDatabase)
     let all = i64::try_from(kinds.len()).unwrap() * LENGTHS.iter().sum::<i64>() + 1;
     let balance = db.rows::<(i64,)>("SELECT balance FROM accounts").await;
     assert_eq!(balance, [(10_000 - all,)]);
+}
+
+/// The longest batch, of commands that each create as many todos as they may, and another one that
+/// deletes a todo of each.
+async fn no_statement_of_a_batch_of_many_todos_binds_more_than_the_maximum_of_values(
+    db: TestDatabase,
+) {
+    const COMMANDS: i64 = 128;
+    const SESSIONS: i64 = 300;
+    let todos = COMMANDS * 20;
+    let issuer = Issuer::new(&db.store, 10_000).await;
+    apply_each(&db.store, (0..SESSIONS).map(|_| issuer.start_session())).await;
+    // So that the batch writes each session that it names.
+    db.execute("UPDATE session_activity SET last_active_at = 0").await;
+    let mut writer = connected(&db).await;
+    let most = Arc::new(AtomicUsize::new(0));
+    let seen = most.clone();
+    writer.set_metric_callback(move |told| {
+        let bound = told.statement.values.as_ref().map_or(0, |values| values.0.len());
+        seen.fetch_max(bound, Ordering::SeqCst);
+    });
+    let create = |command: i64| {
+        let new = (0..20).map(|place| {
+            let number = command * 20 + place;
+            ("one of many", number % 4, Some(1 + number % SESSIONS))
+        });
+        issuer.create_todos(&new.collect::<Vec<_>>())
+    };
+    let delete = |command: i64| issuer.delete_todo(command * 20 + 1);
+    let kinds: [&dyn Fn(i64) -> Command; 2] = [&create, &delete];
+    for kind in kinds {
+        let commands: Vec<_> = (0..COMMANDS).map(kind).collect();
+        let memory = &mut AccountMemory::default();
+        for answer in apply(&writer, memory, &commands, Wait::Out).await.unwrap() {
+            answer.unwrap();
+        }
+    }
+    let most = most.load(Ordering::SeqCst);
+    assert!((64..=crate::write::sql::VALUES_MAX).contains(&most), "{most}");
+    let written = "SELECT COUNT(*), MAX(todo_id) FROM todos";
+    assert_eq!(db.rows::<(i64, i64)>(written).await, [(todos - COMMANDS, todos)]);
+    let named = "SELECT COUNT(*) FROM session_activity WHERE last_active_at > 0";
+    assert_eq!(db.rows::<(i64,)>(named).await, [(SESSIONS,)]);
+    assert_eq!(db.store.verify().await.unwrap(), (1, vec![]));
 }
 
 async fn deleting_a_session_takes_the_same_statements_however_many_rows_are_linked(

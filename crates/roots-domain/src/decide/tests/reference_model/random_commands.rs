@@ -62,7 +62,7 @@ fn actors() -> impl Strategy<Value = ActorId> {
     prop_oneof![5 => Just(ME), 1 => Just(PEER)]
 }
 
-fn new_todos() -> impl Strategy<Value = ResourceAction> {
+fn drafts() -> impl Strategy<Value = (Uid, NewTodo<Sealed>)> {
     let sessions = maybe(ids(SessionId));
     (maybe(actors()), uids(), sessions, texts(), maybe(texts()), priorities(), maybe(times()))
         .prop_map(|(actor, uid, session, title, description, priority, due_at)| {
@@ -70,8 +70,17 @@ fn new_todos() -> impl Strategy<Value = ResourceAction> {
                 actor,
                 content: TodoContent { title, description, session, priority, due_at },
             };
-            ResourceAction::CreateTodo { uid, new }
+            (uid, new)
         })
+}
+
+fn new_todos() -> impl Strategy<Value = ResourceAction> {
+    prop_oneof![
+        3 => drafts().prop_map(|(uid, new)| ResourceAction::CreateTodo { uid, new }).boxed(),
+        1 => vec(drafts(), 1..5)
+            .prop_map(|new| ResourceAction::CreateTodos(NewTodos::new(new).unwrap()))
+            .boxed(),
+    ]
 }
 
 fn todo_patches() -> impl Strategy<Value = ResourceAction> {

@@ -1,0 +1,9 @@
+//! `roots hook`: what a program's hooks run when its sessions start and end.
+
+mod brief;
+mod input;
+mod run;
+mod session;
+mod text;
+
+pub(crate) use run::run;

@@ -1,0 +1,112 @@
+//! Runs the hook: within 2 seconds, and without an error for the program that started it.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+
+use crate::connection::{Connection, connect};
+use crate::error::CliError;
+use crate::hook::input::{Dialect, Event, ProgramSession};
+use crate::hook::session;
+use crate::hook::text;
+use crate::output::line;
+use crate::work_tree::WorkTree;
+
+/// When the hook answers, with or without the server. The program waits 2 s at most.
+const DEADLINE: Duration = Duration::from_millis(1_700);
+/// How long the server may take for one answer. There are two in a row at most.
+const TIMEOUT: Duration = Duration::from_millis(800);
+/// The most bytes of input.
+const INPUT_MAX_BYTES: u64 = 1 << 20;
+
+/// Something that the worker got done.
+enum Progress {
+    Understood(Event),
+    Done(Result<Option<String>, CliError>),
+}
+
+/// Reads the input of a hook, takes part, and writes its answer if the program wants one. It does not
+/// fail: what goes wrong is a line for the agent.
+pub(crate) fn run() {
+    let deadline = Instant::now() + DEADLINE;
+    let (sender, progress) = mpsc::channel();
+    // Reading, the keyring and the file system may all wait for others. A thread that waits for them
+    // ends with the process.
+    let worker = thread::Builder::new().spawn(move || work(&sender));
+    let mut event = Event::Other;
+    let mut done = match worker {
+        Ok(_) => None,
+        Err(source) => Some(Err(CliError::System { what: "the hook can't start", source })),
+    };
+    while done.is_none() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match progress.recv_timeout(left) {
+            Ok(Progress::Understood(understood)) => event = understood,
+            Ok(Progress::Done(result)) => done = Some(result),
+            Err(_) => break,
+        }
+    }
+    if let Some(answer) = answer(&event, done) {
+        // A program that does not read its answer needs none.
+        let _ = line(&answer);
+    }
+}
+
+/// What to write.
+fn answer(event: &Event, done: Option<Result<Option<String>, CliError>>) -> Option<String> {
+    let Event::Start(_, dialect) = event else { return None };
+    let text = match done {
+        Some(Ok(text)) => text?,
+        Some(Err(error)) => text::away(&error.sentence()),
+        None => text::away("it took too long"),
+    };
+    Some(Dialect::answer(*dialect, &text).to_string())
+}
+
+fn work(progress: &Sender<Progress>) {
+    let mut input = Vec::new();
+    // Half an input is none.
+    let _ = io::stdin().lock().take(INPUT_MAX_BYTES).read_to_end(&mut input);
+    let event = Event::parse(&input);
+    // Nobody hears what comes after the deadline.
+    let _ = progress.send(Progress::Understood(event.clone()));
+    let done = if event == Event::Other { Ok(None) } else { take_part(&event) };
+    let _ = progress.send(Progress::Done(done));
+}
+
+fn take_part(event: &Event) -> Result<Option<String>, CliError> {
+    let connection = connect()?.impatient(TIMEOUT, TIMEOUT)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|source| CliError::System { what: "the hook can't start", source })?;
+    runtime.block_on(respond(event, &connection, |session| tree(session, &connection)))
+}
+
+/// Takes part in what happened, and gives the text for the agent.
+async fn respond(
+    event: &Event,
+    connection: &Connection,
+    tree: impl Fn(&ProgramSession) -> Result<WorkTree, CliError>,
+) -> Result<Option<String>, CliError> {
+    match event {
+        Event::Start(program, _) => {
+            session::start(&connection.client, &tree(program)?, &program.id).await.map(Some)
+        }
+        Event::End(program) => {
+            session::end(&connection.client, &tree(program)?, &program.id).await.map(|()| None)
+        }
+        Event::Other => Ok(None),
+    }
+}
+
+/// The work tree of the folder that the program works in.
+fn tree(program: &ProgramSession, connection: &Connection) -> Result<WorkTree, CliError> {
+    match program.folder.as_deref().filter(|folder| Path::is_dir(folder)) {
+        Some(folder) => WorkTree::of(folder, connection),
+        None => WorkTree::current(connection),
+    }
+}

@@ -1,0 +1,150 @@
+//! What the database tells for a brief.
+
+use std::cmp::Reverse;
+
+use crate::model::activity::Activity;
+use crate::model::id::{ActorId, Uid};
+use crate::model::session::{ListedSession, SessionStatusKind};
+use crate::model::time::Timestamp;
+use crate::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
+
+/// Rows that have no stored count are counted up to this number.
+pub const COUNTED_MAX: i64 = 1_000;
+
+/// The types of the activities by which an agent says that it waits for a person, until the next
+/// entry of its session.
+pub const WAITING_TYPES: [&str; 2] = ["question", "blocked"];
+
+/// The rows of a brief, of one snapshot, and the counts in it. `T` is the type of their texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BriefRows<T> {
+    /// When they were read, by the clock that judges deadlines.
+    pub at: Timestamp,
+    /// The start of what is reported: what was asked for, or else the end of the last session that
+    /// ended; `None` for everything.
+    pub since: Option<Timestamp>,
+    /// The active session that started last, or else the last one.
+    pub session: Option<ListedSession<T>>,
+    /// Todos that are in progress or open, each once, in any order: the first ones of every list.
+    pub todos: Vec<ListedTodo<T>>,
+    /// The newest entries of active sessions, if they are of a [waiting type](WAITING_TYPES). The
+    /// newest first.
+    pub waiting: Vec<Activity<T>>,
+    /// Activities, the newest first.
+    pub activities: Vec<Activity<T>>,
+    /// Status changes, the newest first.
+    pub status_changes: Vec<BriefChange<T>>,
+    /// How many rows there are.
+    pub counts: BriefCounts,
+}
+
+/// A status change with its todo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BriefChange<T> {
+    /// The actor of the todo.
+    pub actor: ActorId,
+    /// The identity of the todo.
+    pub todo_uid: Uid,
+    /// The todo's title.
+    pub title: T,
+    /// The change.
+    pub change: StatusChange<T>,
+}
+
+/// Todos by their status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TodoCounts {
+    /// Not begun.
+    pub open: i64,
+    /// Begun.
+    pub in_progress: i64,
+    /// Finished.
+    pub done: i64,
+    /// Given up.
+    pub cancelled: i64,
+}
+
+impl TodoCounts {
+    /// Counts `count` more todos of that status.
+    pub const fn add(&mut self, status: TodoStatus, count: i64) {
+        match status {
+            TodoStatus::Open => self.open += count,
+            TodoStatus::InProgress => self.in_progress += count,
+            TodoStatus::Done => self.done += count,
+            TodoStatus::Cancelled => self.cancelled += count,
+        }
+    }
+}
+
+/// How many rows there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BriefCounts {
+    /// All todos.
+    pub todos: TodoCounts,
+    /// Active sessions.
+    pub sessions_active: i64,
+    /// Ended sessions.
+    pub sessions_ended: i64,
+    /// All activities.
+    pub activities: i64,
+    /// Todos past their due date, open or in progress, up to [`COUNTED_MAX`].
+    pub overdue: i64,
+    /// Those of them that are open, up to [`COUNTED_MAX`].
+    pub overdue_open: i64,
+    /// Activities in the reported time, up to [`COUNTED_MAX`].
+    pub activities_since: i64,
+    /// Status changes in the reported time, up to [`COUNTED_MAX`].
+    pub status_changes_since: i64,
+}
+
+impl BriefCounts {
+    /// Counts `count` more sessions of that status.
+    pub const fn add_sessions(&mut self, status: SessionStatusKind, count: i64) {
+        match status {
+            SessionStatusKind::Active => self.sessions_active += count,
+            SessionStatusKind::Ended => self.sessions_ended += count,
+        }
+    }
+}
+
+/// The order in which todos are claimed: by priority, then by due date, none last, then by age.
+#[must_use]
+pub fn claim_order<T>(
+    todo: &Todo<T>,
+) -> (Reverse<Priority>, bool, Option<Timestamp>, Timestamp, i64) {
+    let due_at = todo.content.due_at;
+    (Reverse(todo.content.priority), due_at.is_none(), due_at, todo.created_at, todo.id.0)
+}
+
+impl<T> BriefRows<T> {
+    /// The texts of all rows, each with the actor of its row.
+    pub fn texts(&self) -> impl Iterator<Item = (ActorId, &T)> {
+        fn of<'a, T: 'a>(
+            actor: ActorId,
+            texts: impl Iterator<Item = &'a T>,
+        ) -> impl Iterator<Item = (ActorId, &'a T)> {
+            texts.map(move |text| (actor, text))
+        }
+        let session = self.session.iter().map(|listed| &listed.session);
+        let session = session.flat_map(|session| of(session.actor, session.texts()));
+        let todos = self.todos.iter().map(|listed| &listed.todo);
+        let todos = todos.flat_map(|todo| of(todo.actor, todo.texts()));
+        let activities = self.waiting.iter().chain(&self.activities);
+        let activities = activities.flat_map(|entry| of(entry.actor, entry.texts()));
+        let changes =
+            self.status_changes.iter().flat_map(|BriefChange { actor, title, change, .. }| {
+                of(*actor, std::iter::once(title).chain(&change.note))
+            });
+        session.chain(todos).chain(activities).chain(changes)
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        let activities = self.waiting.len() + self.activities.len();
+        usize::from(self.session.is_some())
+            + self.todos.len()
+            + activities
+            + self.status_changes.len()
+    }
+}

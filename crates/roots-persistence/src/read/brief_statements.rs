@@ -1,0 +1,432 @@
+//! The statements of a brief.
+//!
+//! Each first finds keys, by parts: a part is a range of one index, in its order, with a limit. So a
+//! statement takes as long in a large account as in a small one. The rows of the keys that are left
+//! are then looked up by their keys, one by one.
+
+use roots_domain::command::NewAccount;
+use roots_domain::model::brief::{COUNTED_MAX, WAITING_TYPES};
+use roots_domain::model::id::{AccountId, ActorId, SessionId};
+use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::Priority;
+use roots_domain::port::store::SHORT_TEXTS_MAX_BYTES;
+use sea_orm::{DbBackend, Statement, Value};
+
+use crate::table::shown::Shown;
+use crate::table::{activities, todos};
+
+/// The columns of the results that no table has.
+pub(super) const AUTH_EPOCH: &str = "caller_auth_epoch";
+pub(super) const AT: &str = "read_at";
+pub(super) const PART: &str = "part";
+pub(super) const UNTIL_AT: &str = "until_at";
+pub(super) const LAST_ACTIVE_AT: &str = "last_active_at";
+pub(super) const TODO_TITLE: &str = "todo_title";
+pub(super) const TODO_UID: &str = "todo_uid";
+/// The values of the column [`PART`] of activities.
+pub(super) const WAITING: i64 = 0;
+pub(super) const REPORTED: i64 = 1;
+
+/// The due date in the order of claims: todos without one come last.
+const DUE: &str = "COALESCE(t.due_at, 9223372036854775807)";
+/// Most claims past their own deadline, of each priority, that are looked at to find those that no
+/// session keeps alive.
+const EXPIRED_MAX: u32 = 1_000;
+/// Most activities of each waiting type that are looked at, the newest ones.
+const QUESTIONS_MAX: u32 = 100;
+
+/// The indexes of the parts: over an actor, and over an account.
+const SESSIONS: [&str; 2] = ["sessions_by_status", "sessions_of_account_by_status"];
+const OPEN: [&str; 2] = ["todos_to_claim", "todos_to_claim_of_account"];
+const UNCLAIMED: [&str; 2] = ["todos_unclaimed", "todos_unclaimed_of_account"];
+const DUE_TODOS: [&str; 2] = ["todos_due", "todos_due_of_account"];
+const ACTIVITIES: [&str; 2] = ["activities_by_time", "activities_of_account"];
+const ACTIVITIES_BY_TYPE: [&str; 2] = ["activities_by_type", "activities_of_account_by_type"];
+const STATUS_CHANGES: [&str; 2] = ["todo_logs_by_time", "todo_logs_of_account"];
+
+/// What the statements of one brief have in common.
+pub(super) struct Statements {
+    pub(super) backend: DbBackend,
+    pub(super) account: AccountId,
+    pub(super) actor: Option<ActorId>,
+    /// Most rows of a list.
+    pub(super) rows: u32,
+}
+
+/// The values of a statement, by their names in its text.
+type Given<'a> = &'a [(&'a str, i64)];
+
+impl Statements {
+    /// The auth epoch of the caller's account, and the time of the database if it has a clock that
+    /// all processes share.
+    pub(super) fn head(&self) -> Statement {
+        let clock = match self.backend {
+            DbBackend::Postgres => {
+                "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+            }
+            _ => "NULL",
+        };
+        let sql = format!(
+            "SELECT {clock} AS {AT}, (SELECT a.auth_epoch FROM accounts AS a \
+             WHERE a.account_id = :account) AS {AUTH_EPOCH}"
+        );
+        self.statement(&sql, &[])
+    }
+
+    /// The stored counts of todos and sessions by their labels, and of all activities.
+    pub(super) fn counts(&self) -> Statement {
+        let whose = match self.actor {
+            Some(_) => "c.actor_id = :actor",
+            None => {
+                "c.actor_id IN (SELECT a.actor_id FROM actors AS a WHERE a.account_id = :account)"
+            }
+        };
+        let label = "CASE WHEN c.subject = 'activities' THEN '' ELSE c.label END";
+        let sql = format!(
+            "SELECT c.subject AS subject, {label} AS label, CAST(SUM(c.count) AS BIGINT) AS count \
+             FROM counters AS c WHERE c.account_id = :account AND {whose} \
+             AND c.subject IN ('sessions', 'todos', 'activities') GROUP BY c.subject, {label}"
+        );
+        self.statement(&sql, &[])
+    }
+
+    /// The sessions that started last: of the active ones, and of the ended ones.
+    pub(super) fn sessions(&self) -> Statement {
+        let of_status = |status| {
+            let parts = self.parts("sessions", SESSIONS).map(|[source, whose]| {
+                format!(
+                    "SELECT t.session_id, t.started_at FROM {source} \
+                     WHERE t.account_id = :account AND {whose} AND t.status = '{status}' \
+                     ORDER BY t.started_at DESC, t.session_id DESC LIMIT 1"
+                )
+            });
+            first(parts, "started_at DESC, session_id DESC", 1)
+        };
+        let keys = ["active", "ended"].map(of_status).map(|keys| columns("session_id", &keys));
+        let sql = format!(
+            "SELECT t.*, (SELECT a.last_active_at FROM session_activity AS a \
+             WHERE a.account_id = :account AND a.session_id = t.session_id) AS {LAST_ACTIVE_AT} \
+             FROM ({}) AS k CROSS JOIN sessions AS t \
+             WHERE t.account_id = :account AND t.session_id = k.session_id",
+            keys.join(" UNION ALL ")
+        );
+        self.statement(&sql, &[])
+    }
+
+    /// The first todos of every list, some of them twice.
+    pub(super) fn todos(&self, session: Option<SessionId>, now: Timestamp) -> Statement {
+        let lists = [
+            self.claims_of_session(),
+            self.unclaimed(),
+            self.claims_by_deadline(),
+            self.expired_claims("<=", "OR a.last_active_at IS NULL"),
+            self.expired_claims(">", ""),
+            self.open("<"),
+            self.open(">="),
+        ];
+        let by_session =
+            format!("a.last_active_at + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000");
+        let sql = format!(
+            "SELECT {}, (SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} \
+             ELSE c.until_at END FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
+             ON a.account_id = c.account_id AND a.session_id = c.session_id \
+             WHERE c.account_id = :account AND c.todo_id = t.todo_id) AS {UNTIL_AT} \
+             FROM ({}) AS k CROSS JOIN todos AS t \
+             WHERE t.account_id = :account AND t.todo_id = k.todo_id",
+            self.with_short_texts::<todos::Entity>(),
+            lists.map(|list| columns("todo_id", &list)).join(" UNION ALL ")
+        );
+        // Ids count from 1.
+        let session = session.map_or(0, |session| session.0);
+        self.statement(&sql, &[("session", session), ("now", now.micros())])
+    }
+
+    /// Todos whose claim belongs to a session.
+    fn claims_of_session(&self) -> String {
+        format!(
+            "SELECT c.todo_id FROM claim_deadlines AS c WHERE c.account_id = :account \
+             AND c.session_id = :session LIMIT {}",
+            self.rows
+        )
+    }
+
+    /// Todos in progress that nobody has claimed, in the order of claims.
+    fn unclaimed(&self) -> String {
+        let parts = self.parts("todos", UNCLAIMED).map(|[source, whose]| {
+            format!(
+                "SELECT t.todo_id, t.priority, {DUE} AS due_at, t.created_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.status = 'in_progress' \
+                 AND t.claimed_at IS NULL \
+                 ORDER BY t.priority DESC, {DUE}, t.created_at, t.todo_id LIMIT {}",
+                self.rows
+            )
+        });
+        first(parts, "priority DESC, due_at, created_at, todo_id", self.rows)
+    }
+
+    /// Todos whose claim lives by the writes with its token, those with the last deadline first.
+    fn claims_by_deadline(&self) -> String {
+        let [source, whose] = self.deadlines();
+        let parts = Priority::ALL.into_iter().rev().map(|priority| {
+            format!(
+                "SELECT c.todo_id, c.priority, c.until_at FROM {source} \
+                 WHERE {whose} AND c.priority = {} AND c.until_at > :now \
+                 ORDER BY c.until_at DESC LIMIT {}",
+                priority.level(),
+                self.rows
+            )
+        });
+        first(parts, "priority DESC, until_at DESC, todo_id", self.rows)
+    }
+
+    /// Todos whose claim is past its own deadline: `<=` for those that no session keeps alive
+    /// either, or `>` for the others.
+    fn expired_claims(&self, compared: &str, or_without_session: &str) -> String {
+        let [source, whose] = self.deadlines();
+        let parts = Priority::ALL.into_iter().rev().map(|priority| {
+            format!(
+                "SELECT e.todo_id, e.priority, e.until_at FROM (SELECT c.todo_id, c.priority, \
+                 c.until_at, c.session_id, c.lease_seconds FROM {source} \
+                 WHERE {whose} AND c.priority = {} AND c.until_at <= :now \
+                 ORDER BY c.until_at LIMIT {EXPIRED_MAX}) AS e LEFT JOIN session_activity AS a \
+                 ON a.account_id = :account AND a.session_id = e.session_id \
+                 WHERE (a.last_active_at + (e.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 \
+                 {compared} :now {or_without_session}) ORDER BY e.until_at, e.todo_id LIMIT {}",
+                priority.level(),
+                self.rows
+            )
+        });
+        first(parts, "priority DESC, until_at, todo_id", self.rows)
+    }
+
+    /// Open todos in the order of claims: `<` for those past their due date, or `>=` for the others.
+    fn open(&self, compared: &str) -> String {
+        let parts = Priority::ALL.into_iter().rev().flat_map(|priority| {
+            self.parts("todos", OPEN).map(move |[source, whose]| {
+                format!(
+                    "SELECT t.todo_id, t.priority, {DUE} AS due_at, t.created_at FROM {source} \
+                     WHERE t.account_id = :account AND {whose} AND t.status = 'open' \
+                     AND t.priority = {} AND {DUE} {compared} :now \
+                     ORDER BY {DUE}, t.created_at, t.todo_id LIMIT {}",
+                    priority.level(),
+                    self.rows
+                )
+            })
+        });
+        first(parts, "priority DESC, due_at, created_at, todo_id", self.rows)
+    }
+
+    /// The counts that are not stored, each up to [`COUNTED_MAX`], in this order: todos past their
+    /// due date, those of them that are open, activities and status changes of the reported time.
+    pub(super) fn numbers(&self, since: i64, now: Timestamp) -> Statement {
+        let counted = |parts: Vec<String>| {
+            let parts = parts.iter().map(|part| {
+                format!("(SELECT COUNT(*) FROM ({part} LIMIT {COUNTED_MAX}) AS counted)")
+            });
+            parts.collect::<Vec<_>>().join(" + ")
+        };
+        let overdue = self.parts("todos", DUE_TODOS).map(|[source, whose]| {
+            format!(
+                "SELECT t.due_at FROM {source} WHERE t.account_id = :account AND {whose} \
+                 AND t.due_at IS NOT NULL AND t.status <> 'done' AND t.status <> 'cancelled' \
+                 AND t.due_at < :now"
+            )
+        });
+        let overdue = counted(overdue.collect());
+        let of_priorities = Priority::ALL.into_iter().flat_map(|priority| {
+            self.parts("todos", OPEN).map(move |[source, whose]| {
+                format!(
+                    "SELECT t.todo_id FROM {source} WHERE t.account_id = :account AND {whose} \
+                     AND t.status = 'open' AND t.priority = {} AND {DUE} < :now",
+                    priority.level()
+                )
+            })
+        });
+        let overdue_open = counted(of_priorities.collect());
+        let reported = |table: &str, indexes| {
+            let parts = self.parts(table, indexes).map(|[source, whose]| {
+                format!(
+                    "SELECT t.logged_at FROM {source} WHERE t.account_id = :account \
+                     AND {whose} AND t.logged_at >= :since"
+                )
+            });
+            counted(parts.collect())
+        };
+        let activities = reported("activities", ACTIVITIES);
+        let changes = reported("todo_logs", STATUS_CHANGES);
+        let sql = format!(
+            "SELECT {overdue} AS overdue, {overdue_open} AS overdue_open, \
+             {activities} AS activities, {changes} AS status_changes"
+        );
+        self.statement(&sql, &[("since", since), ("now", now.micros())])
+    }
+
+    /// Activities by which sessions say that they wait, and the newest ones.
+    pub(super) fn activities(&self, since: i64) -> Statement {
+        let waiting = WAITING_TYPES.iter().flat_map(|name| {
+            self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
+                format!(
+                    "SELECT q.activity_id, q.logged_at FROM (SELECT t.activity_id, t.session_id, \
+                     t.logged_at FROM {source} WHERE t.account_id = :account AND {whose} \
+                     AND t.activity_type = '{name}' \
+                     ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {QUESTIONS_MAX}) AS q \
+                     CROSS JOIN sessions AS s WHERE s.account_id = :account \
+                     AND s.session_id = q.session_id AND s.status = 'active' \
+                     AND NOT EXISTS (SELECT 1 FROM activities AS newer \
+                     WHERE newer.account_id = :account AND newer.session_id = q.session_id \
+                     AND (newer.logged_at, newer.activity_id) > (q.logged_at, q.activity_id)) \
+                     ORDER BY q.logged_at DESC, q.activity_id DESC LIMIT {}",
+                    self.rows
+                )
+            })
+        });
+        let reported = self.parts("activities", ACTIVITIES).map(|[source, whose]| {
+            format!(
+                "SELECT t.activity_id, t.logged_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.logged_at >= :since \
+                 ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {}",
+                self.rows
+            )
+        });
+        let order = "logged_at DESC, activity_id DESC";
+        let waiting = first(waiting, order, self.rows);
+        let reported = first(reported, order, self.rows);
+        let keys = [(WAITING, waiting), (REPORTED, reported)].map(|(part, keys)| {
+            columns(&format!("CAST({part} AS BIGINT) AS {PART}, activity_id"), &keys)
+        });
+        let sql = format!(
+            "SELECT k.{PART} AS {PART}, {} FROM ({}) AS k CROSS JOIN activities AS t \
+             WHERE t.account_id = :account AND t.activity_id = k.activity_id",
+            self.with_short_texts::<activities::Entity>(),
+            keys.join(" UNION ALL ")
+        );
+        self.statement(&sql, &[("since", since)])
+    }
+
+    /// The newest status changes, with their todos.
+    pub(super) fn status_changes(&self, since: i64) -> Statement {
+        let parts = self.parts("todo_logs", STATUS_CHANGES).map(|[source, whose]| {
+            format!(
+                "SELECT t.todo_id, t.log_id, t.logged_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.logged_at >= :since \
+                 ORDER BY t.logged_at DESC, t.log_id DESC LIMIT {}",
+                self.rows
+            )
+        });
+        let keys = first(parts, "logged_at DESC, log_id DESC", self.rows);
+        let sql = format!(
+            "SELECT l.*, t.title AS {TODO_TITLE}, t.uid AS {TODO_UID} FROM ({keys}) AS k \
+             CROSS JOIN todo_logs AS l CROSS JOIN todos AS t WHERE l.account_id = :account \
+             AND l.todo_id = k.todo_id AND l.log_id = k.log_id AND t.account_id = :account \
+             AND t.todo_id = k.todo_id"
+        );
+        self.statement(&sql, &[("since", since)])
+    }
+
+    /// The descriptions of these rows of a table, with their ids.
+    pub(super) fn descriptions<const N: usize>(
+        &self,
+        table: &str,
+        id: &str,
+        ids: [i64; N],
+    ) -> Statement {
+        let names: Vec<_> = (0..N).map(|number| format!("id{number}")).collect();
+        let listed = names.iter().map(|name| format!(":{name}")).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "SELECT t.{id} AS id, t.description AS description FROM {table} AS t \
+             WHERE t.account_id = :account AND t.{id} IN ({listed})"
+        );
+        let given: Vec<_> = names.iter().map(String::as_str).zip(ids).collect();
+        self.statement(&sql, &given)
+    }
+
+    /// The columns to read rows of a table `t` as they are shown, with an empty description instead
+    /// of a long one.
+    fn with_short_texts<E: Shown>(&self) -> String {
+        let empty =
+            if self.backend == DbBackend::Postgres { r"CAST('\x' AS BYTEA)" } else { "x''" };
+        let short = format!(
+            "CASE WHEN LENGTH(t.description) > {SHORT_TEXTS_MAX_BYTES} THEN {empty} \
+             ELSE t.description END AS description"
+        );
+        E::selected("t").replace("t.description AS description", &short)
+    }
+
+    /// The rows `t` of a table in the order of an index, as a source and a condition: those of the
+    /// actor in that of the first index. For all actors those are the owner's, and the others are
+    /// in the order of the second one, over the account.
+    fn parts(&self, table: &str, [own, of_account]: [&str; 2]) -> std::vec::IntoIter<[String; 2]> {
+        let source = |index| self.indexed(&format!("{table} AS t"), index);
+        let owner = NewAccount::OWNER.0;
+        let parts = match self.actor {
+            Some(_) => vec![[source(own), "t.actor_id = :actor".to_owned()]],
+            None => vec![
+                [source(own), format!("t.actor_id = {owner}")],
+                [source(of_account), format!("t.actor_id <> {owner}")],
+            ],
+        };
+        parts.into_iter()
+    }
+
+    /// A table of which an index is used. SQLite has no statistics here: it would choose an index
+    /// that matches more columns, and then sort all that it finds.
+    fn indexed(&self, table: &str, index: &str) -> String {
+        match self.backend {
+            DbBackend::Sqlite => format!("{table} INDEXED BY {index}"),
+            _ => table.to_owned(),
+        }
+    }
+
+    /// Deadlines `c` by their end, as a source and a condition.
+    fn deadlines(&self) -> [String; 2] {
+        let (index, condition) = match self.actor {
+            Some(_) => ("claim_deadlines_by_end", " AND c.actor_id = :actor"),
+            None => ("claim_deadlines_of_account", ""),
+        };
+        let source = self.indexed("claim_deadlines AS c", index);
+        [source, format!("c.account_id = :account{condition}")]
+    }
+
+    /// A statement with the values of its names, of which each begins with a colon. SQLite counts
+    /// values in the order in which a text names them first.
+    fn statement(&self, text: &str, given: Given<'_>) -> Statement {
+        let mut names = Vec::<&str>::new();
+        let mut values = Vec::<Value>::new();
+        let mut parts = text.split(':');
+        let mut sql = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let length = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let (name, rest) = part.split_at(length.unwrap_or(part.len()));
+            let place = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                values.push(self.value(name, given).into());
+                names.len() - 1
+            });
+            sql.push('$');
+            sql.push_str(&(place + 1).to_string());
+            sql.push_str(rest);
+        }
+        Statement::from_sql_and_values(self.backend, sql, values)
+    }
+
+    fn value(&self, name: &str, given: Given<'_>) -> i64 {
+        match name {
+            "account" => self.account.0,
+            "actor" => self.actor.map_or(0, |actor| actor.0),
+            _ => given.iter().find(|(known, _)| *known == name).map_or(0, |(_, value)| *value),
+        }
+    }
+}
+
+/// These columns of a query.
+fn columns(names: &str, query: &str) -> String {
+    format!("SELECT {names} FROM ({query}) AS chosen")
+}
+
+/// The first rows of parts that each have their own order and limit.
+fn first(parts: impl Iterator<Item = String>, order: &str, most: u32) -> String {
+    let parts: Vec<_> = parts.map(|part| columns("*", &part)).collect();
+    let all = parts.join(" UNION ALL ");
+    format!("SELECT * FROM ({all}) AS merged ORDER BY {order} LIMIT {most}")
+}
