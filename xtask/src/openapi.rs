@@ -17,7 +17,7 @@ const DOCUMENT: &str = "docs/openapi.json";
 const PAGE: &str = "docs/api.md";
 
 pub(crate) fn perform(check: bool) -> Result<(), Box<dyn Error>> {
-    let document = document(&build_server()?)?;
+    let document = document(&build_program("roots-server")?)?;
     let page = fs::read_to_string(run::workspace().join(PAGE))?;
     let page = reference::renew(&page, &document)?;
     for (name, text) in [(DOCUMENT, document), (PAGE, page)] {
@@ -56,8 +56,8 @@ pub(crate) fn document(server: &Path) -> Result<String, RunError> {
     Ok(document)
 }
 
-/// Builds `roots-server` and returns its path.
-pub(crate) fn build_server() -> Result<PathBuf, Box<dyn Error>> {
+/// Builds the workspace and returns the path of the binary of that name.
+pub(crate) fn build_program(name: &str) -> Result<PathBuf, Box<dyn Error>> {
     // Built like the tests. `cargo run --package` selects fewer features of the shared crates, and
     // would build most of them a second time.
     let messages = run::output(&mut run::cargo([
@@ -68,7 +68,7 @@ pub(crate) fn build_server() -> Result<PathBuf, Box<dyn Error>> {
         "--locked",
         "--message-format=json-render-diagnostics",
     ]))?;
-    Ok(executable(&messages, "roots-server").ok_or("cargo built no roots-server")?)
+    Ok(executable(&messages, name).ok_or_else(|| format!("cargo built no {name}"))?)
 }
 
 /// The path of the binary of this name, from cargo's JSON messages.

@@ -125,6 +125,11 @@ fn rows() -> Value {
     json!({"type": "array", "items": {"type": "object"}})
 }
 
+/// A member that may be null. Some clients can't read a list in `type`.
+fn or_null(kind: &str) -> Value {
+    json!({"anyOf": [{"type": kind}, {"type": "null"}]})
+}
+
 /// The members of a todo that its readers rely on.
 fn todo() -> Value {
     json!({
@@ -132,7 +137,7 @@ fn todo() -> Value {
         "title": {"type": "string"},
         "status": {"type": "string"},
         "priority": {"type": "integer"},
-        "claim": {"type": ["object", "null"]}
+        "claim": or_null("object")
     })
 }
 
@@ -156,7 +161,7 @@ fn work_brief() -> Tool {
             json!({
                 "has_work": {"type": "boolean"},
                 "next_action": {"type": "object"},
-                "session": {"type": ["object", "null"]},
+                "session": or_null("object"),
                 "in_progress": rows(),
                 "left_behind": rows(),
                 "overdue": rows(),
@@ -216,7 +221,7 @@ fn list_todos() -> Tool {
             json!({
                 "todos": rows(),
                 "total": {"type": "integer"},
-                "next_cursor": {"type": ["string", "null"]},
+                "next_cursor": or_null("string"),
                 "omitted": rows(),
                 "cut": {"type": "array", "items": {"type": "string"}}
             }),
@@ -240,7 +245,7 @@ fn get_item() -> Tool {
         result(
             json!({
                 "todo_id": {"type": "integer"},
-                "session_id": {"type": ["integer", "null"]},
+                "session_id": or_null("integer"),
                 "activity_id": {"type": "integer"},
                 "logs": rows()
             }),
@@ -394,7 +399,7 @@ fn search_work() -> Tool {
         result(
             json!({
                 "results": rows(),
-                "next_cursor": {"type": ["string", "null"]},
+                "next_cursor": or_null("string"),
                 "complete": {"type": "boolean"},
                 "omitted": rows()
             }),
@@ -508,5 +513,38 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_page_for_agents_has_every_argument() {
+        let page = include_str!("../../../docs/agents.md");
+        for tool in TOOLS.iter() {
+            let schema = tool.schema_as_json_value();
+            let mut expected = named(&schema);
+            expected.extend(named(&schema["properties"]["todos"]["items"]));
+            expected.sort();
+            let start = format!("| `{}` | ", tool.name);
+            let row = page.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+            let (cell, _) = row.split_once(" | ").unwrap();
+            // The code and what follows it, by turns.
+            let parts: Vec<_> = cell.split('`').skip(1).collect();
+            let mut shown: Vec<_> = parts
+                .chunks(2)
+                .map(|part| (part[0].to_owned(), part[1].starts_with(r"\*")))
+                .collect();
+            shown.sort();
+            assert_eq!(shown, expected, "the row of {} in docs/agents.md", tool.name);
+        }
+    }
+
+    /// The properties of a schema, and whether each is required.
+    fn named(schema: &Value) -> Vec<(String, bool)> {
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        properties
+            .map(|(name, _)| {
+                let required = schema["required"].as_array().unwrap();
+                (name.clone(), required.contains(&name.as_str().into()))
+            })
+            .collect()
     }
 }

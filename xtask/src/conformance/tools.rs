@@ -47,12 +47,15 @@ const INSTALLERS: [(&str, &[&str]); 2] = [
             "requirements.txt",
         ],
     ),
-    ("package-lock.json", &["npm", "ci", "--no-audit", "--no-fund", "--no-update-notifier"]),
+    (
+        "package-lock.json",
+        &["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"],
+    ),
 ];
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the checks of the OpenAPI document need Python 3.11 or newer with its module `venv`, and it \
+    "the checks with tools of others need Python 3.11 or newer with its module `venv`, and it \
      could not be installed here: {reason}. Install it, and run this again:
   Debian, Ubuntu: apt-get install python3-venv
   Fedora:         dnf install python3

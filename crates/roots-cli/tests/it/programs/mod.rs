@@ -1,5 +1,6 @@
 //! What programs run: hooks and the MCP server; and how they are set up.
 
+mod agents_page;
 mod fake_server;
 mod hook;
 mod mcp;
