@@ -119,7 +119,8 @@ pub(crate) struct ListedSessionBody {
     duration_seconds: Option<i64>,
     /// The actor that the session belongs to.
     actor_id: i64,
-    /// Its start, or the last write that named the session. May be up to a minute behind.
+    /// Its start, or the last write that named the session while it was active. May be up to a
+    /// minute behind.
     #[schema(format = DateTime)]
     last_active_at: String,
 }
