@@ -15,6 +15,7 @@ mod erasures;
 mod export;
 mod import;
 mod keys;
+mod listed;
 mod long_requests;
 mod meta;
 mod openapi;

@@ -59,7 +59,7 @@ where
     S: SealedRow,
     F: Future<Output = Result<Option<S>, StoreError>>,
 {
-    let (found, room) = caller.read_row(find).await?;
+    let (found, room) = caller.read_rows(find).await?;
     let found = found.ok_or_else(|| Problem::not_found(what))?;
     tell_one(&app.services.accounts, &caller, (found, room), word).await
 }

@@ -21,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::listed::Listed;
 use crate::openapi::choice;
 use crate::rows;
 use roots_http_core::auth::authenticate::Bearer;
@@ -98,47 +99,19 @@ impl From<Session> for SessionBody {
 /// does not change with it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ListedSession)]
-pub(crate) struct ListedSessionBody {
-    /// Numbered per account.
-    session_id: i64,
-    #[schema(value_type = SessionStatusName)]
-    status: &'static str,
-    /// The agent's notes. Encrypted at rest.
-    #[schema(required)]
-    notes: Option<String>,
-    #[schema(format = DateTime)]
-    started_at: String,
-    #[schema(required, format = DateTime)]
-    ended_at: Option<String>,
-    /// `ended` if a caller ended it, `idle` if nothing was written to it for too long; `null` while
-    /// it is active.
-    #[schema(required, value_type = Option<EndReasonName>)]
-    ended_reason: Option<&'static str>,
-    /// How long it lasted, in whole seconds; `null` while it is active.
-    #[schema(required, minimum = 0)]
-    duration_seconds: Option<i64>,
-    /// The actor that the session belongs to.
-    actor_id: i64,
-    /// Its start, or the last write that named the session. May be up to a minute behind.
+pub(crate) struct LastActivity {
+    /// Its start, or the last write that named the session while it was active. May be up to a
+    /// minute behind.
     #[schema(format = DateTime)]
     last_active_at: String,
 }
 
+pub(crate) type ListedSessionBody = Listed<SessionBody, LastActivity>;
+
 impl From<ListedSession> for ListedSessionBody {
-    fn from(listed: ListedSession) -> Self {
-        let last_active_at = listed.last_active_at.to_string();
-        let session = SessionBody::from(listed.session);
-        Self {
-            session_id: session.session_id,
-            status: session.status,
-            notes: session.notes,
-            started_at: session.started_at,
-            ended_at: session.ended_at,
-            ended_reason: session.ended_reason,
-            duration_seconds: session.duration_seconds,
-            actor_id: session.actor_id,
-            last_active_at,
-        }
+    fn from(ListedSession { session, last_active_at }: ListedSession) -> Self {
+        let last_active_at = last_active_at.to_string();
+        Self { row: session.into(), more: LastActivity { last_active_at } }
     }
 }
 

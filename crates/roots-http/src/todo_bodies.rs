@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::listed::Listed;
 use crate::openapi::choice;
 use roots_http_core::request::fields::one_of;
 
@@ -111,57 +112,19 @@ impl ClaimBody {
 /// not change with it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ListedTodo)]
-pub(crate) struct ListedTodoBody {
-    /// Numbered per account.
-    todo_id: i64,
-    /// The session it is linked to.
-    #[schema(required)]
-    session_id: Option<i64>,
-    /// Encrypted at rest.
-    title: String,
-    /// Encrypted at rest.
-    #[schema(required)]
-    description: Option<String>,
-    #[schema(value_type = TodoStatusName)]
-    status: &'static str,
-    /// 0 (lowest) to 3 (highest).
-    #[schema(minimum = 0, maximum = 3)]
-    priority: i16,
-    #[schema(required, format = DateTime)]
-    due_at: Option<String>,
-    #[schema(format = DateTime)]
-    created_at: String,
-    /// When a patch last changed the todo, or it was claimed.
-    #[schema(format = DateTime)]
-    updated_at: String,
-    /// The claim that stands, alive or lapsed.
-    #[schema(required)]
-    claim: Option<ClaimBody>,
-    /// The actor that the todo belongs to.
-    actor_id: i64,
+pub(crate) struct ClaimEnd {
     /// Until when nobody else can claim it, if nothing more is written; `null` without a claim. A
     /// claim whose `until` is past has lapsed.
     #[schema(required, format = DateTime)]
     until: Option<String>,
 }
 
+pub(crate) type ListedTodoBody = Listed<TodoBody, ClaimEnd>;
+
 impl From<ListedTodo> for ListedTodoBody {
     fn from(ListedTodo { todo, until }: ListedTodo) -> Self {
-        let todo = TodoBody::from(todo);
-        Self {
-            todo_id: todo.todo_id,
-            session_id: todo.session_id,
-            title: todo.title,
-            description: todo.description,
-            status: todo.status,
-            priority: todo.priority,
-            due_at: todo.due_at,
-            created_at: todo.created_at,
-            updated_at: todo.updated_at,
-            claim: todo.claim,
-            actor_id: todo.actor_id,
-            until: until.map(|until| until.to_string()),
-        }
+        let until = until.map(|until| until.to_string());
+        Self { row: todo.into(), more: ClaimEnd { until } }
     }
 }
 

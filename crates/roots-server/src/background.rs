@@ -93,7 +93,7 @@ async fn write_usage(usage: Usage, mut stop: Stop) {
 
 async fn flush(usage: &Usage) {
     if let Err(error) = usage.flush().await {
-        warn!(%error, "usage could not be written");
+        warn!(cause = %error, "usage could not be written");
     }
 }
 
@@ -109,7 +109,7 @@ async fn maintain_keys(key_usage: KeyUsage, mut stop: Stop) {
 
 fn note_key_usage(written: Result<(), StoreError>) {
     if let Err(error) = written {
-        warn!(%error, "the times of the keys' last use could not be written");
+        warn!(cause = %error, "the times of the keys' last use could not be written");
     }
 }
 
@@ -127,7 +127,7 @@ async fn end_silent(idle_sessions: IdleSessions, idle_seconds: i64) {
 async fn work_off(leftovers: Leftovers) {
     loop {
         if let Err(error) = leftovers.work_off().await {
-            warn!(%error, "a deletion is left for later");
+            warn!(cause = %error, "a deletion is left for later");
         }
         time::sleep(WORK_OFF_EVERY).await;
     }

@@ -59,7 +59,8 @@ pub struct ListedSession {
     /// The session. Its fields stand beside `last_active_at` on the wire.
     #[serde(flatten)]
     pub session: Session,
-    /// Its start, or the last write that named it. It may be up to a minute behind.
+    /// Its start, or the last write that named it while it was active. It may be up to a minute
+    /// behind.
     pub last_active_at: DateTime<Utc>,
 }
 

@@ -1,4 +1,4 @@
-//! Heartbeats: the writes that name a session are its signs of life.
+//! Heartbeats: the writes that name an active session are its signs of life.
 
 use super::working_set::WorkingSet;
 
@@ -13,7 +13,7 @@ impl WorkingSet {
         self.shared_now.unwrap_or(self.decided_at)
     }
 
-    /// Notes a write that named a session.
+    /// Notes a write that named a session. It changes nothing if the session has ended.
     pub(super) fn touch(&mut self, account: AccountId, session: Option<SessionId>) {
         let Some(id) = session else { return };
         let now = self.lease_now();

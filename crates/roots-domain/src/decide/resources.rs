@@ -64,7 +64,6 @@ impl WorkingSet {
         self.pay(&scope, charge)?;
         let row = self.apply(plan, &scope)?;
         match &row {
-            AppliedRow::Session(session) => self.touch(scope.account, Some(session.id)),
             AppliedRow::Todo(todo) => {
                 self.touch(scope.account, todo.content.session);
                 if carries_token {

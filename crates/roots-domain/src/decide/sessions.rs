@@ -102,8 +102,9 @@ impl WorkingSet {
         Ok(AppliedRow::Session(session))
     }
 
-    /// Replaces a session by its new state.
+    /// Replaces a session by its new state. A write that ends it is its last heartbeat.
     pub(super) fn put_session(&mut self, session: Session<Sealed>, scope: &Scope) -> AppliedRow {
+        self.touch(scope.account, Some(session.id));
         self.replace_session(scope.account, session.clone());
         AppliedRow::Session(session)
     }

@@ -237,7 +237,8 @@ pub const IDLE_ENDED_AT_ONCE_MAX: u32 = 100;
 pub struct SessionActivity {
     /// The session.
     pub session: SessionId,
-    /// The start, or the last write that named the session; up to a minute behind.
+    /// The start, or the last write that named the session while it was active; up to a minute
+    /// behind.
     pub last_active_at: Timestamp,
     /// Whether the session is active.
     pub is_open: bool,
@@ -258,10 +259,12 @@ impl SessionActivity {
         Self { session, last_active_at, is_open: false }
     }
 
-    /// The same after a write to the session: at most one change a minute.
+    /// The same after a write to the session: at most one change a minute, and none once it has
+    /// ended.
     #[must_use]
     pub fn touched(self, now: Timestamp) -> Self {
-        let is_due = now >= self.last_active_at.plus_seconds(HEARTBEAT_EVERY_SECONDS);
+        let due_at = self.last_active_at.plus_seconds(HEARTBEAT_EVERY_SECONDS);
+        let is_due = self.is_open && now >= due_at;
         Self { last_active_at: if is_due { now } else { self.last_active_at }, ..self }
     }
 
@@ -296,7 +299,8 @@ impl<T: Clone> Session<T> {
 pub struct ListedSession<T = String> {
     /// The session.
     pub session: Session<T>,
-    /// The start, or the last write that named the session; up to a minute behind.
+    /// The start, or the last write that named the session while it was active; up to a minute
+    /// behind.
     pub last_active_at: Timestamp,
 }
 
@@ -395,6 +399,8 @@ mod tests {
         assert_eq!(started.touched(at(159)), started);
         assert_eq!(started.touched(at(160)).last_active_at, at(160));
         assert_eq!(started.touched(at(3)), started);
+        let closed = SessionActivity { is_open: false, ..started };
+        assert_eq!(closed.touched(at(900)), closed, "an ended session");
         // An imported session is silent from its import on.
         assert_eq!(SessionActivity::of_new(&session(), at(900)).last_active_at, at(900));
         let ended = Session { status: SessionStatus::ended(at(150)), ..session() };

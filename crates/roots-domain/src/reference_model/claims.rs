@@ -9,7 +9,7 @@ use crate::model::claim::{Claim, ClaimToken};
 use crate::model::deadline::Deadline;
 use crate::model::id::{LogId, SessionId, TodoId};
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionActivity, SessionStatus};
+use crate::model::session::{Session, SessionActivity, SessionStatus, SessionStatusKind};
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo, TodoStatus};
 
@@ -34,7 +34,7 @@ impl ReferenceModel {
         self.activity.insert(session, SessionActivity { session, last_active_at, is_open });
     }
 
-    /// Notes that a write named a session, or carried the token of a claim.
+    /// Notes that a write named an active session, or carried the token of a claim.
     pub(super) fn beat(&mut self, row: &AppliedRow, action: &ResourceAction, at: Timestamp) {
         let now = self.lease_now(at);
         let named = match row {
@@ -47,8 +47,11 @@ impl ReferenceModel {
             AppliedRow::Activity(activity) => vec![activity.session],
             _ => Vec::new(),
         };
+        let is_end = matches!(action, ResourceAction::PatchSession(row)
+            if row.patch.status == Some(SessionStatusKind::Ended));
         for id in named.into_iter().flatten() {
             if let Some(activity) = self.activity.get_mut(&id)
+                && (activity.is_open || is_end)
                 && now >= activity.last_active_at.plus_seconds(LAG_SECONDS)
             {
                 activity.last_active_at = now;

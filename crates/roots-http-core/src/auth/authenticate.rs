@@ -95,7 +95,7 @@ impl Bearer {
         Ok(read(self.caller()).await?)
     }
 
-    /// Reads rows in the account's turn, as [`Self::read`] does, and reserves room for the answer.
+    /// Reads rows, as [`Self::read`] does, and reserves room for the answer.
     ///
     /// # Errors
     /// What the read failed with; 401 if the key is no longer in force; what
@@ -112,26 +112,6 @@ impl Bearer {
         let (state, account, find) = (Arc::clone(&self.state), self.caller.account.id, &find);
         let permits = &state.list_permits;
         let read = |caller: Arc<Caller>| permits.read(account, move || find(Arc::clone(&caller)));
-        self.read(read).await?
-    }
-
-    /// The same for one row, which waits for no turn.
-    ///
-    /// # Errors
-    /// As [`Self::read_rows`].
-    pub async fn read_row<T, E, F>(
-        &mut self,
-        find: impl Fn(Arc<Caller>) -> F,
-    ) -> Result<(T, Room), Problem>
-    where
-        T: FoundRows,
-        F: Future<Output = Result<T, E>>,
-        ReadError: From<E>,
-    {
-        let (state, account, find) = (Arc::clone(&self.state), self.caller.account.id, &find);
-        let permits = &state.list_permits;
-        let read =
-            |caller: Arc<Caller>| permits.read_one(account, move || find(Arc::clone(&caller)));
         self.read(read).await?
     }
 

@@ -73,6 +73,9 @@ pub struct ListPermits {
 
 /// Rows that were read and not decrypted yet.
 pub trait FoundRows {
+    /// Whether the read waits for the account's turn. A single row does not.
+    const IN_TURN: bool = true;
+
     /// The number of rows.
     fn rows(&self) -> usize;
     /// The size of their sealed texts in bytes.
@@ -98,6 +101,8 @@ impl<S: SealedRow> FoundRows for Page<S> {
 }
 
 impl<S: SealedRow> FoundRows for Option<S> {
+    const IN_TURN: bool = false;
+
     fn rows(&self) -> usize {
         usize::from(self.is_some())
     }
@@ -135,9 +140,9 @@ impl ListPermits {
         self.reads.take(account).await.map_err(|_| Problem::too_many_wait())
     }
 
-    /// Reads rows in the account's turn, and reserves room for the answer before anything is
-    /// decrypted. If the account already has its large answers, the rows are dropped and read again
-    /// once there is a place.
+    /// Reads rows, in the account's turn if they need one, and reserves room for the answer before
+    /// anything is decrypted. If the account already has its large answers, the rows are dropped
+    /// and read again once there is a place.
     ///
     /// Inside: 503 if the queue is full or no memory is left; 429 if the account's large answers
     /// took too long.
@@ -154,38 +159,7 @@ impl ListPermits {
         F: Future<Output = Result<T, E>>,
         ReadError: From<E>,
     {
-        self.with_room(account, find, true).await
-    }
-
-    /// The same for one row, which waits for no turn.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub async fn read_one<T, E, F>(
-        &self,
-        account: AccountId,
-        find: impl Fn() -> F,
-    ) -> Result<Result<(T, Room), Problem>, ReadError>
-    where
-        T: FoundRows,
-        F: Future<Output = Result<T, E>>,
-        ReadError: From<E>,
-    {
-        self.with_room(account, find, false).await
-    }
-
-    async fn with_room<T, E, F>(
-        &self,
-        account: AccountId,
-        find: impl Fn() -> F,
-        in_turn: bool,
-    ) -> Result<Result<(T, Room), Problem>, ReadError>
-    where
-        T: FoundRows,
-        F: Future<Output = Result<T, E>>,
-        ReadError: From<E>,
-    {
-        let mut permit = match self.permit_of(account, in_turn).await {
+        let mut permit = match self.permit_of::<T>(account).await {
             Ok(permit) => permit,
             Err(problem) => return Ok(Err(problem)),
         };
@@ -201,7 +175,7 @@ impl ListPermits {
                 Ok(place) => place,
                 Err(problem) => return Ok(Err(problem)),
             };
-            permit = match self.permit_of(account, in_turn).await {
+            permit = match self.permit_of::<T>(account).await {
                 Ok(permit) => permit,
                 Err(problem) => return Ok(Err(problem)),
             };
@@ -217,12 +191,11 @@ impl ListPermits {
         Ok(Ok((found, Room { _permit: permit, large: Some(Large { taken, _place: place }) })))
     }
 
-    async fn permit_of(
+    async fn permit_of<T: FoundRows>(
         &self,
         account: AccountId,
-        in_turn: bool,
     ) -> Result<Option<FairPermit>, Problem> {
-        if in_turn { self.permit(account).await.map(Some) } else { Ok(None) }
+        if T::IN_TURN { self.permit(account).await.map(Some) } else { Ok(None) }
     }
 
     async fn place(&self, account: AccountId) -> Result<FairPermit, Problem> {

@@ -114,6 +114,62 @@ fn the_document_is_openapi_3_1_and_lists_every_route() {
     assert_eq!(routes.join("\n"), ROUTES.trim());
 }
 
+/// A kind of row: the schemas of its answer, of the answer in a list and of its export line, the
+/// schemas of its requests, and what of these is no field of the row or is not exported.
+struct RowSchemas {
+    answer: &'static str,
+    listed: &'static str,
+    line: &'static str,
+    requests: [&'static str; 2],
+    beside: &'static [&'static str],
+}
+
+/// The client is held to the same schemas by its own tests.
+#[test]
+fn each_field_that_can_be_set_is_shown_listed_and_exported() {
+    let document = document();
+    let fields = |schema: &str| -> BTreeSet<String> {
+        let fields = &document["components"]["schemas"][schema]["properties"];
+        fields.as_object().unwrap_or_else(|| panic!("{schema}")).keys().cloned().collect()
+    };
+    let todo = RowSchemas {
+        answer: "Todo",
+        listed: "ListedTodo",
+        line: "TodoLine",
+        requests: ["NewTodo", "TodoChange"],
+        // The note stands in the log. A claim ends with the move to another server.
+        beside: &["note", "claim_token", "claim"],
+    };
+    let session = RowSchemas {
+        answer: "Session",
+        listed: "ListedSession",
+        line: "SessionLine",
+        requests: ["NewSession", "SessionChange"],
+        // It follows from the times.
+        beside: &["duration_seconds"],
+    };
+    let activity = RowSchemas {
+        answer: "Activity",
+        listed: "Activity",
+        line: "ActivityLine",
+        requests: ["NewActivity", "NewActivity"],
+        beside: &[],
+    };
+    for row in [todo, session, activity] {
+        let lacks = |wanted: &str, found: &str| -> Vec<String> {
+            let (wanted, found) = (fields(wanted), fields(found));
+            let lacking = wanted.difference(&found).cloned();
+            lacking.filter(|field| !row.beside.contains(&field.as_str())).collect()
+        };
+        for request in row.requests {
+            assert_eq!(lacks(request, row.answer), [""; 0], "{} lacks them", row.answer);
+        }
+        for shown in [row.listed, row.line] {
+            assert_eq!(lacks(row.answer, shown), [""; 0], "{shown} lacks them");
+        }
+    }
+}
+
 /// The methods of a router that add routes without a description.
 const ADDERS: [&str; 5] = ["route", "route_service", "nest", "nest_service", "merge"];
 

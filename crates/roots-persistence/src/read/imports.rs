@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use roots_domain::command::Command;
-use roots_domain::decide::WorkingSet;
+use roots_domain::decide::{ImportKey, WorkingSet};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::id::{AccountId, ActorId, Uid};
 use roots_domain::model::import::{ImportRow, Origin, OriginKind};
@@ -12,11 +12,10 @@ use roots_domain::model::session::Session;
 use roots_domain::model::todo::{StatusChange, Todo};
 use roots_domain::port::archive::{IMPORTED_MAX_IDS, ImportReader, ImportedId};
 use roots_domain::port::store::StoreResult;
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Value};
 
 use crate::errors::of_read;
 use crate::store::Store;
-use crate::table::shown::Shown;
 use crate::table::{InvalidRow, activities, imports, sessions, todo_logs, todos};
 use crate::write::filter::padded;
 use crate::write::load;
@@ -28,35 +27,43 @@ impl Store {
         &self,
         account: AccountId,
         kind: OriginKind,
-        ids: Vec<i64>,
+        ids: impl Iterator<Item = i64>,
         todos: &BTreeMap<i64, ActorId>,
     ) -> StoreResult<Vec<ImportRow>> {
+        let keys: Vec<[Value; 2]> = ids.map(|id| [account.0.into(), id.into()]).collect();
         Ok(match kind {
             OriginKind::Session => {
                 use sessions::Column::{AccountId, SessionId};
-                let rows = sessions::Entity::shown().filter(AccountId.eq(account.0));
-                let rows: Vec<Session<_>> = self.all(rows.filter(SessionId.is_in(ids))).await?;
+                let columns = [AccountId, SessionId];
+                let rows: Vec<Session<_>> =
+                    self.look_up::<sessions::Entity, _, 2>(columns, &keys).await?;
                 rows.into_iter().map(ImportRow::Session).collect()
             }
             OriginKind::Todo => {
                 use todos::Column::{AccountId, TodoId};
-                let rows = todos::Entity::shown().filter(AccountId.eq(account.0));
-                let rows: Vec<Todo<_>> = self.all(rows.filter(TodoId.is_in(ids))).await?;
+                let columns = [AccountId, TodoId];
+                let rows: Vec<Todo<_>> =
+                    self.look_up::<todos::Entity, _, 2>(columns, &keys).await?;
                 rows.into_iter().map(ImportRow::Todo).collect()
             }
             OriginKind::Activity => {
                 use activities::Column::{AccountId, ActivityId};
-                let rows = activities::Entity::shown().filter(AccountId.eq(account.0));
-                let rows: Vec<Activity<_>> = self.all(rows.filter(ActivityId.is_in(ids))).await?;
+                let columns = [AccountId, ActivityId];
+                let rows: Vec<Activity<_>> =
+                    self.look_up::<activities::Entity, _, 2>(columns, &keys).await?;
                 rows.into_iter().map(ImportRow::Activity).collect()
             }
             OriginKind::Step => {
                 use todo_logs::Column::{AccountId, LogId, TodoId};
-                let of_todos = padded(todos.keys().copied().collect());
-                // By the primary key, which begins with the todo.
-                let rows = todo_logs::Entity::find().filter(AccountId.eq(account.0));
-                let rows = rows.filter(TodoId.is_in(of_todos)).filter(LogId.is_in(ids));
-                let steps: Vec<StatusChange<_>> = self.all(rows).await?;
+                // A step is found by its todo, which may be any of these.
+                let of_each = |todo: &i64| {
+                    let todo = *todo;
+                    keys.iter().map(move |[account, id]| [account.clone(), todo.into(), id.clone()])
+                };
+                let keys: Vec<_> = todos.keys().flat_map(of_each).collect();
+                let columns = [AccountId, TodoId, LogId];
+                let steps: Vec<StatusChange<_>> =
+                    self.look_up::<todo_logs::Entity, _, 3>(columns, &keys).await?;
                 let of_actor =
                     |step: StatusChange<_>| Some(ImportRow::Step(*todos.get(&step.todo.0)?, step));
                 steps.into_iter().filter_map(of_actor).collect()
@@ -90,26 +97,14 @@ impl ImportReader for Store {
         // Todos are read before the steps of their logs, in the order of the kinds.
         let (mut rows, mut todos) = (Vec::new(), BTreeMap::new());
         for kind in OriginKind::ALL {
-            let ids = origins.iter().filter(|origin| origin.kind() == kind).map(|it| it.id());
-            let ids: Vec<_> = ids.collect();
-            if ids.is_empty() {
-                continue;
-            }
-            let known = imports::Entity::find()
-                .filter(imports::Column::AccountId.eq(account.0))
-                .filter(imports::Column::Source.eq(source.0))
-                .filter(imports::Column::Kind.eq(kind.name()))
-                .filter(imports::Column::SourceId.is_in(padded(ids)));
-            let known = known.all(self.readers()).await.map_err(of_read)?;
-            let mut origins = BTreeMap::new();
-            for row in &known {
-                origins.insert(row.id, row.key()?.0.2);
-            }
-            if origins.is_empty() {
-                continue;
-            }
-            let ids = padded(origins.keys().copied().collect());
-            let found = self.rows_of_kind(account, kind, ids, &todos).await?;
+            let of_kind = origins.iter().filter(|origin| origin.kind() == kind);
+            let keys: Vec<_> =
+                of_kind.map(|origin| imports::values(&(account, source, *origin))).collect();
+            let known: Vec<(ImportKey, i64)> =
+                self.look_up::<imports::Entity, _, 4>(imports::KEY, &keys).await?;
+            let origins: BTreeMap<_, _> =
+                known.into_iter().map(|((.., origin), id)| (id, origin)).collect();
+            let found = self.rows_of_kind(account, kind, origins.keys().copied(), &todos).await?;
             if kind == OriginKind::Todo {
                 todos.extend(found.iter().map(|row| (row.origin().id(), row.actor())));
             }
@@ -165,8 +160,8 @@ impl ImportReader for Store {
         .map_err(of_read)?
         .into_iter()
         .collect();
-        let imported = came.iter().map(|row| {
-            let ((.., origin), here) = row.key()?;
+        let imported = came.into_iter().map(|row| {
+            let ((.., origin), here) = row.try_into()?;
             Ok(ImportedId { origin, here, exists: existing.contains(&here) })
         });
         imported.collect::<Result<_, InvalidRow>>().map_err(Into::into)

@@ -3,6 +3,7 @@
 use roots_domain::decide::ImportKey;
 use roots_domain::model::id::{AccountId, Uid};
 use roots_domain::model::import::OriginKind;
+use sea_orm::Value;
 use sea_orm::entity::prelude::*;
 
 use super::{InvalidRow, known};
@@ -38,11 +39,22 @@ impl From<&(ImportKey, i64)> for Model {
     }
 }
 
-impl Model {
+impl TryFrom<Model> for (ImportKey, i64) {
+    type Error = InvalidRow;
+
     /// The source of the row, and its id here.
-    pub(crate) fn key(&self) -> Result<(ImportKey, i64), InvalidRow> {
-        let kind = known(OriginKind::from_name(&self.kind), "imports", "kind")?;
-        let origin = kind.row(self.source_id);
-        Ok(((AccountId(self.account_id), Uid(self.source), origin), self.id))
+    fn try_from(row: Model) -> Result<Self, InvalidRow> {
+        let kind = known(OriginKind::from_name(&row.kind), "imports", "kind")?;
+        let origin = kind.row(row.source_id);
+        Ok(((AccountId(row.account_id), Uid(row.source), origin), row.id))
     }
+}
+
+/// The columns of the key.
+pub(crate) const KEY: [Column; 4] =
+    [Column::AccountId, Column::Source, Column::Kind, Column::SourceId];
+
+/// The values of the key's columns.
+pub(crate) fn values((account, source, origin): &ImportKey) -> [Value; 4] {
+    [account.0.into(), source.0.into(), origin.kind().name().into(), origin.id().into()]
 }

@@ -12,8 +12,8 @@ use sea_orm::{
 };
 
 use super::{
-    accounts, activities, actors, claim_deadlines, counters, session_activity, session_deletions,
-    sessions, todos,
+    accounts, activities, actors, claim_deadlines, counters, idempotency, imports,
+    session_activity, session_deletions, sessions, todo_logs, todos,
 };
 
 /// Rows as they are shown.
@@ -65,6 +65,9 @@ impl Shown for claim_deadlines::Entity {}
 impl Shown for session_activity::Entity {}
 impl Shown for actors::Entity {}
 impl Shown for counters::Entity {}
+impl Shown for idempotency::Entity {}
+impl Shown for imports::Entity {}
+impl Shown for todo_logs::Entity {}
 
 /// The expression to read instead of a column if the row may be linked to a deleted session.
 fn instead(column: &str, table: &str) -> Option<String> {

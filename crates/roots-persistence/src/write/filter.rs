@@ -89,9 +89,15 @@ pub(super) fn one_of(
 }
 
 /// The statements that read the rows with these values in these columns, each looked up separately.
-/// There are few statement texts: on PostgreSQL one, with an array for each column, where `OFFSET
-/// 0` keeps the planner, which may have no statistics of the table yet, from a full scan; on SQLite
-/// one for each power of two.
+/// The columns begin a key of the table, the account first.
+///
+/// On PostgreSQL, each row is found by the whole key, whatever the statistics say. A plan is made
+/// once, often for an empty table, and kept until the table is analyzed. With `column IN (…)`, such
+/// a plan reads all rows that have the columns before it, and filters them. With a join it scans
+/// the whole table, unless `OFFSET 0` forbids it. Columns at the front in which all rows agree are
+/// bound as single values: the statement then names the account, by which tables may be
+/// distributed, and a single row is planned faster. So there are few statement texts. On SQLite
+/// there is one for each power of two.
 pub(crate) fn look_ups<E: Shown, const N: usize>(
     backend: DbBackend,
     columns: [E::Column; N],
@@ -101,19 +107,34 @@ pub(crate) fn look_ups<E: Shown, const N: usize>(
         return Vec::new();
     }
     if backend == DbBackend::Postgres {
+        let is_single = |column: &usize| rows.iter().all(|row| row[*column] == rows[0][*column]);
+        let singles = (0..N).take_while(is_single).count();
         let of = |column: usize| {
+            if column < singles {
+                return rows[0][column].clone();
+            }
             let list: Vec<_> = rows.iter().map(|row| row[column].clone()).collect();
             Value::Array(list[0].array_type(), Some(Box::new(list)))
         };
-        let arrays: [Value; N] = std::array::from_fn(of);
-        let given = format!("SELECT {}", unnested(&arrays));
-        let text = format!(
-            "SELECT found.* FROM ({given}) AS given, LATERAL (SELECT {} FROM {} AS t WHERE {} OFFSET 0) AS found",
+        let values: [Value; N] = std::array::from_fn(of);
+        let place = |number: usize| {
+            if number <= singles { format!("${number}") } else { format!("given.c{number}") }
+        };
+        let found = format!(
+            "SELECT {} FROM {} AS t WHERE {}",
             E::selected("t"),
             table::<E>(),
-            equal(columns, "c"),
+            equal(columns, place),
         );
-        return vec![Statement::from_sql_and_values(backend, text, arrays)];
+        let text = if singles == N {
+            found
+        } else {
+            let given = unnested(&values);
+            format!(
+                "SELECT found.* FROM (SELECT {given}) AS given, LATERAL ({found} OFFSET 0) AS found"
+            )
+        };
+        return vec![Statement::from_sql_and_values(backend, text, values)];
     }
     let place = format!("({})", listed([const { "?" }; N].into_iter()));
     let statements = rows.chunks(LIST_MAX).map(|rows| {
@@ -126,7 +147,7 @@ pub(crate) fn look_ups<E: Shown, const N: usize>(
             E::selected("t"),
             listed(std::iter::repeat_n(&place, rows.len())),
             table::<E>(),
-            equal(columns, "column"),
+            equal(columns, |number| format!("given.column{number}")),
         );
         Statement::from_sql_and_values(DbBackend::Sqlite, text, rows.into_iter().flatten())
     });
@@ -137,12 +158,14 @@ fn table<E: EntityTrait>() -> String {
     format!("\"{}\"", E::default().table_name())
 }
 
-/// The condition that the columns of a table equal the given, numbered ones.
-fn equal<C: ColumnTrait, const N: usize>(columns: [C; N], given: &str) -> String {
-    let equal = (1..).zip(columns).map(|(number, column)| {
-        let column = quoted(column);
-        format!("t.{column} = given.{given}{number}")
-    });
+/// The condition that the columns of a table equal those at these places, numbered from 1.
+fn equal<C: ColumnTrait, const N: usize>(
+    columns: [C; N],
+    place: impl Fn(usize) -> String,
+) -> String {
+    let equal = (1..)
+        .zip(columns)
+        .map(|(number, column)| format!("t.{} = {}", quoted(column), place(number)));
     equal.collect::<Vec<_>>().join(" AND ")
 }
 
@@ -178,10 +201,19 @@ pub(super) fn by_id<C: ColumnTrait>(
 
 #[cfg(test)]
 mod tests {
+    use roots_domain::model::id::Uid;
+    use roots_domain::model::import::OriginKind;
+    use roots_testkit::database::TestDatabase;
+    use sea_orm::{
+        ConnectionTrait, DatabaseTransaction, EntityTrait, IdenStatic, QueryFilter, QueryTrait,
+        TransactionTrait,
+    };
+
     use super::*;
+    use crate::connect::postgres;
     use crate::table::sessions::Column::{AccountId, SessionId, Version};
     use crate::table::sessions::Entity;
-    use sea_orm::{EntityTrait, QueryFilter, QueryTrait};
+    use crate::table::{activities, idempotency, imports, todo_logs, todos};
 
     /// The number of values that each statement binds.
     fn bound(filter: ChunkedFilter) -> Vec<usize> {
@@ -233,11 +265,70 @@ mod tests {
         );
         assert_eq!(of(DbBackend::Sqlite, 5_000).len(), 2);
 
-        let text = "SELECT found.* FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2) AS given, \
-            LATERAL (SELECT t.* FROM \"sessions\" AS t WHERE t.\"account_id\" = given.c1 \
+        let text = "SELECT found.* FROM (SELECT UNNEST($2::bigint[]) AS c2) AS given, \
+            LATERAL (SELECT t.* FROM \"sessions\" AS t WHERE t.\"account_id\" = $1 \
             AND t.\"session_id\" = given.c2 OFFSET 0) AS found";
         assert_eq!(of(DbBackend::Postgres, 0), []);
         assert_eq!(of(DbBackend::Postgres, 5_000), [(text.to_owned(), 2)]);
+        let text = "SELECT t.* FROM \"sessions\" AS t WHERE t.\"account_id\" = $1 \
+            AND t.\"session_id\" = $2";
+        assert_eq!(of(DbBackend::Postgres, 1), [(text.to_owned(), 2)]);
+        let rows = [(7, 1), (8, 1)].map(|(account, id): (i64, i64)| [account.into(), id.into()]);
+        let of_accounts = look_ups::<Entity, 2>(DbBackend::Postgres, [AccountId, SessionId], &rows);
+        let text = "SELECT found.* FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2) AS given, \
+            LATERAL (SELECT t.* FROM \"sessions\" AS t WHERE t.\"account_id\" = given.c1 \
+            AND t.\"session_id\" = given.c2 OFFSET 0) AS found";
+        assert_eq!(of_accounts[0].sql, text);
+    }
+
+    /// Checks that PostgreSQL finds each of these rows by a key of all the columns.
+    async fn assert_found_by_key<E: Shown, const N: usize>(
+        tx: &DatabaseTransaction,
+        columns: [E::Column; N],
+        rows: &[[Value; N]],
+    ) {
+        let backend = DbBackend::Postgres;
+        let sql = look_ups::<E, N>(backend, columns, rows).remove(0).sql;
+        tx.execute_unprepared(&format!("PREPARE looked_up AS {sql}")).await.unwrap();
+        let explain = format!("EXPLAIN EXECUTE looked_up({})", ["NULL"; N].join(", "));
+        let lines = tx.query_all_raw(Statement::from_string(backend, explain)).await.unwrap();
+        tx.execute_unprepared("DEALLOCATE looked_up").await.unwrap();
+        let lines: Vec<String> =
+            lines.iter().map(|line| line.try_get_by_index(0).unwrap()).collect();
+        let is_by_key = |line: &String| {
+            line.contains("Index Cond:")
+                && columns.iter().all(|column| line.contains(&format!("({} = ", column.as_str())))
+        };
+        let plan = lines.join("\n");
+        assert!(lines.iter().any(is_by_key) && !plan.contains("Filter:"), "{plan}");
+    }
+
+    /// Such a plan is kept while the table fills, until it is analyzed.
+    #[tokio::test]
+    async fn a_plan_for_an_empty_table_finds_each_row_by_its_key() {
+        use idempotency::Column as Record;
+        use todo_logs::Column as Log;
+
+        let test = TestDatabase::postgres().await;
+        let tx = postgres::writer(&test.url).await.unwrap().begin().await.unwrap();
+        let rows: [[Value; 2]; 2] = [1, 2].map(|id: i64| [7_i64.into(), id.into()]);
+        for rows in [&rows[..1], &rows[..]] {
+            assert_found_by_key::<Entity, 2>(&tx, [AccountId, SessionId], rows).await;
+            let columns = [todos::Column::AccountId, todos::Column::TodoId];
+            assert_found_by_key::<todos::Entity, 2>(&tx, columns, rows).await;
+            let columns = [activities::Column::AccountId, activities::Column::ActivityId];
+            assert_found_by_key::<activities::Entity, 2>(&tx, columns, rows).await;
+        }
+        let account = roots_domain::model::id::AccountId(7);
+        let rows = [1, 2].map(|id| (account, Uid::NIL, OriginKind::Todo.row(id)));
+        let rows = rows.map(|key| imports::values(&key));
+        assert_found_by_key::<imports::Entity, 4>(&tx, imports::KEY, &rows).await;
+        let columns = [Log::AccountId, Log::TodoId, Log::LogId];
+        let rows = [1, 2].map(|id: i64| [7_i64.into(), id.into(), id.into()]);
+        assert_found_by_key::<todo_logs::Entity, 3>(&tx, columns, &rows).await;
+        let columns = [Record::AccountId, Record::ActorId, Record::KeyMac];
+        let rows = [1, 2].map(|mac: u8| [7_i64.into(), 1_i64.into(), vec![mac].into()]);
+        assert_found_by_key::<idempotency::Entity, 3>(&tx, columns, &rows).await;
     }
 
     #[test]

@@ -21,7 +21,7 @@ use sea_orm::{
 };
 
 use super::claims;
-use super::filter::{self, ChunkedFilter, by_id, one_of};
+use super::filter::{self, ChunkedFilter, one_of};
 use super::memory::AccountMemory;
 use crate::connect::postgres;
 use crate::errors::BatchError;
@@ -290,22 +290,14 @@ async fn load_idempotency_records(
     read_set: &ReadSet,
 ) -> Result<(), BatchError> {
     use idempotency::Column::{AccountId as Account, ActorId as Actor, KeyMac};
-    let mut wanted = BTreeMap::<_, Vec<Vec<u8>>>::new();
-    for (account, actor, key) in &read_set.idempotency_records {
-        wanted.entry((account.0, actor.0)).or_default().push(key.0.to_vec());
-    }
-    let mut these = ChunkedFilter::default();
-    for ((account, actor), keys) in wanted {
-        let of = || Condition::all().add(Account.eq(account)).add(Actor.eq(actor));
-        these.add_list(of, KeyMac, keys);
-    }
-    for these in these.packed() {
-        for row in idempotency::Entity::find().filter(these).all(tx).await? {
-            working_set.load_idempotency_record(
-                AccountId(row.account_id),
-                IdempotencyRecord::try_from(row)?,
-            );
-        }
+    let rows = read_set
+        .idempotency_records
+        .iter()
+        .map(|(account, actor, key)| [account.0.into(), actor.0.into(), key.0.to_vec().into()]);
+    let (columns, rows) = ([Account, Actor, KeyMac], rows.collect::<Vec<_>>());
+    for row in look_up::<idempotency::Entity, 3>(tx, columns, &rows).await? {
+        let account = AccountId(row.account_id);
+        working_set.load_idempotency_record(account, IdempotencyRecord::try_from(row)?);
     }
     Ok(())
 }
@@ -316,24 +308,10 @@ async fn load_imported(
     working_set: &mut WorkingSet,
     read_set: &ReadSet,
 ) -> Result<(), BatchError> {
-    use imports::Column::{AccountId as Account, Kind, Source, SourceId};
-    let mut wanted = BTreeMap::<_, BTreeSet<i64>>::new();
-    for (account, source, origin) in &read_set.imported {
-        wanted.entry((*account, *source, origin.kind().name())).or_default().insert(origin.id());
-    }
-    let mut these = ChunkedFilter::default();
-    for ((account, source, kind), ids) in wanted {
-        let of = || {
-            let of = Condition::all().add(Account.eq(account.0)).add(Source.eq(source.0));
-            of.add(Kind.eq(kind))
-        };
-        these.add_list(of, SourceId, ids.into_iter().collect());
-    }
-    for these in these.packed() {
-        for row in imports::Entity::find().filter(these).all(tx).await? {
-            let (key, id) = row.key()?;
-            working_set.load_imported(key, id);
-        }
+    let rows: Vec<_> = read_set.imported.iter().map(imports::values).collect();
+    for row in look_up::<imports::Entity, 4>(tx, imports::KEY, &rows).await? {
+        let (key, id) = row.try_into()?;
+        working_set.load_imported(key, id);
     }
     Ok(())
 }
@@ -372,16 +350,8 @@ async fn load_activity_types(
         })
     });
     let columns = [Account, Actor, Subject, Label];
-    let of_one = || {
-        let mut these = ChunkedFilter::default();
-        for (actor, labels) in &wanted {
-            let of = || of(*actor).add(Subject.eq(counters::SUBJECT_ACTIVITIES));
-            let labels = labels.iter().map(|label| label.as_str().to_owned());
-            these.add_list(of, Label, labels.collect());
-        }
-        these.packed()
-    };
-    let found = look_up::<counters::Entity, 4>(tx, columns, rows.collect(), of_one).await?;
+    let rows: Vec<_> = rows.collect();
+    let found = look_up::<counters::Entity, 4>(tx, columns, &rows).await?;
     for row in found.into_iter().filter(|row| row.count > 0) {
         let present =
             activity_types.entry((AccountId(row.account_id), ActorId(row.actor_id))).or_default();
@@ -417,31 +387,18 @@ async fn rows_by_id<E: Shown>(
     columns: (E::Column, E::Column),
     rows: impl Iterator<Item = (i64, i64)>,
 ) -> Result<Vec<E::Model>, BatchError> {
-    let ids: Vec<_> = rows.collect();
-    let rows = ids.iter().map(|(account, id)| [(*account).into(), (*id).into()]).collect();
-    let of_one = || by_id(columns, ids.iter().copied());
-    look_up::<E, 2>(tx, columns.into(), rows, of_one).await
+    let rows: Vec<_> = rows.map(|(account, id)| [account.into(), id.into()]).collect();
+    look_up::<E, 2>(tx, columns.into(), &rows).await
 }
 
-/// The rows with these values in these columns, the first of which is the account. If all belong to
-/// one account, PostgreSQL uses `of_one`: by the account's id, so that tables distributed by
-/// account are queried in one place, and by plain values, which are faster for a single row.
+/// The rows with these values in these columns, the first of which is the account.
 async fn look_up<E: Shown, const N: usize>(
     tx: &DatabaseTransaction,
     columns: [E::Column; N],
-    rows: Vec<[Value; N]>,
-    of_one: impl FnOnce() -> Vec<Condition>,
+    rows: &[[Value; N]],
 ) -> Result<Vec<E::Model>, BatchError> {
-    let backend = tx.get_database_backend();
     let mut found = Vec::new();
-    let is_of_one = rows.iter().all(|row| row[0] == rows[0][0]);
-    if is_of_one && backend == DbBackend::Postgres {
-        for these in of_one() {
-            found.extend(E::shown().filter(these).all(tx).await?);
-        }
-        return Ok(found);
-    }
-    for statement in filter::look_ups::<E, N>(backend, columns, &rows) {
+    for statement in filter::look_ups::<E, N>(tx.get_database_backend(), columns, rows) {
         found.extend(E::Model::find_by_statement(statement).all(tx).await?);
     }
     Ok(found)

@@ -21,13 +21,10 @@ pub(super) fn listed(parts: impl Iterator<Item = impl AsRef<str>>) -> String {
     list
 }
 
-/// The values of parallel arrays, as columns `c1`, `c2` and so on.
-pub(super) fn unnested(arrays: &[Value]) -> String {
-    let columns = (1..).zip(arrays).map(|(number, array)| {
-        let of = match array {
-            Value::Array(of, _) => of.clone(),
-            single => single.array_type(),
-        };
+/// The parallel arrays among these values, as columns: `c2` if the second value is an array.
+pub(super) fn unnested(values: &[Value]) -> String {
+    let columns = (1..).zip(values).filter_map(|(number, value)| {
+        let Value::Array(of, _) = value else { return None };
         // PostgreSQL's names of the columns' types.
         let of = match of {
             ArrayType::Bool => "boolean",
@@ -37,7 +34,7 @@ pub(super) fn unnested(arrays: &[Value]) -> String {
             ArrayType::Uuid => "uuid",
             _ => "bigint",
         };
-        format!("UNNEST(${number}::{of}[]) AS c{number}")
+        Some(format!("UNNEST(${number}::{of}[]) AS c{number}"))
     });
     listed(columns)
 }

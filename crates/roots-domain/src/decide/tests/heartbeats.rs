@@ -96,6 +96,20 @@ fn ending_a_session_closes_its_activity_and_deleting_it_deletes_it() {
 }
 
 #[test]
+fn a_write_after_the_end_of_its_session_stores_no_heartbeat() {
+    let note = SessionPatch { status: None, notes: Patch::Clear };
+    for action in [step(TODO, TodoStatus::Done), patch_session(ACTIVE, note)] {
+        let mut working_set = since(0);
+        working_set.set_shared_now(at(70));
+        apply(&mut working_set, end(ACTIVE));
+        working_set.set_shared_now(at(500));
+        apply(&mut working_set, action.clone());
+        let closed = SessionActivity { is_open: false, ..last_active(70) };
+        assert_eq!(stored(working_set), updated(closed), "{action:?}");
+    }
+}
+
+#[test]
 fn a_silent_session_is_ended_free_and_noted_and_raises_the_accounts_version() {
     let mut working_set = since(100);
     let decided = working_set.decide(end_silent(&[ACTIVE, ENDED, UNKNOWN])).unwrap();

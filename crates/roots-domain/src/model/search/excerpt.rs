@@ -10,7 +10,7 @@ pub(super) const EXCERPT_MAX_CHARS: usize = 200;
 const CUT: char = '…';
 
 /// The part of `text` around the bytes of `found`: the whole text if it is short. It is cut between
-/// graphemes, and `…` stands where it was cut.
+/// graphemes, and `…` stands where it was cut. Only a grapheme that does not fit is cut itself.
 pub(super) fn excerpt(text: &str, found: Range<usize>) -> String {
     if text.chars().nth(EXCERPT_MAX_CHARS).is_none() {
         return text.to_owned();
@@ -21,8 +21,13 @@ pub(super) fn excerpt(text: &str, found: Range<usize>) -> String {
     let follow = behind.chars().take(room).count();
     // As much before the match as behind it, and more where the text ends.
     let lead = Ord::max(room.saturating_sub(wanted) / 2, room - follow);
-    let start = before.len() - bytes_of(before.graphemes(true).rev(), lead);
-    let end = start + bytes_of(text[start..].graphemes(true), room);
+    let mut start = before.len() - bytes_of(before.graphemes(true).rev(), lead);
+    let mut end = start + bytes_of(text[start..].graphemes(true), room);
+    if end <= before.len() {
+        // The match begins with a grapheme that is longer than an excerpt.
+        start = before.len();
+        end = start + behind.chars().take(room).map(char::len_utf8).sum::<usize>();
+    }
     let mut shown = String::new();
     if start > 0 {
         shown.push(CUT);

@@ -188,9 +188,15 @@ fn an_excerpt_never_cuts_a_grapheme() {
     let inner = shown.trim_matches('…');
     assert!(inner.graphemes(true).all(|one| one == family || one.len() == 1), "{shown}");
     assert!(shown.chars().count() <= EXCERPT_MAX_CHARS && inner.contains("needle"));
-    // A grapheme longer than an excerpt.
-    let text = format!("a{}", "\u{301}".repeat(500));
-    assert_eq!(excerpt(&text, 0..text.len()), "…");
+}
+
+#[test]
+fn an_excerpt_shows_the_start_of_a_grapheme_that_is_longer_than_it() {
+    let long = format!("a{}", "\u{301}".repeat(500));
+    let cut = format!("a{}…", "\u{301}".repeat(197));
+    assert_eq!(excerpt(&long, 0..long.len()), cut);
+    let text = format!("before {long} behind");
+    assert_eq!(excerpt(&text, 7..7 + long.len()), format!("…{cut}"));
 }
 
 /// Texts with what is hard: cases that change the length, marks, words without blanks.
@@ -277,7 +283,7 @@ proptest! {
         prop_assert!(shown.chars().count() <= EXCERPT_MAX_CHARS);
         let inner = shown.strip_prefix('…').unwrap_or(&shown);
         let inner = inner.strip_suffix('…').unwrap_or(inner);
-        prop_assert!(text.contains(inner));
+        prop_assert!(text.contains(inner) && !inner.is_empty());
         // Any word that fits is shown whole.
         if word.chars().count() < 100 {
             prop_assert!(inner.contains(word), "{} in {}", word, shown);
