@@ -5,8 +5,8 @@
 //! - [`connection`]: the server and the key to call it with; [`credentials`] keeps the key, and
 //!   [`private_file`] writes files that only their owner can read.
 //! - [`work_tree`]: what is remembered for a work tree; [`session_link`] uses its session.
-//! - [`dates`] and [`text_source`]: how times and texts are given; [`paging`]: which page of a list;
-//!   [`values`]: what several commands take.
+//! - [`dates`] and [`text_source`]: how times and texts are given; [`paging`]: which page of a
+//!   list; [`values`]: what several commands take.
 //! - [`question`]: asks before what can't be undone.
 //! - [`progress`]: how far an export or an import is, and [`cuts`]: when it goes on after a cut.
 //! - [`setup`]: the files of the programs in which agents work; [`hook`] is run by their hooks, and

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Body, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::error::Error;
-use crate::raw::RawRequest;
 use crate::retry::{self, retrying};
 use crate::secret::ApiKey;
 
@@ -149,18 +148,14 @@ impl Client {
         if left.is_zero() { self.timeout } else { left.min(self.timeout) }
     }
 
-    /// A request that is no operation of the API, with the key.
-    pub(crate) fn raw(&self, request: RawRequest) -> Result<RequestBuilder, Error> {
-        let url = format!("{}{}", self.base.as_str().trim_end_matches('/'), request.path);
+    /// A request that is no operation of the API, with the key. The path begins with `/`.
+    pub(crate) fn raw(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
+        let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
         let url: Url = url.parse().map_err(|_| Error::Request("a path"))?;
-        let mut headers = request.headers;
-        if let Some(key) = &self.api_key {
-            headers.insert(API_KEY, key.clone());
-        }
-        let builder = self.http.request(request.method, url).headers(headers).timeout(self.timeout);
-        Ok(match request.body {
-            Some(body) => builder.body(body),
-            None => builder,
+        let request = self.http.request(method, url).timeout(self.timeout);
+        Ok(match &self.api_key {
+            Some(key) => request.header(API_KEY, key.clone()),
+            None => request,
         })
     }
 
@@ -207,8 +202,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long the server may take to accept a connection: 10 s by default. Looking up its name and
-    /// its proof of it count.
+    /// How long the server may take to accept a connection: 10 s by default. Looking up its name
+    /// and its proof of it count.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;

@@ -10,10 +10,10 @@ use crate::error::Error;
 /// A request that is sent as it is, once, with the client's key.
 #[derive(Debug, Clone)]
 pub struct RawRequest {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Bytes>,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Option<Bytes>,
 }
 
 /// An answer of any status.
@@ -87,7 +87,12 @@ impl Client {
     ///
     /// If there is no whole answer: [`Error::Unreachable`], [`Error::Broken`], [`Error::TimedOut`].
     pub async fn send_raw(&self, request: RawRequest) -> Result<RawAnswer, Error> {
-        let response = self.raw(request)?.send().await.map_err(Error::of_transport)?;
+        let RawRequest { method, path, headers, body } = request;
+        let mut builder = self.raw(method, &path)?.headers(headers);
+        if let Some(body) = body {
+            builder = builder.body(body);
+        }
+        let response = builder.send().await.map_err(Error::of_transport)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(Error::of_transport)?;
         Ok(RawAnswer { status, body, headers })

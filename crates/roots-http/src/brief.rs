@@ -297,7 +297,7 @@ fn next_todo(todo: &NextTodo) -> NextTodoBody {
     }
 }
 
-/// Whose brief it is.
+/// The actors of a brief.
 struct Whose {
     scope: ActorScope,
     caller: ActorId,

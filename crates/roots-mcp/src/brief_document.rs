@@ -1,5 +1,5 @@
-//! The brief as JSON: the document of `GET /brief`. Only the requests for what is left out are calls
-//! of tools, where there is one.
+//! The brief as JSON: the document of `GET /brief`. Only the requests for what is left out are
+//! calls of tools, where there is one.
 
 use roots_domain::model::activity::Activity;
 use roots_domain::model::brief::{

@@ -36,7 +36,6 @@ enum Effect {
     Overwrites,
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "each call makes its arguments by `json!`")]
 fn tool(
     name: &'static str,
     title: &str,

@@ -1,5 +1,5 @@
-//! Rows that fit into a number of bytes: with shortened texts, and without the last ones if need be.
-//! The texts are shortened as those of a brief are.
+//! Rows that fit into a number of bytes: with shortened texts, and without the last ones if need
+//! be. The texts are shortened as those of a brief are.
 
 use roots_domain::model::Invalid;
 use roots_domain::model::brief::{BriefText, TOKEN_BYTES, TOKENS_DEFAULT, TOKENS_MAX, TOKENS_MIN};
@@ -101,8 +101,8 @@ pub(crate) struct Fitted {
     pub(crate) cut: Vec<String>,
 }
 
-/// The first rows of a list in at most `max_bytes` bytes, with the rest of its page. There is always
-/// one, if there are any: so a list can be walked to its end.
+/// The first rows of a list in at most `max_bytes` bytes, with the rest of its page. There is
+/// always one, if there are any: so a list can be walked to its end.
 pub(crate) fn fit<R: Row>(
     list: &str,
     rows: impl IntoIterator<Item = R>,

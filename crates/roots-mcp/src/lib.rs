@@ -7,8 +7,8 @@
 //! - `catalog` is what clients see of the tools, `instructions` what they are told of the server.
 //! - `message` takes the arguments out of a message, so that they are judged like a body, and
 //!   `splice` puts the document into the answer. rmcp sees neither.
-//! - `tools` runs the tools, one file a subject; `documents` and `brief_document` are their results,
-//!   `fit` makes those fit into a number of tokens, `refusal` writes problems for agents.
+//! - `tools` runs the tools, one file a subject; `documents` and `brief_document` are their
+//!   results, `fit` makes those fit into a number of tokens, `refusal` writes problems for agents.
 
 mod brief_document;
 mod catalog;

@@ -1,8 +1,8 @@
 //! Documents, put into the answers that rmcp writes.
 //!
-//! A result holds its document twice, as JSON and as text. rmcp would want a tree of it, which costs
-//! more than to read the rows. So the tool leaves a mark, and the document takes its places once
-//! rmcp has written the answer around it.
+//! A result holds its document twice, as JSON and as text. rmcp would want a tree of it, which
+//! costs more than to read the rows. So the tool leaves a mark, and the document takes its places
+//! once rmcp has written the answer around it.
 
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::json;

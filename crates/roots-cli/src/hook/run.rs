@@ -29,13 +29,13 @@ enum Progress {
     Done(Result<Option<String>, CliError>),
 }
 
-/// Reads the input of a hook, takes part, and writes its answer if the program wants one. It does not
-/// fail: what goes wrong is a line for the agent.
+/// Reads the input of a hook, takes part, and writes its answer if the program wants one. It does
+/// not fail: what goes wrong is a line for the agent.
 pub(crate) fn run() {
     let deadline = Instant::now() + DEADLINE;
     let (sender, progress) = mpsc::channel();
-    // Reading, the keyring and the file system may all wait for others. A thread that waits for them
-    // ends with the process.
+    // Reading, the keyring and the file system may all wait for others. A thread that waits for
+    // them ends with the process.
     let worker = thread::Builder::new().spawn(move || work(&sender));
     let mut event = Event::Other;
     let mut done = match worker {

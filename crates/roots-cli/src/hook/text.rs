@@ -1,5 +1,5 @@
-//! The brief as a text for an agent. The text of a row is quoted as data, so that it can neither end
-//! its quotes nor pass for the hook's own words.
+//! The brief as a text for an agent. The text of a row is quoted as data, so that it can neither
+//! end its quotes nor pass for the hook's own words.
 
 use std::fmt::Write as _;
 
@@ -255,8 +255,8 @@ fn length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// The text in quotes on one line, of at most `max` characters. Within the quotes stands no quote, no
-/// line break, no tag, and nothing that is not seen.
+/// The text in quotes on one line, of at most `max` characters. Within the quotes stands no quote,
+/// no line break, no tag, and nothing that is not seen.
 fn quoted(text: &str, max: usize) -> String {
     let mut quoted = String::from("\"");
     let mut chars = 0;
@@ -285,8 +285,8 @@ fn escaped(char: char) -> String {
     }
 }
 
-/// Characters that change or hide what a person would see of the text: separators of lines, marks of
-/// direction, and those of no width.
+/// Characters that change or hide what a person would see of the text: separators of lines, marks
+/// of direction, and those of no width.
 const fn is_hidden(char: char) -> bool {
     matches!(char,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'

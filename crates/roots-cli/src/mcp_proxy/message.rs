@@ -256,7 +256,6 @@ fn header_value(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[expect(clippy::needless_pass_by_value, reason = "each call makes its arguments by `json!`")]
     fn call(tool: &str, arguments: Value) -> Message {
         let mut line = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool },

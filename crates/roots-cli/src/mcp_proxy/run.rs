@@ -19,8 +19,8 @@ const IN_FLIGHT_MAX: usize = 64;
 /// The most lines that were read and wait.
 const LINES_MAX: usize = 16;
 
-/// Posts each line of standard input to the server, and writes what it answers, until the input ends
-/// and each request is answered.
+/// Posts each line of standard input to the server, and writes what it answers, until the input
+/// ends and each request is answered.
 ///
 /// # Errors
 ///

@@ -188,8 +188,8 @@ impl<'t> Document<'t> {
         &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
     }
 
-    /// Where the white space before a child begins. The line break stays that ends a comment, unless
-    /// `after` begins with another one.
+    /// Where the white space before a child begins. The line break stays that ends a comment,
+    /// unless `after` begins with another one.
     fn start_of_white_space(&self, previous: usize, child: usize, after: &str) -> usize {
         let between = self.text[previous..child].trim_end_matches([' ', '\t', '\r', '\n']);
         let has_line_break = after.trim_start_matches([' ', '\t', '\r']).starts_with('\n');

@@ -1,5 +1,5 @@
-//! Setting up the programs in which agents work: their hooks, their MCP entry, and what their agents
-//! are told.
+//! Setting up the programs in which agents work: their hooks, their MCP entry, and what their
+//! agents are told.
 
 mod disk;
 mod error;

@@ -73,7 +73,7 @@ pub(super) async fn get_item(mut call: Call) -> Result<Answer, Problem> {
             let find = |caller: Arc<Caller>| async move {
                 sessions.find_one(&caller, SessionId(id)).await
             };
-            let (found, room) = call.bearer.read_row(find).await?;
+            let (found, room) = call.bearer.read_rows(find).await?;
             let session = open(&call, kind, found).await?;
             call.answer(SessionDocument::from(session), room).await
         }
@@ -82,7 +82,7 @@ pub(super) async fn get_item(mut call: Call) -> Result<Answer, Problem> {
             let find = |caller: Arc<Caller>| async move {
                 activities.find_one(&caller, ActivityId(id)).await
             };
-            let (found, room) = call.bearer.read_row(find).await?;
+            let (found, room) = call.bearer.read_rows(find).await?;
             let activity = open(&call, kind, found).await?;
             call.answer(ActivityDocument::from(activity), room).await
         }

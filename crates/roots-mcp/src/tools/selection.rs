@@ -5,8 +5,8 @@ use roots_domain::model::page::PageRequest;
 use roots_domain::service::access::ActorScope;
 use roots_http_core::request::json::{Value, actor_scope};
 
-/// Reads the actors to select rows of: an id, as a number or as digits, or `all`. The schema has one
-/// type only, because many clients can't offer two.
+/// Reads the actors to select rows of: an id, as a number or as digits, or `all`. The schema has
+/// one type only, because many clients can't offer two.
 pub(super) fn actors(value: Value) -> Result<ActorScope, Invalid> {
     match value {
         Value::Text(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {

@@ -1,4 +1,4 @@
-//! Who may call: a key, a host and an origin.
+//! What a call needs: a key, a host and an origin.
 
 use std::num::NonZeroU32;
 
