@@ -285,6 +285,7 @@ fn many(texts: &Texts, each: i64) -> BriefRows<Option<Sealed>> {
             activities: all,
             overdue: 1_000,
             overdue_open: 1_000,
+            waiting: [(each + 1) / 2, each / 2],
             activities_since: 1_000,
             status_changes_since: 1_000,
         },

@@ -160,6 +160,7 @@ fn add_numbers(counts: &mut BriefCounts, row: &QueryResult) -> StoreResult<()> {
         let number: i64 = row.try_get("", name).map_err(of_read)?;
         Ok(number.min(COUNTED_MAX))
     };
+    counts.waiting = [number("questions")?, number("blocked")?];
     counts.overdue = number("overdue")?;
     counts.overdue_open = number("overdue_open")?;
     counts.activities_since = number("activities")?;

@@ -218,8 +218,9 @@ impl Statements {
         first(parts, "priority DESC, due_at, created_at, todo_id", self.rows)
     }
 
-    /// The counts that are not stored, each up to [`COUNTED_MAX`], in this order: todos past their
-    /// due date, those of them that are open, activities and status changes of the reported time.
+    /// The counts that are not stored, each up to [`COUNTED_MAX`], in this order: sessions that
+    /// wait, todos past their due date, those of them that are open, activities and status changes
+    /// of the reported time.
     pub(super) fn numbers(&self, since: i64, now: Timestamp) -> Statement {
         let counted = |parts: Vec<String>| {
             let parts = parts.iter().map(|part| {
@@ -256,31 +257,37 @@ impl Statements {
         };
         let activities = reported("activities", ACTIVITIES);
         let changes = reported("todo_logs", STATUS_CHANGES);
+        let [questions, blocked] = WAITING_TYPES.map(|name| counted(self.waiting(name).collect()));
         let sql = format!(
-            "SELECT {overdue} AS overdue, {overdue_open} AS overdue_open, \
-             {activities} AS activities, {changes} AS status_changes"
+            "SELECT {questions} AS questions, {blocked} AS blocked, {overdue} AS overdue, \
+             {overdue_open} AS overdue_open, {activities} AS activities, \
+             {changes} AS status_changes"
         );
         self.statement(&sql, &[("since", since), ("now", now.micros())])
     }
 
+    /// The newest activities of a type that are the newest ones of an active session.
+    fn waiting(&self, name: &str) -> impl Iterator<Item = String> {
+        self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
+            format!(
+                "SELECT q.activity_id, q.logged_at FROM (SELECT t.activity_id, t.session_id, \
+                 t.logged_at FROM {source} WHERE t.account_id = :account AND {whose} \
+                 AND t.activity_type = '{name}' \
+                 ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {QUESTIONS_MAX}) AS q \
+                 CROSS JOIN sessions AS s WHERE s.account_id = :account \
+                 AND s.session_id = q.session_id AND s.status = 'active' \
+                 AND NOT EXISTS (SELECT 1 FROM activities AS newer \
+                 WHERE newer.account_id = :account AND newer.session_id = q.session_id \
+                 AND (newer.logged_at, newer.activity_id) > (q.logged_at, q.activity_id))"
+            )
+        })
+    }
+
     /// Activities by which sessions say that they wait, and the newest ones.
     pub(super) fn activities(&self, since: i64) -> Statement {
-        let waiting = WAITING_TYPES.iter().flat_map(|name| {
-            self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
-                format!(
-                    "SELECT q.activity_id, q.logged_at FROM (SELECT t.activity_id, t.session_id, \
-                     t.logged_at FROM {source} WHERE t.account_id = :account AND {whose} \
-                     AND t.activity_type = '{name}' \
-                     ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {QUESTIONS_MAX}) AS q \
-                     CROSS JOIN sessions AS s WHERE s.account_id = :account \
-                     AND s.session_id = q.session_id AND s.status = 'active' \
-                     AND NOT EXISTS (SELECT 1 FROM activities AS newer \
-                     WHERE newer.account_id = :account AND newer.session_id = q.session_id \
-                     AND (newer.logged_at, newer.activity_id) > (q.logged_at, q.activity_id)) \
-                     ORDER BY q.logged_at DESC, q.activity_id DESC LIMIT {}",
-                    self.rows
-                )
-            })
+        let waiting = WAITING_TYPES.into_iter().flat_map(|name| self.waiting(name));
+        let waiting = waiting.map(|part| {
+            format!("{part} ORDER BY q.logged_at DESC, q.activity_id DESC LIMIT {}", self.rows)
         });
         let reported = self.parts("activities", ACTIVITIES).map(|[source, whose]| {
             format!(

@@ -144,6 +144,10 @@ async fn listed(store: &Store, clock: &dyn Clock, query: &BriefQuery) -> BriefRo
             && sessions.iter().any(is_active)
     };
     let waiting: Vec<_> = activities.iter().filter(waits).cloned().collect();
+    counts.waiting = WAITING_TYPES.map(|name| {
+        let of_type = waiting.iter().filter(|row| row.activity_type.as_str() == name);
+        i64::try_from(of_type.count()).unwrap()
+    });
     let since_then = |at: Timestamp| since.is_none_or(|since| at >= since);
     activities.retain(|row| since_then(row.logged_at));
     changes.retain(|row| since_then(row.change.logged_at));

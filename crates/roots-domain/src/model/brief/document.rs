@@ -260,7 +260,7 @@ impl Brief {
             left_behind: lapsed,
             overdue: counts.overdue_open,
             next: counts.todos.open - counts.overdue_open,
-            waiting: by_waiting_type(&waiting),
+            waiting: counts.waiting,
             activities: match since {
                 Some(_) => counts.activities_since,
                 None => counts.activities,

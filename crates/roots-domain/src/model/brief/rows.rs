@@ -91,6 +91,8 @@ pub struct BriefCounts {
     pub overdue: i64,
     /// Those of them that are open, up to [`COUNTED_MAX`].
     pub overdue_open: i64,
+    /// Sessions that wait, by the type of the activity, as far as they are looked at.
+    pub waiting: [i64; WAITING_TYPES.len()],
     /// Activities in the reported time, up to [`COUNTED_MAX`].
     pub activities_since: i64,
     /// Status changes in the reported time, up to [`COUNTED_MAX`].
