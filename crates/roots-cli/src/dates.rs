@@ -94,11 +94,16 @@ fn instant(time: Timestamp) -> DateTime<Utc> {
 }
 
 fn understood_as_past(text: &str, now: &Zoned) -> Result<When, InvalidTime> {
-    let is_ahead = match parse_duration(text.trim()) {
+    // This refuses what the parser can't take, before it is asked for a duration.
+    let when = understood(text, now)?;
+    let text = text.trim().to_lowercase();
+    let is_ahead = match parse_duration(&text) {
         Ok(Interval::Seconds(n) | Interval::Days(n) | Interval::Months(n)) => n > 0,
         Err(_) => false,
     };
-    if is_ahead { understood(&format!("{} ago", text.trim()), now) } else { understood(text, now) }
+    // `tomorrow` is a duration for the parser.
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    if is_ahead && is_number { understood(&format!("{text} ago"), now) } else { Ok(when) }
 }
 
 fn understood(text: &str, now: &Zoned) -> Result<When, InvalidTime> {
@@ -297,6 +302,8 @@ mod tests {
         assert_eq!(shown_as_past("3 days"), "Thu 2026-11-26 15:30 +01:00");
         assert_eq!(shown_as_past("2h ago"), "Sun 2026-11-29 13:30 +01:00");
         assert_eq!(shown_as_past("yesterday 8:00"), "Sat 2026-11-28 08:00 +01:00");
+        assert_eq!(shown_as_past("Yesterday 8 AM"), "Sat 2026-11-28 08:00 +01:00");
+        assert!(understood_as_past("yesterday 9 PleaseDoNotPanicHere", &now()).is_err());
     }
 
     #[test]

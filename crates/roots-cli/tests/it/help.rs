@@ -18,7 +18,6 @@ async fn the_help_of_sessions_and_todos() {
         "log",
         "todo",
         "todo add",
-        "todo list",
         "todo claim",
         "todo edit",
         "todo rm",
