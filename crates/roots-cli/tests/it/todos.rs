@@ -9,19 +9,32 @@ async fn a_list_says_how_many_of_all_it_shows() {
     let (_app, user) = user_of_api(10).await;
     for (title, priority, due) in [
         ("Deploy the docs", "3", "2030-07-01 12:00"),
-        ("Escape \u{1b}[31m", "0", "2030-12-31"),
         ("Hidden by the limit", "0", "2030-12-31T23:00:00Z"),
+        ("Escape \u{1b}[31m", "0", "2030-12-31"),
     ] {
         user.done(&["todo", "add", title, "-p", priority, "--due", due]).await;
     }
     let run = user.run(&["todo", "list", "-n", "2"]).await;
-    insta::assert_snapshot!(run.stdout, @"");
+    insta::assert_snapshot!(run.stdout, @r"
+    ID  STATUS  PRIORITY  DUE               CLAIMED UNTIL  TITLE
+    1   open    3         2030-07-01 12:00                 Deploy the docs
+    3   open    0         2030-12-31 00:00                 Escape �[31m
+    2 of 3
+    ");
     assert!(run.stderr.starts_with("The next page: --cursor "), "{run:?}");
     let cursor = run.stderr.trim().rsplit_once(' ').unwrap().1;
     let rest = user.done(&["todo", "list", "-n", "2", "--cursor", cursor]).await;
     assert!(rest.ends_with("1 of 3\n"), "{rest}");
     assert_eq!(user.done(&["todo", "list", "--status", "done"]).await, "0 of 0\n");
-    insta::assert_snapshot!(user.done(&["todo", "show", "1"]).await, @"");
+    insta::assert_snapshot!(user.done(&["todo", "show", "1"]).await, @r"
+    Todo 1: Deploy the docs
+    Status    open
+    Priority  3
+    Due       Mon 2030-07-01 12:00 +02:00
+    Actor     1
+    Created   Thu 2026-04-09 16:00 +02:00
+    Updated   Thu 2026-04-09 16:00 +02:00
+    ");
 }
 
 #[tokio::test]
