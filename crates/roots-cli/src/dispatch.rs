@@ -1,5 +1,7 @@
 //! Runs the command that was given.
 
+use std::time::Duration;
+
 use clap::CommandFactory;
 use tokio::runtime::Builder;
 
@@ -20,8 +22,8 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Completions { shell } => shell::completions(&mut CommandLine::command(), shell),
         Command::Man { command } => shell::man(CommandLine::command(), &command),
         Command::Setup(arguments) => setup::setup(&arguments, output),
-        Command::Hook => {
-            hook::run();
+        Command::Hook { deadline_ms } => {
+            hook::run(Duration::from_millis(deadline_ms));
             Ok(())
         }
         command => {
@@ -48,8 +50,9 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Log(arguments) => log::log(&arguments, output).await,
         Command::Todo(command) => todo::run(&command, output).await,
         Command::Mcp => mcp_proxy::run().await,
-        Command::Completions { .. } | Command::Man { .. } | Command::Setup(_) | Command::Hook => {
-            Ok(())
-        }
+        Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Setup(_)
+        | Command::Hook { .. } => Ok(()),
     }
 }
