@@ -78,7 +78,11 @@ pub(crate) enum Command {
     ///
     /// Each message goes to the server's /mcp. Tools that work in a session get that of the work
     /// tree, unless they name one. `roots setup` adds it to a program.
-    Mcp,
+    Mcp {
+        /// When a server counts as away, in milliseconds; tests on busy machines need more
+        #[arg(long, hide = true, default_value_t = 800)]
+        away_after_ms: u64,
+    },
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell

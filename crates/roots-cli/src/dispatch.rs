@@ -49,7 +49,9 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Note(arguments) => session::note(&arguments, output).await,
         Command::Log(arguments) => log::log(&arguments, output).await,
         Command::Todo(command) => todo::run(&command, output).await,
-        Command::Mcp => mcp_proxy::run().await,
+        Command::Mcp { away_after_ms } => {
+            mcp_proxy::run(Duration::from_millis(away_after_ms)).await
+        }
         Command::Completions { .. }
         | Command::Man { .. }
         | Command::Setup(_)
