@@ -95,12 +95,20 @@ pub(crate) enum Command {
     /// When a session of the program starts, it starts a session in Roots or finds it again, and
     /// answers with the brief. When the session ends, it ends that of Roots. It takes at most 2
     /// seconds and always exits with 0. `roots setup` adds it to a program.
-    Hook,
+    Hook {
+        /// When it answers at the latest, in milliseconds; tests on busy machines need more
+        #[arg(long, hide = true, default_value_t = 1_700)]
+        deadline_ms: u64,
+    },
     /// Serve MCP on standard input and output, by way of the server
     ///
     /// Each message goes to the server's /mcp. Tools that work in a session get that of the work
     /// tree, unless they name one. `roots setup` adds it to a program.
-    Mcp,
+    Mcp {
+        /// When a server counts as away, in milliseconds; tests on busy machines need more
+        #[arg(long, hide = true, default_value_t = 800)]
+        away_after_ms: u64,
+    },
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell

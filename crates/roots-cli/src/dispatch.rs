@@ -1,5 +1,7 @@
 //! Runs the command that was given.
 
+use std::time::Duration;
+
 use clap::CommandFactory;
 use tokio::runtime::Builder;
 
@@ -23,8 +25,8 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Completions { shell } => shell::completions(&mut CommandLine::command(), shell),
         Command::Man { command } => shell::man(CommandLine::command(), &command),
         Command::Setup(arguments) => setup::setup(&arguments, output),
-        Command::Hook => {
-            hook::run();
+        Command::Hook { deadline_ms } => {
+            hook::run(Duration::from_millis(deadline_ms));
             Ok(())
         }
         command => {
@@ -58,9 +60,12 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Actors(command) => actors::run(&command, output).await,
         Command::Export(arguments) => export::export(&arguments, output).await,
         Command::Import(arguments) => import::import(&arguments, output).await,
-        Command::Mcp => mcp_proxy::run().await,
-        Command::Completions { .. } | Command::Man { .. } | Command::Setup(_) | Command::Hook => {
-            Ok(())
+        Command::Mcp { away_after_ms } => {
+            mcp_proxy::run(Duration::from_millis(away_after_ms)).await
         }
+        Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Setup(_)
+        | Command::Hook { .. } => Ok(()),
     }
 }

@@ -21,14 +21,21 @@ pub(crate) fn actor(text: &str) -> Result<ActorFilter, &'static str> {
     }
 }
 
+/// The longest text of a time span, such as `10080 minutes`.
+const SPAN_MAX_BYTES: usize = 15;
+
 /// Reads a time span in seconds, or such as `30m`.
 pub(crate) fn seconds(text: &str) -> Result<u32, &'static str> {
-    // `tomorrow` is a day for the parser.
-    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    // For the parser `tomorrow` is a day, and it panics on some longer texts: it gets only a number
+    // with a unit.
+    let text = text.trim().to_lowercase();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    let has_unit = unit.len() < text.len() && text.len() <= SPAN_MAX_BYTES;
+    let has_unit = has_unit && unit.bytes().all(|byte| byte.is_ascii_lowercase());
     let seconds = match text.parse::<i64>() {
         Ok(seconds) => Ok(seconds),
-        Err(_) if !is_number => Err(()),
-        Err(_) => match parse_duration(text) {
+        Err(_) if !has_unit => Err(()),
+        Err(_) => match parse_duration(&text) {
             Ok(Interval::Seconds(seconds)) => Ok(i64::from(seconds)),
             Ok(Interval::Days(days)) => Ok(i64::from(days) * 86_400),
             _ => Err(()),

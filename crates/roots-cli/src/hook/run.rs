@@ -16,10 +16,8 @@ use crate::hook::text;
 use crate::output::line;
 use crate::work_tree::WorkTree;
 
-/// When the hook answers, with or without the server. The program waits 2 s at most.
-const DEADLINE: Duration = Duration::from_millis(1_700);
-/// How long the server may take for one answer. There are two in a row at most.
-const TIMEOUT: Duration = Duration::from_millis(800);
+/// What is left of the time when the server has given two answers, which are the most in a row.
+const RESERVE: Duration = Duration::from_millis(100);
 /// The most bytes of input.
 const INPUT_MAX_BYTES: u64 = 1 << 20;
 
@@ -29,14 +27,16 @@ enum Progress {
     Done(Result<Option<String>, CliError>),
 }
 
-/// Reads the input of a hook, takes part, and writes its answer if the program wants one. It does
-/// not fail: what goes wrong is a line for the agent.
-pub(crate) fn run() {
-    let deadline = Instant::now() + DEADLINE;
+/// Reads the input of a hook, takes part, and writes its answer if the program wants one. It does not
+/// fail: what goes wrong is a line for the agent. It answers within `time`, with or without the
+/// server.
+pub(crate) fn run(time: Duration) {
+    let deadline = Instant::now() + time;
+    let timeout = time.saturating_sub(RESERVE) / 2;
     let (sender, progress) = mpsc::channel();
-    // Reading, the keyring and the file system may all wait for others. A thread that waits for
-    // them ends with the process.
-    let worker = thread::Builder::new().spawn(move || work(&sender));
+    // Reading, the keyring and the file system may all wait for others. A thread that waits for them
+    // ends with the process.
+    let worker = thread::Builder::new().spawn(move || work(timeout, &sender));
     let mut event = Event::Other;
     let mut done = match worker {
         Ok(_) => None,
@@ -67,19 +67,19 @@ fn answer(event: &Event, done: Option<Result<Option<String>, CliError>>) -> Opti
     Some(Dialect::answer(*dialect, &text).to_string())
 }
 
-fn work(progress: &Sender<Progress>) {
+fn work(timeout: Duration, progress: &Sender<Progress>) {
     let mut input = Vec::new();
     // Half an input is none.
     let _ = io::stdin().lock().take(INPUT_MAX_BYTES).read_to_end(&mut input);
     let event = Event::parse(&input);
     // Nobody hears what comes after the deadline.
     let _ = progress.send(Progress::Understood(event.clone()));
-    let done = if event == Event::Other { Ok(None) } else { take_part(&event) };
+    let done = if event == Event::Other { Ok(None) } else { take_part(&event, timeout) };
     let _ = progress.send(Progress::Done(done));
 }
 
-fn take_part(event: &Event) -> Result<Option<String>, CliError> {
-    let connection = connect()?.impatient(TIMEOUT, TIMEOUT)?;
+fn take_part(event: &Event, timeout: Duration) -> Result<Option<String>, CliError> {
+    let connection = connect()?.impatient(timeout, timeout)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|source| CliError::System { what: "the hook can't start", source })?;

@@ -47,12 +47,13 @@ pub(crate) fn away(reason: &str) -> String {
 
 fn head(own: &OwnSession, brief: Option<&Brief>) -> Vec<String> {
     let mut lines = vec![match own {
-        OwnSession::Started(id) => {
-            format!("Roots keeps account of the work here. Your session in it is {id}, new.")
-        }
-        OwnSession::GoesOn(id) => {
-            format!("Roots keeps account of the work here. Your session in it is {id}; it goes on.")
-        }
+        OwnSession::Started(id) => format!(
+            "Roots keeps account of the work here. Your session in it is {id}, new. Start no other."
+        ),
+        OwnSession::GoesOn(id) => format!(
+            "Roots keeps account of the work here. Your session in it is {id}; it goes on. Start \
+             no other."
+        ),
         OwnSession::None(reason) => format!(
             "Roots keeps account of the work here, but you have no session in it: {}.",
             plain(reason, 200)

@@ -14,17 +14,13 @@ use crate::mcp_proxy::message::Message;
 use crate::output::tell;
 use crate::work_tree::WorkTree;
 
-/// How long the server may take to accept a connection. A client hears within a second that it is
-/// away.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
-/// How long finding the key may take.
-const KEY_TIMEOUT: Duration = Duration::from_millis(900);
 /// How long an answer may take. The server ends its own work after 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// The server, and what was agreed on with it.
-#[derive(Default)]
 pub(crate) struct Exchange {
+    /// How long finding the key may take, and then a connection to the server.
+    away_after: Duration,
     server: Mutex<Option<Server>>,
     /// The revision of the protocol that a handshake agreed on.
     agreed: Mutex<Option<String>>,
@@ -38,6 +34,11 @@ struct Server {
 }
 
 impl Exchange {
+    /// With a server that is not looked for yet, and counts as away after this time.
+    pub(crate) fn new(away_after: Duration) -> Self {
+        Self { away_after, server: Mutex::default(), agreed: Mutex::default() }
+    }
+
     /// The messages that answer this one. Whatever goes wrong is an answer too.
     pub(crate) async fn answer(&self, message: Message) -> Vec<Value> {
         match self.try_answer(&message).await {
@@ -131,14 +132,15 @@ impl Exchange {
         if let Some(server) = locked(&self.server).clone() {
             return Ok(server);
         }
+        let away_after = self.away_after;
         // The keyring may ask a person.
-        let found = tokio::task::spawn_blocking(|| -> Result<Server, CliError> {
-            let connection = connect()?.impatient(CONNECT_TIMEOUT, ANSWER_TIMEOUT)?;
+        let found = tokio::task::spawn_blocking(move || -> Result<Server, CliError> {
+            let connection = connect()?.impatient(away_after, ANSWER_TIMEOUT)?;
             let tree = WorkTree::current(&connection)?;
             Ok(Server { connection: connection.into(), tree: tree.into() })
         });
         let late = || CliError::Failed("the system's keyring does not answer".to_owned());
-        let found = tokio::time::timeout(KEY_TIMEOUT, found).await.map_err(|_| late())?;
+        let found = tokio::time::timeout(away_after, found).await.map_err(|_| late())?;
         let server = found.map_err(|_| late())??;
         *locked(&self.server) = Some(server.clone());
         Ok(server)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc::{self, Receiver};
@@ -25,9 +26,12 @@ const LINES_MAX: usize = 16;
 /// # Errors
 ///
 /// If the answers can't be written.
-pub(crate) async fn run() -> Result<(), CliError> {
-    let mut proxy =
-        Proxy { exchange: Arc::default(), tasks: JoinSet::new(), in_flight: HashMap::new() };
+pub(crate) async fn run(away_after: Duration) -> Result<(), CliError> {
+    let mut proxy = Proxy {
+        exchange: Arc::new(Exchange::new(away_after)),
+        tasks: JoinSet::new(),
+        in_flight: HashMap::new(),
+    };
     let mut lines = lines()?;
     loop {
         tokio::select! {

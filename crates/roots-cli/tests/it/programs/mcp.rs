@@ -15,6 +15,8 @@ use super::world::{World, run, text};
 
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// The command with a patience that a busy machine does not exhaust.
+const PATIENT: [&str; 3] = ["mcp", "--away-after-ms", "60000"];
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 fn call(id: i64, tool: &str, arguments: &Value) -> Value {
@@ -40,7 +42,7 @@ fn result(request: &Request, content: &Value) -> Reply {
 /// Feeds all lines at once and takes all answers. Anything that is no message fails the test.
 fn exchange(world: &World, url: &str, lines: &[Value]) -> Vec<Value> {
     let input: String = lines.iter().map(|line| line.to_string() + "\n").collect();
-    let output = run(&mut world.roots(url, &["mcp"]), &input);
+    let output = run(&mut world.roots(url, &PATIENT), &input);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let answers = text(&output.stdout);
     answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -55,7 +57,7 @@ struct Running {
 
 impl Running {
     fn start(world: &World, url: &str) -> Self {
-        let mut command = world.roots(url, &["mcp"]);
+        let mut command = world.roots(url, &PATIENT);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
@@ -177,7 +179,7 @@ fn a_server_that_is_away_is_an_error_that_says_what_to_do() {
 #[test]
 fn without_a_key_each_request_says_how_to_get_one() {
     let input = format!("{}\n", call(1, "list_todos", &json!({})));
-    let output = run(&mut World::new().bare(&["mcp"]), &input);
+    let output = run(&mut World::new().bare(&PATIENT), &input);
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.contains("roots login"), "{message}");
@@ -360,7 +362,7 @@ fn a_cancelled_request_is_not_answered() {
 fn nonsense_is_an_error_of_the_protocol_and_the_next_line_works() {
     let server = FakeServer::start(|request| result(request, &json!({})));
     let input = format!("nonsense\n\n[]\n{}\n", call(3, "list_todos", &json!({})));
-    let output = run(&mut World::new().roots(&server.url, &["mcp"]), &input);
+    let output = run(&mut World::new().roots(&server.url, &PATIENT), &input);
     let answers: Vec<Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers[0]["error"]["code"], -32_700);
