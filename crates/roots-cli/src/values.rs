@@ -54,7 +54,7 @@ mod tests {
         for (text, value) in [("90", 90), ("30m", 1800), ("2h", 7200), ("1 day", 86_400)] {
             assert_eq!(seconds(text), Ok(value), "{text}");
         }
-        for text in ["", "-5", "tomorrow", "5 years", "30m ago"] {
+        for text in ["", "-5", "tomorrow", "5 years", "30m ago", "2026-12-31 9 AM"] {
             assert!(seconds(text).is_err(), "{text}");
         }
     }

@@ -27,15 +27,15 @@ enum Progress {
     Done(Result<Option<String>, CliError>),
 }
 
-/// Reads the input of a hook, takes part, and writes its answer if the program wants one. It does not
-/// fail: what goes wrong is a line for the agent. It answers within `time`, with or without the
+/// Reads the input of a hook, takes part, and writes its answer if the program wants one. It does
+/// not fail: what goes wrong is a line for the agent. It answers within `time`, with or without the
 /// server.
 pub(crate) fn run(time: Duration) {
     let deadline = Instant::now() + time;
     let timeout = time.saturating_sub(RESERVE) / 2;
     let (sender, progress) = mpsc::channel();
-    // Reading, the keyring and the file system may all wait for others. A thread that waits for them
-    // ends with the process.
+    // Reading, the keyring and the file system may all wait for others. A thread that waits for
+    // them ends with the process.
     let worker = thread::Builder::new().spawn(move || work(timeout, &sender));
     let mut event = Event::Other;
     let mut done = match worker {
