@@ -2,7 +2,9 @@
 //! be. The texts are shortened as those of a brief are.
 
 use roots_domain::model::Invalid;
-use roots_domain::model::brief::{BriefText, TOKEN_BYTES, TOKENS_DEFAULT, TOKENS_MAX, TOKENS_MIN};
+use roots_domain::model::brief::{
+    BriefText, TOKEN_BYTES, TOKENS_DEFAULT, TOKENS_MAX, TOKENS_MIN, TextLimits,
+};
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{Members, integer};
 use serde::Serialize;
@@ -10,13 +12,6 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::documents::{ListedTodoDocument, SearchResult};
 
-/// The part of the bytes that one text may have: the largest one with which all rows fit, or else
-/// the last one.
-const TEXT_SHARES: [usize; 5] = [1, 4, 8, 16, 24];
-/// A title is shortened to fewer bytes only where its row else would not fit.
-const TITLE_BYTES: usize = 120;
-/// Texts of a row that else would not fit have so many bytes.
-const SHORT_BYTES: usize = 40;
 /// Most bytes of a page beside its rows and the pointers to its shortened texts.
 const BESIDE_BYTES: usize = 512;
 
@@ -33,22 +28,6 @@ pub(crate) fn max_bytes(members: &mut Members) -> Result<usize, InvalidNoted> {
     };
     let tokens = members.optional("max_tokens", integer(read))?.unwrap_or(TOKENS_DEFAULT);
     Ok((tokens * TOKEN_BYTES) as usize)
-}
-
-/// How long the texts of a row may be.
-#[derive(Clone, Copy)]
-pub(crate) struct TextLimits {
-    title: usize,
-    text: usize,
-}
-
-impl TextLimits {
-    const SHORT: Self = Self { title: SHORT_BYTES, text: SHORT_BYTES };
-
-    fn of_share(max_bytes: usize, share: usize) -> Self {
-        let text = max_bytes / share;
-        Self { title: text.max(TITLE_BYTES), text }
-    }
 }
 
 /// A row whose texts can be shortened.
@@ -111,8 +90,7 @@ pub(crate) fn fit<R: Row>(
     let max_bytes = max_bytes - BESIDE_BYTES;
     let mut rows: Vec<_> = rows.into_iter().map(|row| (row, Cut::default())).collect();
     let mut written = Vec::new();
-    for share in TEXT_SHARES {
-        let limits = TextLimits::of_share(max_bytes, share);
+    for limits in TextLimits::of(max_bytes) {
         for (row, cut) in &mut rows {
             row.shorten(limits, cut);
         }

@@ -1,7 +1,7 @@
 //! Reads sealed texts to search them, in the order of indexes.
 
 use async_trait::async_trait;
-use roots_domain::model::id::{ActorId, LogId, TodoId, Uid};
+use roots_domain::model::id::{AccountId, ActorId, LogId, TodoId, Uid};
 use roots_domain::model::page::SortKey;
 use roots_domain::model::sealed::{Field, Sealed};
 use roots_domain::model::todo::StatusChange;
@@ -12,15 +12,15 @@ use roots_domain::port::store::{
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic, Order, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Order, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, Statement, Value,
 };
 
 use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
 use super::paging::{behind, of_actor};
 use crate::errors::of_read;
 use crate::store::Store;
-use crate::table::shown::{is, linked_to};
+use crate::table::shown::{Shown, is, linked_to};
 use crate::table::{activities, at, sessions, todo_logs, todos};
 use crate::write::filter::padded;
 
@@ -112,6 +112,14 @@ impl SearchReader for Store {
             return Ok(Vec::new());
         }
         // Each todo is looked up by its id: those of a chunk may be far apart.
+        if self.readers().get_database_backend() == DbBackend::Postgres {
+            let found = todo_logs::Entity::find()
+                .from_raw_sql(notes_of_each(by.account, left, before))
+                .all(self.readers())
+                .await
+                .map_err(of_read)?;
+            return Ok(found.into_iter().map(TryFrom::try_from).collect::<Result<_, _>>()?);
+        }
         let mut notes = todo_logs::Entity::find()
             .filter(AccountId.eq(by.account.0))
             .filter(TodoId.is_in(padded(left)))
@@ -181,6 +189,32 @@ impl Store {
         let items = found.into_iter().map(|row| item(&row, &fields));
         items.collect::<Result<_, _>>().map_err(of_read)
     }
+}
+
+/// The statement for PostgreSQL that reads the last notes of these todos before a position.
+///
+/// A condition `todo_id IN (…)` would be a filter on a scan in the order of the key, which reads the
+/// logs of all todos in between. Here the todos come in their order, so the statement ends as soon
+/// as it has enough notes.
+fn notes_of_each(
+    account: AccountId,
+    todos: Vec<i64>,
+    before: Option<(TodoId, LogId)>,
+) -> Statement {
+    // No todo has the id 0.
+    let (last_todo, last_log) = before.map_or((0, 0), |(todo, log)| (todo.0, log.0));
+    let text = format!(
+        "SELECT found.* FROM \
+             (SELECT todo_id FROM UNNEST($2::bigint[]) AS of (todo_id) ORDER BY todo_id DESC) AS given, \
+             LATERAL (SELECT {columns} FROM todo_logs AS t \
+                 WHERE t.account_id = $1 AND t.todo_id = given.todo_id AND t.note IS NOT NULL \
+                     AND (t.todo_id <> $3 OR t.log_id < $4) \
+                 ORDER BY t.log_id DESC LIMIT {NOTES_CHUNK_ROWS}) AS found \
+         ORDER BY given.todo_id DESC, found.log_id DESC LIMIT {NOTES_CHUNK_ROWS}",
+        columns = todo_logs::Entity::selected("t"),
+    );
+    let values: [Value; 4] = [account.0.into(), todos.into(), last_todo.into(), last_log.into()];
+    Statement::from_sql_and_values(DbBackend::Postgres, text, values)
 }
 
 /// An item, from a row whose texts are in these fields. Columns are read by their positions, which

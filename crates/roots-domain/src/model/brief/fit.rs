@@ -5,41 +5,16 @@
 //! each list gives one row after the other, so that none pushes out another.
 
 use super::document::{Brief, NextAction};
+use super::limits::TextLimits;
 use super::rows::BriefChange;
 use super::text::BriefText;
 use crate::model::activity::Activity;
 use crate::model::session::ListedSession;
 use crate::model::todo::ListedTodo;
 
-/// The part of the answer that one text may have: the largest one with which all rows fit, or else
-/// the last one.
-const TEXT_SHARES: [usize; 5] = [1, 4, 8, 16, 24];
-/// The session's notes may be so much longer than another text.
-const NOTES_FACTOR: usize = 4;
-/// Texts of a row that else would not fit have so many bytes.
-const SHORT_BYTES: usize = 40;
-/// A title is shortened to fewer bytes only where its row else would not fit.
-const TITLE_BYTES: usize = 120;
 /// More bytes of a row than where it stands alone: a comma before it, and one more before each of
 /// its pointers in `cut`, whose numbers may have two more digits.
 const BESIDE_BYTES: usize = 1 + 2 * (1 + 2);
-
-/// How long the texts of a row may be.
-#[derive(Clone, Copy)]
-struct TextLimits {
-    title: usize,
-    text: usize,
-    notes: usize,
-}
-
-impl TextLimits {
-    const SHORT: Self = Self { title: SHORT_BYTES, text: SHORT_BYTES, notes: SHORT_BYTES };
-
-    fn of_share(max_bytes: usize, share: usize) -> Self {
-        let text = max_bytes / share;
-        Self { title: text.max(TITLE_BYTES), text, notes: text * NOTES_FACTOR }
-    }
-}
 
 /// A row of a list, or the session.
 trait Row: Clone {
@@ -114,8 +89,8 @@ const ACTIVITIES: List<Activity<BriefText>> = |brief| &mut brief.activities;
 #[must_use]
 pub fn fit(brief: Brief, max_bytes: usize, bytes: impl Fn(&Brief) -> usize) -> Brief {
     let mut brief = brief;
-    for share in TEXT_SHARES {
-        shorten(&mut brief, TextLimits::of_share(max_bytes, share));
+    for limits in TextLimits::of(max_bytes) {
+        shorten(&mut brief, limits);
         // In JSON a text never has fewer bytes.
         if text_bytes(&mut brief) <= max_bytes && bytes(&brief) <= max_bytes {
             return brief;
@@ -167,7 +142,7 @@ fn choose(mut all: Brief, max_bytes: usize, bytes: impl Fn(&Brief) -> usize) -> 
     let waiting = std::mem::take(WAITING(&mut all));
     let status_changes = std::mem::take(STATUS_CHANGES(&mut all));
     let activities = std::mem::take(ACTIVITIES(&mut all));
-    let mut title_bytes = TITLE_BYTES;
+    let mut title_bytes = TextLimits::TITLE_BYTES;
     while bytes(&all) > max_bytes && title_bytes > 0 {
         title_bytes /= 2;
         shorten_action(&mut all, title_bytes);

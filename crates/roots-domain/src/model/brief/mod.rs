@@ -5,6 +5,7 @@
 
 mod document;
 mod fit;
+mod limits;
 mod rows;
 mod text;
 
@@ -13,6 +14,7 @@ mod tests;
 
 pub use document::{Brief, BriefList, BriefTotals, NextAction, NextTodo, Omitted};
 pub use fit::fit;
+pub use limits::TextLimits;
 pub use rows::{
     BriefChange, BriefCounts, BriefRows, COUNTED_MAX, TodoCounts, WAITING_TYPES, claim_order,
 };
