@@ -205,7 +205,8 @@ fn notes_of_each(
     let (last_todo, last_log) = before.map_or((0, 0), |(todo, log)| (todo.0, log.0));
     let text = format!(
         "SELECT found.* FROM \
-             (SELECT todo_id FROM UNNEST($2::bigint[]) AS of (todo_id) ORDER BY todo_id DESC) AS given, \
+             (SELECT todo_id FROM UNNEST($2::bigint[]) AS todos (todo_id) \
+                 ORDER BY todo_id DESC) AS given, \
              LATERAL (SELECT {columns} FROM todo_logs AS t \
                  WHERE t.account_id = $1 AND t.todo_id = given.todo_id AND t.note IS NOT NULL \
                      AND (t.todo_id <> $3 OR t.log_id < $4) \
