@@ -1,6 +1,7 @@
 //! `/brief`.
 
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -16,8 +17,8 @@ use roots_domain::model::session::ListedSession;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::ListedTodo;
 use roots_domain::model::zone::Zone;
-use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::ReadError;
+use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::brief::BriefRequest;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
@@ -309,9 +310,8 @@ fn next_todo(todo: &NextTodo) -> NextTodoBody {
 
 /// A brief of these actors as a document.
 fn body(brief: &Brief, actors: BriefActors) -> BriefBody {
-    let todos = |list: &[ListedTodo<BriefText>]| {
-        list.iter().cloned().map(BriefTodoBody::from).collect()
-    };
+    let todos =
+        |list: &[ListedTodo<BriefText>]| list.iter().cloned().map(BriefTodoBody::from).collect();
     let counts = &brief.counts;
     let next_action = &brief.next_action;
     BriefBody {
@@ -344,11 +344,7 @@ fn body(brief: &Brief, actors: BriefActors) -> BriefBody {
             action: next_action.name(),
             todo: next_action.todo().map(next_todo),
         },
-        omitted: brief
-            .omitted()
-            .into_iter()
-            .map(|one| omitted(one, actors, brief.since))
-            .collect(),
+        omitted: brief.omitted().into_iter().map(|one| omitted(one, actors, brief.since)).collect(),
         cut: brief.cut(),
     }
 }
@@ -363,8 +359,7 @@ fn omitted(omitted: Omitted, actors: BriefActors, since: Option<Timestamp>) -> O
     };
     let mut request = format!("GET {API_PATH}/{path}");
     for (place, (name, value)) in filters.iter().enumerate() {
-        request.push(if place == 0 { '?' } else { '&' });
-        request.push_str(&format!("{name}={value}"));
+        let _ = write!(request, "{}{name}={value}", if place == 0 { '?' } else { '&' });
     }
     OmittedBody { what: omitted.list.name(), count: omitted.count, request }
 }

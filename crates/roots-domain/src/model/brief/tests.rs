@@ -206,10 +206,7 @@ fn questions_that_were_not_looked_at_are_counted_as_left_out() {
     all.counts.older_questions = [30, 4];
     let omitted = Brief::of(all, 10).omitted();
     let omitted: Vec<_> = omitted.into_iter().map(|one| (one.list, one.count)).collect();
-    assert_eq!(
-        omitted,
-        [(BriefList::Waiting("question"), 32), (BriefList::Waiting("blocked"), 4)]
-    );
+    assert_eq!(omitted, [(BriefList::Waiting("question"), 32), (BriefList::Waiting("blocked"), 4)]);
 }
 
 #[test]
