@@ -59,8 +59,8 @@ struct BriefParams {
     /// owner may ask for others.
     #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
     scope: ActorScope,
-    /// The session that you work in, if you have one. The brief then tells your claims from those of
-    /// other workers. 404 if there is no such session of these actors.
+    /// The session that you work in, if you have one. The brief then tells your claims from those
+    /// of other workers. 404 if there is no such session of these actors.
     #[param(rename = "session_id", value_type = Option<i64>, minimum = 1)]
     session: Option<SessionId>,
 }
@@ -210,8 +210,8 @@ struct BriefSessionCountsBody {
 #[schema(as = NextAction)]
 struct NextActionBody {
     /// `resume`: go on with a todo in progress that is yours, that nobody has claimed, or whose
-    /// session has ended. `take_over`: claim one whose claim has lapsed. `claim`: claim an open one.
-    /// `none`: there is nothing to do, or others are doing it.
+    /// session has ended. `take_over`: claim one whose claim has lapsed. `claim`: claim an open
+    /// one. `none`: there is nothing to do, or others are doing it.
     #[schema(value_type = ActionName)]
     action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,8 +22,8 @@ pub struct Brief {
     pub since: Option<Timestamp>,
     /// The session that [`super::BriefSessions::shown`] chooses.
     pub session: Option<ListedSession<BriefText>>,
-    /// Todos in progress whose claim lives, or that have none. First those that the reader may go on
-    /// with.
+    /// Todos in progress whose claim lives, or that have none. First those that the reader may go
+    /// on with.
     pub in_progress: Vec<ListedTodo<BriefText>>,
     /// Todos in progress whose claim has lapsed, in the order of claims.
     pub left_behind: Vec<ListedTodo<BriefText>>,
