@@ -37,9 +37,9 @@ pub struct BriefQuery {
 #[async_trait]
 pub trait BriefReader: Send + Sync {
     /// The rows of a brief, all of one snapshot. They have no `reader` if the query names none, or
-    /// one that does not exist or is another actor's. A text that is too long to be read is `None`: see
-    /// [`LONG_TEXTS_MAX`]. The clock judges deadlines, as it does for claims. MUST NOT scan more
-    /// rows of a large account than of a small one.
+    /// one that does not exist or is another actor's. A text that is too long to be read is `None`:
+    /// see [`LONG_TEXTS_MAX`]. The clock judges deadlines, as it does for claims. MUST NOT scan
+    /// more rows of a large account than of a small one.
     async fn brief(
         &self,
         query: &BriefQuery,
