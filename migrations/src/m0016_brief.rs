@@ -1,5 +1,6 @@
 //! What a brief reads: the newest status changes of an actor, the first todos of all actors in the
-//! order of claims, todos in progress that nobody has claimed, and todos that are due.
+//! order of claims, todos in progress that nobody has claimed, todos that are due, the session that
+//! ended last, and activities that were logged for another time.
 
 use sea_orm_migration::prelude::*;
 
@@ -28,6 +29,9 @@ impl MigrationTrait for Brief {
 //
 // An index over todos that are not finished names the statuses that it leaves out: both databases
 // then see that a query with the same conditions can use it.
+//
+// An activity ends the wait of its session, whatever time it was logged for. Most are logged for the
+// time at which they are created, and are found by that. So only the others are in this index.
 const SCHEMA: &str = r"
 ALTER TABLE todo_logs ADD COLUMN actor_id {int} NOT NULL DEFAULT 0;
 UPDATE todo_logs SET actor_id = COALESCE((SELECT t.actor_id FROM todos AS t
@@ -49,6 +53,13 @@ CREATE INDEX todos_due ON todos (account_id, actor_id, due_at)
     WHERE due_at IS NOT NULL AND status <> 'done' AND status <> 'cancelled';
 CREATE INDEX todos_due_of_account ON todos (account_id, due_at)
     WHERE due_at IS NOT NULL AND status <> 'done' AND status <> 'cancelled' AND actor_id <> 1;
+
+CREATE INDEX sessions_by_end ON sessions (account_id, actor_id, ended_at, session_id)
+    WHERE ended_at IS NOT NULL;
+CREATE INDEX sessions_of_account_by_end ON sessions (account_id, ended_at, session_id)
+    WHERE ended_at IS NOT NULL AND actor_id <> 1;
+CREATE INDEX activities_of_other_times ON activities (account_id, session_id, activity_id)
+    WHERE session_id IS NOT NULL AND logged_at <> created_at;
 
 CREATE INDEX claim_deadlines_of_account ON claim_deadlines (account_id, priority, until_at);
 ";

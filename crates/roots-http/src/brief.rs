@@ -1,6 +1,7 @@
 //! `/brief`.
 
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,21 +9,23 @@ use axum::response::{IntoResponse, Response};
 use roots_domain::model::Invalid;
 use roots_domain::model::activity::Activity;
 use roots_domain::model::brief::{
-    Brief, BriefChange, BriefList, BriefText, NextAction, NextTodo, Omitted, TOKEN_BYTES,
-    TOKENS_DEFAULT, TOKENS_MAX, TOKENS_MIN, fit,
+    Brief, BriefActors, BriefChange, BriefList, BriefText, NextAction, NextTodo, Omitted, Resource,
+    TOKEN_BYTES, TOKENS_DEFAULT, TOKENS_MAX, TOKENS_MIN, fit,
 };
-use roots_domain::model::id::ActorId;
+use roots_domain::model::id::SessionId;
 use roots_domain::model::session::ListedSession;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::ListedTodo;
 use roots_domain::model::zone::Zone;
+use roots_domain::service::ReadError;
 use roots_domain::service::access::{ActorScope, Caller};
-use roots_domain::service::brief::{BriefRequest, SealedBrief};
+use roots_domain::service::brief::BriefRequest;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::FoundRows;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
-use roots_http_core::request::query::{FromParams, Params, Query, actor_scope, time};
+use roots_http_core::request::query::{
+    FromParams, Params, Query, actor_scope, session_filter, time,
+};
 use roots_http_core::schema;
 use roots_http_core::wire::API_PATH;
 use serde::Serialize;
@@ -56,6 +59,10 @@ struct BriefParams {
     /// owner may ask for others.
     #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
     scope: ActorScope,
+    /// The session that you work in, if you have one. The brief then tells your claims from those
+    /// of other workers. 404 if there is no such session of these actors.
+    #[param(rename = "session_id", value_type = Option<i64>, minimum = 1)]
+    session: Option<SessionId>,
 }
 
 impl FromParams for BriefParams {
@@ -63,7 +70,9 @@ impl FromParams for BriefParams {
         let max_tokens = params.take("max_tokens", |text| tokens(&text));
         let since = params.take("since", |text| Timestamp::parse_since(&time(text), &Zone::UTC));
         let scope = actor_scope(params);
-        Ok(Self { max_tokens: max_tokens?.unwrap_or(TOKENS_DEFAULT), since: since?, scope: scope? })
+        let session = session_filter(params);
+        let max_tokens = max_tokens?.unwrap_or(TOKENS_DEFAULT);
+        Ok(Self { max_tokens, since: since?, scope: scope?, session: session? })
     }
 }
 
@@ -88,7 +97,8 @@ struct BriefBody {
     /// everything.
     #[schema(required, format = DateTime)]
     since: Option<String>,
-    /// The active session that started last, or else the last one.
+    /// The named session if it has notes, else the one that ended last. If no session is named, the
+    /// active one that started last, else the one that ended last.
     #[schema(required)]
     session: Option<ListedSessionBody>,
     /// Todos in progress whose claim lives, or that nobody has claimed. First those to go on with.
@@ -99,8 +109,8 @@ struct BriefBody {
     overdue: Vec<BriefTodoBody>,
     /// The other open todos, in the order of claims.
     next: Vec<BriefTodoBody>,
-    /// Active sessions whose newest activity is of the type `question` or `blocked`, by that
-    /// activity: they wait for a person. The newest first.
+    /// Activities of the type `question` or `blocked` that were not followed by a later activity of
+    /// their session: it waits for a person. It is active, or was ended as idle. The newest first.
     waiting: Vec<ActivityBody>,
     /// Activities since then, the newest first.
     activities: Vec<ActivityBody>,
@@ -199,9 +209,9 @@ struct BriefSessionCountsBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = NextAction)]
 struct NextActionBody {
-    /// `resume`: go on with a todo in progress whose claim belongs to the session, or that nobody
-    /// has claimed. `take_over`: claim one whose claim has lapsed. `claim`: claim an open one.
-    /// `none`: there is nothing to do, or others are doing it.
+    /// `resume`: go on with a todo in progress that is yours, that nobody has claimed, or whose
+    /// session has ended. `take_over`: claim one whose claim has lapsed. `claim`: claim an open
+    /// one. `none`: there is nothing to do, or others are doing it.
     #[schema(value_type = ActionName)]
     action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,7 +230,7 @@ struct NextTodoBody {
     priority: i16,
     #[schema(required, format = DateTime)]
     due_at: Option<String>,
-    /// The token of the claim that stands, alive or lapsed.
+    /// With `resume`, the token of the claim that stands, if there is one.
     #[schema(required, minimum = 1)]
     claim_token: Option<i64>,
     /// The actor that the todo belongs to.
@@ -235,7 +245,8 @@ struct OmittedBody {
     /// overdue, where there are many.
     #[schema(value_type = BriefListName)]
     what: &'static str,
-    /// Counted to 1,000 where no count is kept.
+    /// Counted to 1,000 where no count is kept. For `waiting`, all activities of the type that are
+    /// older than its newest 100 count, answered or not.
     #[schema(minimum = 1)]
     count: i64,
     /// The request that shows them.
@@ -297,127 +308,66 @@ fn next_todo(todo: &NextTodo) -> NextTodoBody {
     }
 }
 
-/// The actors of a brief.
-struct Whose {
-    scope: ActorScope,
-    caller: ActorId,
+/// A brief of these actors as a document.
+fn body(brief: &Brief, actors: BriefActors) -> BriefBody {
+    let todos =
+        |list: &[ListedTodo<BriefText>]| list.iter().cloned().map(BriefTodoBody::from).collect();
+    let counts = &brief.counts;
+    let next_action = &brief.next_action;
+    BriefBody {
+        at: brief.at.to_string(),
+        since: brief.since.map(|since| since.to_string()),
+        session: brief.session.as_ref().map(session),
+        in_progress: todos(&brief.in_progress),
+        left_behind: todos(&brief.left_behind),
+        overdue: todos(&brief.overdue),
+        next: todos(&brief.next),
+        waiting: brief.waiting.iter().map(activity).collect(),
+        activities: brief.activities.iter().map(activity).collect(),
+        status_changes: brief.status_changes.iter().map(status_change).collect(),
+        counts: BriefCountsBody {
+            todos: TodoCountsBody {
+                open: counts.todos.open,
+                in_progress: counts.todos.in_progress,
+                done: counts.todos.done,
+                cancelled: counts.todos.cancelled,
+            },
+            sessions: BriefSessionCountsBody {
+                active: counts.sessions_active,
+                ended: counts.sessions_ended,
+            },
+            activities: counts.activities,
+            overdue: counts.overdue,
+        },
+        has_work: brief.has_work(),
+        next_action: NextActionBody {
+            action: next_action.name(),
+            todo: next_action.todo().map(next_todo),
+        },
+        omitted: brief.omitted().into_iter().map(|one| omitted(one, actors, brief.since)).collect(),
+        cut: brief.cut(),
+    }
 }
 
-impl Whose {
-    fn body(&self, brief: &Brief) -> BriefBody {
-        let todos = |list: &[ListedTodo<BriefText>]| {
-            list.iter().cloned().map(BriefTodoBody::from).collect()
-        };
-        let counts = &brief.counts;
-        let next_action = &brief.next_action;
-        BriefBody {
-            at: brief.at.to_string(),
-            since: brief.since.map(|since| since.to_string()),
-            session: brief.session.as_ref().map(session),
-            in_progress: todos(&brief.in_progress),
-            left_behind: todos(&brief.left_behind),
-            overdue: todos(&brief.overdue),
-            next: todos(&brief.next),
-            waiting: brief.waiting.iter().map(activity).collect(),
-            activities: brief.activities.iter().map(activity).collect(),
-            status_changes: brief.status_changes.iter().map(status_change).collect(),
-            counts: BriefCountsBody {
-                todos: TodoCountsBody {
-                    open: counts.todos.open,
-                    in_progress: counts.todos.in_progress,
-                    done: counts.todos.done,
-                    cancelled: counts.todos.cancelled,
-                },
-                sessions: BriefSessionCountsBody {
-                    active: counts.sessions_active,
-                    ended: counts.sessions_ended,
-                },
-                activities: counts.activities,
-                overdue: counts.overdue,
-            },
-            has_work: brief.has_work(),
-            next_action: NextActionBody {
-                action: next_action.name(),
-                todo: next_action.todo().map(next_todo),
-            },
-            omitted: brief
-                .omitted()
-                .into_iter()
-                .map(|one| self.omitted(one, brief.since))
-                .collect(),
-            cut: brief.cut(),
-        }
+fn omitted(omitted: Omitted, actors: BriefActors, since: Option<Timestamp>) -> OmittedBody {
+    let (resource, filters) = omitted.shown_by(actors, since);
+    let path = match resource {
+        Resource::Session(id) => format!("sessions/{id}"),
+        Resource::Todos => "todos".to_owned(),
+        Resource::Activities => "activities".to_owned(),
+        Resource::Export => "export".to_owned(),
+    };
+    let mut request = format!("GET {API_PATH}/{path}");
+    for (place, (name, value)) in filters.iter().enumerate() {
+        let _ = write!(request, "{}{name}={value}", if place == 0 { '?' } else { '&' });
     }
-
-    fn omitted(&self, Omitted { list, count }: Omitted, since: Option<Timestamp>) -> OmittedBody {
-        let since = since.map(|since| format!("since={since}"));
-        let (path, filters) = match list {
-            BriefList::Session(id) => {
-                let request = format!("GET {API_PATH}/sessions/{id}");
-                return OmittedBody { what: list.name(), count, request };
-            }
-            BriefList::InProgress | BriefList::LeftBehind => {
-                ("todos", [Some("status=in_progress".to_owned()), self.actor()])
-            }
-            BriefList::Overdue | BriefList::Next => {
-                ("todos", [Some("status=open".to_owned()), self.actor()])
-            }
-            BriefList::Waiting(name) => {
-                ("activities", [Some(format!("type={name}")), self.actor()])
-            }
-            BriefList::Activities => ("activities", [since, self.actor()]),
-            // No list has the status changes of several todos.
-            BriefList::StatusChanges => ("export", [self.exported(), None]),
-        };
-        let filters: Vec<_> = filters.into_iter().flatten().collect();
-        let query =
-            if filters.is_empty() { String::new() } else { "?".to_owned() + &filters.join("&") };
-        OmittedBody { what: list.name(), count, request: format!("GET {API_PATH}/{path}{query}") }
-    }
-
-    /// The filter of a list by the actor.
-    fn actor(&self) -> Option<String> {
-        match self.scope {
-            ActorScope::Own => None,
-            ActorScope::Of(actor) => Some(format!("actor_id={actor}")),
-            ActorScope::All => Some("actor_id=all".to_owned()),
-        }
-    }
-
-    /// The filter of an export by the actor. Without one, it has those of all actors.
-    fn exported(&self) -> Option<String> {
-        match self.scope {
-            ActorScope::Own => Some(format!("actor_id={}", self.caller)),
-            ActorScope::Of(actor) => Some(format!("actor_id={actor}")),
-            ActorScope::All => None,
-        }
-    }
+    OmittedBody { what: omitted.list.name(), count: omitted.count, request }
 }
 
 /// The bytes of a document.
 fn bytes(document: &impl Serialize) -> usize {
     // Strings, numbers and lists always serialize.
     serde_json::to_vec(document).map_or(usize::MAX, |json| json.len())
-}
-
-/// The rows of a brief.
-struct FoundBrief(SealedBrief);
-
-impl FoundRows for FoundBrief {
-    fn rows(&self) -> usize {
-        self.0.rows()
-    }
-
-    fn sealed_bytes(&self) -> usize {
-        self.0.texts().filter_map(|(_, text)| text.as_ref()).map(|text| text.0.len()).sum()
-    }
-
-    /// A brief is shortened before it becomes JSON. Beside that, its texts are held: sealed,
-    /// opened, and with less of each.
-    fn whole_max_bytes(&self) -> usize {
-        const ANSWER_MAX_BYTES: usize = (TOKENS_MAX * TOKEN_BYTES) as usize;
-        2 * ANSWER_MAX_BYTES + 3 * self.sealed_bytes()
-    }
 }
 
 /// Brief
@@ -430,7 +380,8 @@ impl FoundRows for FoundBrief {
 #[utoipa::path(
     get, path = "/api/v1/brief", operation_id = "brief", tag = "brief",
     params(BriefParams),
-    responses((status = 200, description = "The brief.", body = BriefBody, example = json!({
+    responses((status = 404, description = "These actors have no session `session_id`."),
+    (status = 200, description = "The brief.", body = BriefBody, example = json!({
         "at": "2026-04-09T14:00:00Z",
         "since": null,
         "session": {
@@ -506,15 +457,14 @@ async fn brief(
     mut caller: Bearer,
     Query(params): Query<BriefParams>,
 ) -> Result<Response, Problem> {
-    let BriefParams { max_tokens, since, scope } = params;
+    let BriefParams { max_tokens, since, scope, session } = params;
     let max_bytes = usize::try_from(max_tokens * TOKEN_BYTES).unwrap_or(usize::MAX);
-    let request = BriefRequest { since, scope, max_bytes };
+    let request = BriefRequest { since, scope, session, max_bytes };
+    let actors = request.actors(&caller).map_err(ReadError::from)?;
     let briefs = &app.services.briefs;
-    let find =
-        |caller: Arc<Caller>| async move { briefs.find(&caller, request).await.map(FoundBrief) };
-    let (FoundBrief(rows), room) = caller.read_rows(find).await?;
+    let find = |caller: Arc<Caller>| async move { briefs.find(&caller, request).await };
+    let (rows, room) = caller.read_rows(find).await?;
     let brief = briefs.open(&caller, request, rows).await?;
-    let whose = Whose { scope, caller: caller.actor.id };
-    let brief = fit(brief, max_bytes, |brief| bytes(&whose.body(brief)));
-    Ok(room.hold(axum::Json(whose.body(&brief)).into_response()).await)
+    let brief = fit(brief, max_bytes, |brief| bytes(&body(brief, actors)));
+    Ok(room.hold(axum::Json(body(&brief, actors)).into_response()).await)
 }

@@ -3,12 +3,11 @@
 
 use roots_domain::model::activity::Activity;
 use roots_domain::model::brief::{
-    Brief, BriefChange, BriefCounts, BriefList, BriefText, NextTodo, Omitted,
+    Brief, BriefActors, BriefChange, BriefCounts, BriefText, NextTodo, Omitted, Resource,
 };
 use roots_domain::model::session::{EndReason, ListedSession};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::ListedTodo;
-use roots_domain::service::access::ActorScope;
 use roots_http_core::wire::API_PATH;
 use serde::Serialize;
 
@@ -130,7 +129,7 @@ struct LeftOut {
 
 impl<'a> BriefDocument<'a> {
     /// The document of a brief of these actors.
-    pub(crate) fn new(brief: &'a Brief, scope: ActorScope) -> Self {
+    pub(crate) fn new(brief: &'a Brief, actors: BriefActors) -> Self {
         let items = |list: &'a [ListedTodo<BriefText>]| list.iter().map(Item::of).collect();
         let entries = |list: &'a [Activity<BriefText>]| list.iter().map(Entry::of).collect();
         let omitted = brief.omitted().into_iter();
@@ -151,7 +150,7 @@ impl<'a> BriefDocument<'a> {
                 action: brief.next_action.name(),
                 todo: brief.next_action.todo().map(Next::of),
             },
-            omitted: omitted.map(|one| LeftOut::of(one, scope, brief.since)).collect(),
+            omitted: omitted.map(|one| LeftOut::of(one, actors, brief.since)).collect(),
             cut: brief.cut(),
         }
     }
@@ -250,32 +249,23 @@ impl<'a> Next<'a> {
 }
 
 impl LeftOut {
-    fn of(Omitted { list, count }: Omitted, scope: ActorScope, since: Option<Timestamp>) -> Self {
-        let actor = match scope {
-            ActorScope::Own => None,
-            ActorScope::Of(actor) => Some(format!("actor_id={actor}")),
-            ActorScope::All => Some("actor_id=all".to_owned()),
+    fn of(omitted: Omitted, actors: BriefActors, since: Option<Timestamp>) -> Self {
+        let (resource, filters) = omitted.shown_by(actors, since);
+        let joined = |between: &str| {
+            let filters = filters.iter().map(|(name, value)| format!("{name}={value}"));
+            filters.collect::<Vec<_>>().join(between)
         };
-        let of_actor = |call: &str| match &actor {
-            Some(actor) => format!("{call} {actor}"),
-            None => call.to_owned(),
+        // No tool lists activities or exports.
+        let by_api = |path: &str| match joined("&") {
+            filters if filters.is_empty() => format!("GET {API_PATH}/{path}"),
+            filters => format!("GET {API_PATH}/{path}?{filters}"),
         };
-        // No tool lists activities or status changes.
-        let by_api = |path: &str, filter: Option<String>| {
-            let filters: Vec<_> = filter.into_iter().chain(actor.clone()).collect();
-            format!("GET {API_PATH}/{path}?{}", filters.join("&"))
+        let request = match resource {
+            Resource::Session(id) => format!("get_item kind=session id={id}"),
+            Resource::Todos => format!("list_todos {}", joined(" ")),
+            Resource::Activities => by_api("activities"),
+            Resource::Export => by_api("export"),
         };
-        let since = since.map(|since| format!("since={since}"));
-        let request = match list {
-            BriefList::Session(id) => format!("get_item kind=session id={id}"),
-            BriefList::InProgress | BriefList::LeftBehind => {
-                of_actor("list_todos status=in_progress")
-            }
-            BriefList::Overdue | BriefList::Next => of_actor("list_todos status=open"),
-            BriefList::Waiting(name) => by_api("activities", Some(format!("type={name}"))),
-            BriefList::Activities => by_api("activities", since),
-            BriefList::StatusChanges => by_api("export", None),
-        };
-        Self { what: list.name(), count, request: request.trim_end_matches('?').to_owned() }
+        Self { what: omitted.list.name(), count: omitted.count, request }
     }
 }

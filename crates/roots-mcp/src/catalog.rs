@@ -145,7 +145,8 @@ fn work_brief() -> Tool {
         "work_brief",
         "Work brief",
         Effect::Reads,
-        "Call this first. Says where your work stands: the open or last session with its notes, \
+        "Call this first, with session_id once you have a session: it tells your claims from those \
+         of other workers. Says where your work stands: the open or last session with its notes, \
          todos in progress, left behind (their claim lapsed), overdue and next, who waits for an \
          answer, what happened since the last session, counts, and next_action (resume, take_over, \
          claim or none). counts, has_work and next_action are computed from the todos; trust them \
@@ -153,7 +154,8 @@ fn work_brief() -> Tool {
         json!({
             "max_tokens": max_tokens(),
             "since": text("RFC 3339; default: the end of the last session"),
-            "actor_id": actors()
+            "actor_id": actors(),
+            "session_id": {"type": "integer", "minimum": 1, "description": "The session that you work in"}
         }),
         &[],
         result(
@@ -318,8 +320,9 @@ fn log_activity() -> Tool {
         "log_activity",
         "Log an activity",
         Effect::Adds,
-        "Records what you did or decided. Type question or blocked says that you wait for a \
-         person; any later entry of the session ends the wait. Costs 1 credit.",
+        "Records what you did or decided. Type question or blocked, with a session_id, says that \
+         the session waits for a person; any later activity of that session ends the wait. Costs 1 \
+         credit.",
         json!({
             "description": text("What happened"),
             "activity_type": text("a-z, 0-9, _ . -, up to 50; default: general"),
@@ -329,7 +332,10 @@ fn log_activity() -> Tool {
             "request_id": request_id()
         }),
         &["description"],
-        result(json!({"activity_id": {"type": "integer"}}), &["activity_id"]),
+        result(
+            json!({"activity_id": {"type": "integer"}, "warning": {"type": "string"}}),
+            &["activity_id"],
+        ),
     )
 }
 

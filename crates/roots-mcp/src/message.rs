@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use axum::body::Bytes;
 use roots_domain::model::usage::Endpoint;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// The path of MCP.
@@ -25,12 +26,21 @@ pub(crate) struct Message {
     pub(crate) endpoint: Endpoint,
 }
 
+/// A message has two members of one name. Two readers might each take another one of them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
+
+/// A message. A member that is named here and comes twice is an error.
 #[derive(Deserialize)]
 struct Envelope<'a> {
+    #[serde(rename = "jsonrpc")]
+    _version: Option<IgnoredAny>,
+    #[serde(rename = "id")]
+    _id: Option<IgnoredAny>,
     #[serde(borrow)]
-    method: Cow<'a, str>,
+    method: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    params: Option<Params<'a>>,
+    params: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -49,32 +59,49 @@ struct Kind<'a> {
 
 impl Message {
     /// Splits a message. One that is no call of a tool, or can't be read, stays whole.
-    pub(crate) fn split(body: Bytes) -> Self {
-        let found = Self::call(&body);
+    ///
+    /// # Errors
+    /// What it calls is ambiguous.
+    pub(crate) fn split(body: Bytes) -> Result<Self, Ambiguous> {
+        let found = Self::call(&body)?;
         let Some((name, arguments)) = found else {
-            return Self { rest: body, arguments: Bytes::new(), endpoint: own_endpoint() };
+            return Ok(Self { rest: body, arguments: Bytes::new(), endpoint: own_endpoint() });
         };
         let endpoint = endpoint(&name, arguments);
         let Some(arguments) = arguments.map(str::as_bytes) else {
-            return Self { rest: body, arguments: Bytes::new(), endpoint };
+            return Ok(Self { rest: body, arguments: Bytes::new(), endpoint });
         };
         let start = arguments.as_ptr().addr() - body.as_ptr().addr();
         let rest = [&body[..start], b"{}", &body[start + arguments.len()..]].concat();
         let arguments = body.slice(start..start + arguments.len());
-        Self { rest: rest.into(), arguments, endpoint }
+        Ok(Self { rest: rest.into(), arguments, endpoint })
     }
 
     /// The name and the arguments of the tool that a message calls.
-    fn call(body: &[u8]) -> Option<(Cow<'_, str>, Option<&str>)> {
-        let Envelope { method, params } = serde_json::from_slice(body).ok()?;
-        let Params { name, arguments } = params.filter(|_| method == CALL)?;
-        let arguments = arguments.map(RawValue::get).filter(|raw| *raw != "null");
-        Some((name?, arguments))
+    fn call(body: &[u8]) -> Result<Option<(Cow<'_, str>, Option<&str>)>, Ambiguous> {
+        let envelope = unambiguous::<Envelope<'_>>(serde_json::from_slice(body))?;
+        let called = envelope.filter(|message| message.method.as_deref() == Some(CALL));
+        let Some(params) = called.and_then(|message| message.params) else { return Ok(None) };
+        let params = unambiguous::<Params<'_>>(serde_json::from_str(params.get()))?;
+        Ok(params.and_then(|Params { name, arguments }| {
+            let arguments = arguments.map(RawValue::get).filter(|raw| *raw != "null");
+            Some((name?, arguments))
+        }))
+    }
+}
+
+/// What was read; none if it has another form.
+fn unambiguous<T>(read: serde_json::Result<T>) -> Result<Option<T>, Ambiguous> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        // serde has no kind of error for it, but its words are fixed.
+        Err(error) if error.to_string().starts_with("duplicate field") => Err(Ambiguous),
+        Err(_) => Ok(None),
     }
 }
 
 /// The endpoint of messages that call no tool.
-fn own_endpoint() -> Endpoint {
+pub(crate) fn own_endpoint() -> Endpoint {
     Endpoint { route: MCP_PATH.to_owned(), method: "POST".to_owned() }
 }
 
@@ -108,10 +135,11 @@ fn item_route(arguments: Option<&str>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::TOOLS;
 
     fn split(body: &'static str) -> (String, String, String) {
         let Message { rest, arguments, endpoint } =
-            Message::split(Bytes::from_static(body.as_bytes()));
+            Message::split(Bytes::from_static(body.as_bytes())).unwrap();
         let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         (text(rest), text(arguments), format!("{} {}", endpoint.method, endpoint.route))
     }
@@ -131,7 +159,10 @@ mod tests {
             r#"{"method":"initialize","id":1}"#,
             r#"{"method":"tools/call","id":1,"params":{"name":"no_tool"}}"#,
             r#"{"method":"tools/call","id":1}"#,
-            r#"{"method":"tools/call","params":{"name":"add_todos","arguments":{},"arguments":{}}}"#,
+            r#"{"method":"tools/list","id":1,"params":{"name":"add_todos","name":"add_todos"}}"#,
+            r#"{"method":"tools/call","id":1,"params":{"name":7}}"#,
+            r#"{"method":"tools/call","id":1,"params":[]}"#,
+            r#"{"id":1,"result":{}}"#,
             "[]",
             "{",
             "",
@@ -141,11 +172,32 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_says_twice_what_it_calls_is_refused() {
+        for body in [
+            r#"{"method":"tools/call","params":{"name":"add_todos","arguments":{},"arguments":{}}}"#,
+            r#"{"method":"tools/call","params":{"name":"add_todos","name":"list_todos"}}"#,
+            r#"{"method":"tools/call","params":{},"params":{"name":"list_todos"}}"#,
+            r#"{"method":"tools/list","method":"tools/call","params":{"name":"list_todos"}}"#,
+            r#"{"id":1,"method":"tools/call","id":2,"params":{"name":"list_todos"}}"#,
+        ] {
+            let split = Message::split(Bytes::from_static(body.as_bytes()));
+            assert!(split.is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn every_tool_stands_for_an_endpoint_of_the_api() {
+        for tool in TOOLS.iter() {
+            assert_ne!(endpoint(&tool.name, None), own_endpoint(), "{}", tool.name);
+        }
+    }
+
+    #[test]
     fn a_call_without_arguments_counts_as_the_route_of_its_tool() {
         for arguments in ["", r#","arguments":null"#] {
             let body =
                 format!(r#"{{"method":"tools/call","params":{{"name":"work_brief"{arguments}}}}}"#);
-            let message = Message::split(body.clone().into());
+            let message = Message::split(body.clone().into()).unwrap();
             assert_eq!((message.rest, message.arguments), (body.into(), Bytes::new()));
             assert_eq!(message.endpoint.route, "/brief");
         }

@@ -34,7 +34,7 @@ use roots_http_core::surface::Surface;
 use roots_http_core::wire::BODY_MAX_BYTES;
 use serde::de::IgnoredAny;
 
-use crate::message::{MCP_PATH, Message};
+use crate::message::{MCP_PATH, Message, own_endpoint};
 use crate::server::{AnswerSlot, Context, Server};
 use crate::splice;
 use crate::tools::Answer;
@@ -42,6 +42,9 @@ use crate::tools::Answer;
 /// What rmcp wants to read in `Accept`. It answers with JSON only, so a client that takes only JSON
 /// is served as well.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+/// What a client hears whose message says twice what it calls.
+const AMBIGUOUS: &str = "The message has two members of one name: send each member of the message and \
+                         of its params once.";
 /// The media type of every answer.
 const JSON: &str = "application/json";
 
@@ -98,7 +101,10 @@ async fn handle(
     mcp.0.check(&parts)?;
     let UncountedBearer(bearer) = UncountedBearer::from_request_parts(&mut parts, &mcp).await?;
     let body = receive(&parts, body).await?;
-    let Message { rest, arguments, endpoint } = Message::split(body.clone());
+    let Ok(Message { rest, arguments, endpoint }) = Message::split(body.clone()) else {
+        bearer.count_call(own_endpoint());
+        return Ok(refused(ErrorData::invalid_request(AMBIGUOUS, None)));
+    };
     bearer.count_call(endpoint);
     let slot = AnswerSlot::default();
     parts.extensions.insert(Context { bearer, path, arguments, answer: slot.clone() });
@@ -153,8 +159,13 @@ async fn failed(answer: Response, body: &[u8]) -> Result<Response, Problem> {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => unread(body),
         _ => ErrorData::invalid_request(text, None),
     };
+    Ok(refused(error))
+}
+
+/// The answer to a message that was not read.
+fn refused(error: ErrorData) -> Response {
     let error = Json(JsonRpcError::new(None, error));
-    Ok((StatusCode::BAD_REQUEST, Extension(OwnBody), error).into_response())
+    (StatusCode::BAD_REQUEST, Extension(OwnBody), error).into_response()
 }
 
 /// Why a message could not be read.

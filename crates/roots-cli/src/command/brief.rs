@@ -36,6 +36,7 @@ pub(crate) async fn brief(arguments: &BriefArguments, output: &Output) -> Result
         max_tokens: arguments.max_tokens,
         since: arguments.since.as_ref().map(|time| time.start().into()),
         actor: arguments.actor,
+        ..BriefQuery::default()
     };
     let brief = connect()?.client.brief(&query).await?;
     view.show(&brief, || brief_text::whole(&brief))

@@ -15,7 +15,7 @@ use crate::time::DateOrTime;
 open_words! {
     /// What to do next.
     Action {
-        /// Go on with a todo in progress.
+        /// Go on with a todo in progress that is yours, or that nobody works on.
         Resume = "resume",
         /// Claim a todo whose claim has lapsed.
         TakeOver = "take_over",
@@ -59,6 +59,8 @@ pub struct BriefQuery {
     pub since: Option<DateOrTime>,
     /// The actors: the caller by default.
     pub actor: Option<ActorFilter>,
+    /// The session that you work in: the brief then tells your claims from those of other workers.
+    pub session_id: Option<i64>,
 }
 
 impl BriefQuery {
@@ -67,6 +69,7 @@ impl BriefQuery {
             self.max_tokens.map(|tokens| ("max_tokens", tokens.to_string())),
             self.since.map(|since| ("since", since.to_string())),
             self.actor.map(|actor| ("actor_id", actor.to_string())),
+            self.session_id.map(|id| ("session_id", id.to_string())),
         ];
         parameters.into_iter().flatten().collect()
     }
@@ -79,7 +82,8 @@ pub struct Brief {
     pub at: DateTime<Utc>,
     /// The start of the time that is reported; none for everything.
     pub since: Option<DateTime<Utc>>,
-    /// The active session that started last, or else the last one.
+    /// The named session if it has notes, else the one that ended last. If no session is named, the
+    /// active one that started last, else the one that ended last.
     pub session: Option<ListedSession>,
     /// Todos in progress whose claim lives, or that nobody has claimed.
     pub in_progress: Vec<BriefTodo>,
@@ -205,7 +209,7 @@ pub struct NextTodo {
     pub priority: u8,
     /// When it is due.
     pub due_at: Option<DateTime<Utc>>,
-    /// The token of the claim that stands, alive or lapsed.
+    /// To resume it, the token of the claim that stands, if there is one.
     pub claim_token: Option<i64>,
     /// The actor that it belongs to.
     pub actor_id: i64,
@@ -216,7 +220,7 @@ pub struct NextTodo {
 pub struct Omitted {
     /// The list, or the session.
     pub what: BriefList,
-    /// How many.
+    /// How many. For what waits, older activities of its type count, answered or not.
     pub count: i64,
     /// The request that shows them.
     pub request: String,

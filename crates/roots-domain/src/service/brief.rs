@@ -6,9 +6,10 @@ use super::access::{ActorScope, Caller};
 use super::keyrings::Keyrings;
 use super::outcome::ReadError;
 use super::sealing::open_text;
+use crate::command::Refusal;
 use crate::model::activity::Activity;
-use crate::model::brief::{Brief, BriefChange, BriefRows, BriefText};
-use crate::model::id::{ActorId, Uid};
+use crate::model::brief::{Brief, BriefActors, BriefChange, BriefRows, BriefText};
+use crate::model::id::{ActorId, SessionId, Uid};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::session::ListedSession;
 use crate::model::time::Timestamp;
@@ -41,11 +42,21 @@ pub struct BriefRequest {
     pub since: Option<Timestamp>,
     /// The actors.
     pub scope: ActorScope,
+    /// The session that the reader works in, if it names one.
+    pub session: Option<SessionId>,
     /// Most bytes of the answer.
     pub max_bytes: usize,
 }
 
 impl BriefRequest {
+    /// The actors that the brief is about.
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`].
+    pub fn actors(&self, caller: &Caller) -> Result<BriefActors, Refusal> {
+        Ok(BriefActors { caller: caller.actor.id, chosen: caller.choose(self.scope)? })
+    }
+
     /// The most rows of a list: as many as may fit, and not more than the largest answer needs.
     fn rows(&self) -> usize {
         (self.max_bytes / BYTES_PER_ROW).clamp(ROWS_MIN, ROWS_MAX)
@@ -59,7 +70,8 @@ impl Briefs {
     /// The rows of a brief with sealed texts.
     ///
     /// # Errors
-    /// The refusal, or a database error.
+    /// The refusal, which is [`Refusal::NotFound`] if the session does not exist or is not one of
+    /// these actors, or a database error.
     pub async fn find(
         &self,
         caller: &Caller,
@@ -67,11 +79,16 @@ impl Briefs {
     ) -> Result<SealedBrief, ReadError> {
         let query = BriefQuery {
             by: caller.admission(),
-            actor: caller.choose(request.scope)?,
+            actor: request.actors(caller)?.chosen,
+            reader: request.session,
             since: request.since,
             rows: u32::try_from(request.rows()).unwrap_or(u32::MAX),
         };
-        Ok(self.reader.brief(&query, self.clock.clone()).await?)
+        let rows = self.reader.brief(&query, self.clock.clone()).await?;
+        if rows.reader != request.session {
+            return Err(Refusal::NotFound("session").into());
+        }
+        Ok(rows)
     }
 
     /// The brief of these rows. [`crate::model::brief::fit`] makes it as small as was asked for.
@@ -88,15 +105,6 @@ impl Briefs {
         Ok(Brief::of(opened(&keys, rows)?, request.rows()))
     }
 
-    /// The brief, not yet as small as was asked for.
-    ///
-    /// # Errors
-    /// The refusal, a database error, or an unreadable text.
-    pub async fn read(&self, caller: &Caller, request: BriefRequest) -> Result<Brief, ReadError> {
-        let rows = self.find(caller, request).await?;
-        self.open(caller, request, rows).await
-    }
-
     async fn keys(&self, caller: &Caller, rows: &SealedBrief) -> StoreResult<Keyrings> {
         let texts = rows.texts().filter_map(|(actor, text)| Some((actor, [text.as_ref()?])));
         Keyrings::of(&*self.accounts, caller, texts).await
@@ -105,7 +113,8 @@ impl Briefs {
 
 /// The same rows with opened texts.
 fn opened(keys: &Keyrings, rows: SealedBrief) -> Result<BriefRows<BriefText>, ReadError> {
-    let BriefRows { at, since, session, todos, waiting, activities, status_changes, counts } = rows;
+    let BriefRows { at, since, reader, session, todos, working, .. } = rows;
+    let BriefRows { waiting, activities, status_changes, counts, .. } = rows;
     let activity = |row: Activity<Option<Sealed>>| {
         let of = TextsOf { keys, actor: row.actor, row: row.uid, named: ("activity", row.id.0) };
         row.try_map_text(|field, text| of.open(field, text))
@@ -132,8 +141,10 @@ fn opened(keys: &Keyrings, rows: SealedBrief) -> Result<BriefRows<BriefText>, Re
     Ok(BriefRows {
         at,
         since,
+        reader,
         session: session.transpose()?,
         todos: todos.into_iter().map(todo).collect::<Result<_, _>>()?,
+        working,
         waiting: waiting.into_iter().map(activity).collect::<Result<_, _>>()?,
         activities: activities.into_iter().map(activity).collect::<Result<_, _>>()?,
         status_changes: status_changes.into_iter().map(change).collect::<Result<_, _>>()?,

@@ -16,10 +16,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
+use roots_domain::model::brief::{TOKEN_BYTES, TOKENS_MAX};
 use roots_domain::model::id::AccountId;
 use roots_domain::model::page::Page;
 use roots_domain::service::access::Caller;
 use roots_domain::service::accounts::Accounts;
+use roots_domain::service::brief::SealedBrief;
 use roots_domain::service::{Opening, ReadError, SealedRow};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -109,6 +111,23 @@ impl<S: SealedRow> FoundRows for Option<S> {
 
     fn sealed_bytes(&self) -> usize {
         self.as_ref().map_or(0, SealedRow::sealed_bytes)
+    }
+}
+
+impl FoundRows for SealedBrief {
+    fn rows(&self) -> usize {
+        SealedBrief::rows(self)
+    }
+
+    fn sealed_bytes(&self) -> usize {
+        self.texts().filter_map(|(_, text)| text.as_ref()).map(|text| text.0.len()).sum()
+    }
+
+    /// A brief is shortened before it becomes JSON. Beside that, its texts are held: sealed,
+    /// opened, and with less of each.
+    fn whole_max_bytes(&self) -> usize {
+        const ANSWER_MAX_BYTES: usize = (TOKENS_MAX * TOKEN_BYTES) as usize;
+        2 * ANSWER_MAX_BYTES + 3 * self.sealed_bytes()
     }
 }
 

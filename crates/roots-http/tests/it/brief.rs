@@ -118,11 +118,23 @@ async fn the_parameters_choose_the_time_and_the_actors() {
     api.briefs.expect_brief().times(1).returning(|query, _| {
         assert_eq!(query.actor, None);
         assert_eq!(query.since, Some(at("2026-04-09T12:00:00Z")));
-        Ok(BriefRows { session: None, ..many(&Texts::short(), 0) })
+        assert_eq!(query.reader, Some(SessionId(7)));
+        Ok(BriefRows { reader: query.reader, session: None, ..many(&Texts::short(), 0) })
     });
-    let query = "max_tokens=500&since=2026-04-09T14:00:00+02:00&actor_id=all";
+    let query = "max_tokens=500&since=2026-04-09T14:00:00+02:00&actor_id=all&session_id=7";
     let answer = get(&format!("{PATH}?{query}")).of(&api.router()).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_session_that_the_store_does_not_find_is_404() {
+    let mut api = MockedApi::keyed();
+    api.briefs.expect_brief().returning(|_, _| Ok(many(&Texts::short(), 0)));
+    let router = api.router();
+    for (query, status) in [("session_id=7", 404), ("session_id=0", 400), ("session_id=", 400)] {
+        let answer = get(&format!("{PATH}?{query}")).of(&router).await;
+        assert_eq!(answer.status, status, "{query}");
+    }
 }
 
 #[tokio::test]
@@ -273,8 +285,10 @@ fn many(texts: &Texts, each: i64) -> BriefRows<Option<Sealed>> {
     BriefRows {
         at: Timestamp::from_micros(now.micros() + 123_456),
         since: Some(Timestamp::from_micros(now.micros() + 123_456)),
+        reader: None,
         session: Some(ListedSession { session, last_active_at: now }),
         todos: todos.collect(),
+        working: BTreeSet::new(),
         waiting: (0..each).map(waiting).collect(),
         activities: (0..each).map(|i| activity(i, "general")).collect(),
         status_changes: (0..each).map(change).collect(),
@@ -286,6 +300,7 @@ fn many(texts: &Texts, each: i64) -> BriefRows<Option<Sealed>> {
             overdue: 1_000,
             overdue_open: 1_000,
             waiting: [(each + 1) / 2, each / 2],
+            older_questions: [0, 0],
             activities_since: 1_000,
             status_changes_since: 1_000,
         },

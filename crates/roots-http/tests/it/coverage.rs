@@ -189,6 +189,9 @@ impl Described {
                 cases.push(whole("unknown key", wrong));
             }
             403 => cases.extend(self.forbidden()),
+            404 if self.id == "brief" => {
+                cases.push(whole("unknown session", self.asked("1", "?session_id=7")));
+            }
             404 if !self.path.contains("{id}") => {}
             404 if self.method == "GET" => cases.push(whole("unknown id", self.asked("7", ""))),
             404 => cases.push(whole("malformed id", self.with_body(self.asked("x", "")))),

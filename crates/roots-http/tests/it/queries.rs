@@ -81,6 +81,7 @@ async fn an_invalid_value_of_a_parameter_is_400() {
         "brief?max_tokens=499",
         "brief?since=soon",
         "brief?actor_id=any",
+        "brief?session_id=0",
         "brief?limit=5",
     ] {
         let answer = get(&format!("/api/v1/{query}")).of(&router).await;

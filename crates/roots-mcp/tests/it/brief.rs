@@ -9,7 +9,10 @@ use crate::client::{done, without_credits};
 roots_testkit::on_both! {
     the_brief_is_that_of_the_api,
     the_brief_fits_into_its_tokens_and_names_calls_for_the_rest,
+    every_request_for_what_was_left_out_works,
+    a_named_session_is_told_its_own_claims,
     an_agent_that_waits_is_shown,
+    a_question_without_a_session_comes_with_a_warning,
 }
 
 async fn fill(app: &TestApp) {
@@ -61,6 +64,87 @@ async fn the_brief_fits_into_its_tokens_and_names_calls_for_the_rest(database: T
         }
         assert!(brief["cut"].is_array());
     }
+}
+
+/// The call of a tool that a text names.
+fn named_call(request: &str) -> (String, Value) {
+    let mut words = request.split(' ');
+    let tool = words.next().unwrap().to_owned();
+    let mut arguments = json!({});
+    for word in words {
+        let (name, value) = word.split_once('=').unwrap();
+        arguments[name] = match (name, value.parse::<i64>()) {
+            ("id", Ok(id)) => id.into(),
+            _ => value.into(),
+        };
+    }
+    (tool, arguments)
+}
+
+async fn every_request_for_what_was_left_out_works(database: TestDatabase) {
+    let app = TestApp::start(database, 1_000).await;
+    fill(&app).await;
+    for session in 3..13 {
+        done(&app, "start_session", &json!({})).await;
+        for activity_type in ["blocked", "question"] {
+            let asked = json!({
+                "activity_type": activity_type, "description": "Why?", "session_id": session
+            });
+            done(&app, "log_activity", &asked).await;
+        }
+    }
+    for _ in 0..8 {
+        done(&app, "claim_todo", &json!({})).await;
+    }
+    let mut lists = std::collections::BTreeSet::new();
+    for actor in [json!({}), json!({"actor_id": "1"}), json!({"actor_id": "all"})] {
+        let mut arguments = actor;
+        arguments["max_tokens"] = 500.into();
+        let brief = done(&app, "work_brief", &arguments).await;
+        for one in brief["omitted"].as_array().unwrap() {
+            let request = one["request"].as_str().unwrap();
+            lists.insert(one["what"].as_str().unwrap().to_owned());
+            if let Some(path) = request.strip_prefix("GET /api/v1") {
+                let answer = app.get(path).await;
+                assert_eq!(answer.status, 200, "{request}: {}", answer.text);
+            } else {
+                let (tool, arguments) = named_call(request);
+                done(&app, &tool, &arguments).await;
+            }
+        }
+    }
+    for list in ["in_progress", "next", "waiting", "activities", "status_changes"] {
+        assert!(lists.contains(list), "{list} of {lists:?}");
+    }
+}
+
+async fn a_named_session_is_told_its_own_claims(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    for session in 1..3 {
+        done(&app, "start_session", &json!({})).await;
+        let todos = json!({"todos": [{"title": format!("of {session}")}]});
+        done(&app, "add_todos", &todos).await;
+        done(&app, "claim_todo", &json!({"session_id": session})).await;
+    }
+    for session in 1..3 {
+        let brief = done(&app, "work_brief", &json!({ "session_id": session })).await;
+        let todo = &brief["next_action"]["todo"];
+        assert_eq!((&todo["todo_id"], &todo["claim_token"]), (&json!(session), &json!(1)));
+    }
+    let brief = done(&app, "work_brief", &json!({})).await;
+    assert_eq!(brief["next_action"], json!({"action": "none"}));
+}
+
+async fn a_question_without_a_session_comes_with_a_warning(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    done(&app, "start_session", &json!({})).await;
+    let mut question = json!({"activity_type": "question", "description": "Why?"});
+    let logged = done(&app, "log_activity", &question).await;
+    assert!(logged["warning"].as_str().unwrap().contains("session_id"), "{logged}");
+    question["session_id"] = 1.into();
+    assert_eq!(done(&app, "log_activity", &question).await.get("warning"), None);
+    let logged = done(&app, "log_activity", &json!({"description": "Done"})).await;
+    assert_eq!(logged.get("warning"), None);
 }
 
 async fn an_agent_that_waits_is_shown(database: TestDatabase) {

@@ -1,11 +1,13 @@
 //! Reads what a brief tells, all of one snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use roots_domain::model::activity::Activity;
-use roots_domain::model::brief::{BriefChange, BriefCounts, BriefRows, COUNTED_MAX, claim_order};
+use roots_domain::model::brief::{
+    BriefChange, BriefCounts, BriefRows, BriefSessions, COUNTED_MAX, claim_order,
+};
 use roots_domain::model::id::{ActorId, SessionId, Uid};
 use roots_domain::model::sealed::{Field, Sealed};
 use roots_domain::model::session::{ListedSession, Session, SessionStatusKind};
@@ -17,7 +19,8 @@ use sea_orm::prelude::Uuid;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Statement};
 
 use super::brief_statements::{
-    AT, AUTH_EPOCH, LAST_ACTIVE_AT, PART, Statements, TODO_TITLE, TODO_UID, UNTIL_AT, WAITING,
+    AT, AUTH_EPOCH, IS_CLAIM_OPEN, LAST_ACTIVE_AT, NAMED, PART, STARTED, Statements, TODO_TITLE,
+    TODO_UID, UNTIL_AT, WAITING,
 };
 use super::epoch::expect_epoch;
 use crate::errors::of_read;
@@ -34,20 +37,21 @@ impl BriefReader for Store {
         query: &BriefQuery,
         clock: Arc<dyn Clock>,
     ) -> StoreResult<BriefRows<Text>> {
-        let BriefQuery { by, actor, since, rows } = *query;
+        let BriefQuery { by, actor, reader, since, rows } = *query;
         let tx = self.snapshot().await?;
         let backend = tx.get_database_backend();
-        let make = Statements { backend, account: by.account, actor, rows };
+        let make = Statements { backend, account: by.account, actor, reader, rows };
         let head = one(&tx, make.head()).await?;
         expect_epoch(by, head.try_get("", AUTH_EPOCH).map_err(of_read)?)?;
         let shared: Option<i64> = head.try_get("", AT).map_err(of_read)?;
         let now = clock.shared_now(shared.map(at));
-        let (session, last_end) = last_sessions(&tx, &make).await?;
-        let since = since.or(last_end);
+        let sessions = sessions(&tx, &make).await?;
+        let since = since.or(sessions.last_end());
         let reported = since.map_or(i64::MIN, Timestamp::micros);
-        let open = session.as_ref().map(|listed| &listed.session);
-        let open = open.filter(|session| session.status.kind() == SessionStatusKind::Active);
-        let mut todos = todos(&tx, &make, open.map(|session| session.id), now).await?;
+        let reader = sessions.named.as_ref().map(|named| named.session.id);
+        let started = sessions.started.as_ref().map(|started| started.session.id);
+        let session = sessions.shown();
+        let (mut todos, working) = todos(&tx, &make, reader.or(started), now).await?;
         let mut counts = counts(&tx, &make).await?;
         add_numbers(&mut counts, &one(&tx, make.numbers(reported, now)).await?)?;
         let (mut waiting, mut reported_activities) = activities(&tx, &make, reported).await?;
@@ -61,8 +65,10 @@ impl BriefReader for Store {
         Ok(BriefRows {
             at: now,
             since,
+            reader,
             session,
             todos,
+            working,
             waiting,
             activities,
             status_changes,
@@ -86,48 +92,51 @@ fn read_or_long(_: Field, text: Sealed) -> StoreResult<Text> {
     Ok((!text.0.is_empty()).then_some(text))
 }
 
-/// The active session that started last, or else the last one, and the end of the last ended one.
-async fn last_sessions(
-    tx: &DatabaseTransaction,
-    make: &Statements,
-) -> StoreResult<(Option<ListedSession<Text>>, Option<Timestamp>)> {
-    let (mut active, mut ended) = (None, None);
+/// The sessions among which one is shown.
+async fn sessions(tx: &DatabaseTransaction, make: &Statements) -> StoreResult<BriefSessions<Text>> {
+    let mut found = BriefSessions::default();
     for row in all(tx, make.sessions()).await? {
+        let part: i64 = row.try_get("", PART).map_err(of_read)?;
         let model = sessions::Model::from_query_result(&row, "").map_err(of_read)?;
         let last_active_at: Option<i64> = row.try_get("", LAST_ACTIVE_AT).map_err(of_read)?;
         let session = Session::<Sealed>::try_from(model)?;
         let last_active_at = last_active_at.map_or(session.started_at, at);
         let session = session.try_map_text(read_or_long)?;
-        let is_active = session.status.kind() == SessionStatusKind::Active;
-        let place = if is_active { &mut active } else { &mut ended };
+        let place = match part {
+            NAMED => &mut found.named,
+            STARTED => &mut found.started,
+            _ => &mut found.ended,
+        };
         *place = Some(ListedSession { session, last_active_at });
     }
-    let last_end = ended.as_ref().and_then(|ended| ended.session.status.ended_at());
-    Ok((active.or(ended), last_end))
+    Ok(found)
 }
 
-/// The first todos of every list, each once.
+/// The first todos of every list, each once, and those sessions of their claims that are active.
 async fn todos(
     tx: &DatabaseTransaction,
     make: &Statements,
     session: Option<SessionId>,
     now: Timestamp,
-) -> StoreResult<Vec<ListedTodo<Text>>> {
-    let mut found = BTreeMap::new();
+) -> StoreResult<(Vec<ListedTodo<Text>>, BTreeSet<SessionId>)> {
+    let (mut found, mut working) = (BTreeMap::new(), BTreeSet::new());
     for row in all(tx, make.todos(session, now)).await? {
         let until: Option<i64> = row.try_get("", UNTIL_AT).map_err(of_read)?;
+        let is_claim_open: Option<i16> = row.try_get("", IS_CLAIM_OPEN).map_err(of_read)?;
         let model = todos::Model::from_query_result(&row, "").map_err(of_read)?;
         if found.contains_key(&model.todo_id) {
             continue;
         }
         let todo = Todo::<Sealed>::try_from(model)?.try_map_text(read_or_long)?;
+        let session = todo.claims.standing.and_then(|claim| claim.session);
+        working.extend(session.filter(|_| is_claim_open == Some(1)));
         found.insert(todo.id.0, ListedTodo { todo, until: until.map(at) });
     }
     let mut found: Vec<_> = found.into_values().collect();
     found.sort_by_key(|listed| {
         (listed.todo.status != TodoStatus::InProgress, claim_order(&listed.todo))
     });
-    Ok(found)
+    Ok((found, working))
 }
 
 /// The stored counts.
@@ -161,6 +170,7 @@ fn add_numbers(counts: &mut BriefCounts, row: &QueryResult) -> StoreResult<()> {
         Ok(number.min(COUNTED_MAX))
     };
     counts.waiting = [number("questions")?, number("blocked")?];
+    counts.older_questions = [number("older_questions")?, number("older_blocked")?];
     counts.overdue = number("overdue")?;
     counts.overdue_open = number("overdue_open")?;
     counts.activities_since = number("activities")?;

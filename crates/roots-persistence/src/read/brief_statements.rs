@@ -24,20 +24,30 @@ pub(super) const UNTIL_AT: &str = "until_at";
 pub(super) const LAST_ACTIVE_AT: &str = "last_active_at";
 pub(super) const TODO_TITLE: &str = "todo_title";
 pub(super) const TODO_UID: &str = "todo_uid";
+/// Whether the session of a todo's claim is active.
+pub(super) const IS_CLAIM_OPEN: &str = "is_claim_open";
 /// The values of the column [`PART`] of activities.
 pub(super) const WAITING: i64 = 0;
 pub(super) const REPORTED: i64 = 1;
+/// The values of the column [`PART`] of sessions: the one that the reader names, the active one
+/// that started last, and the one that ended last.
+pub(super) const NAMED: i64 = 0;
+pub(super) const STARTED: i64 = 1;
+pub(super) const ENDED: i64 = 2;
 
 /// The due date in the order of claims: todos without one come last.
 const DUE: &str = "COALESCE(t.due_at, 9223372036854775807)";
-/// Most claims past their own deadline, of each priority, that are looked at to find those that no
-/// session keeps alive.
-const EXPIRED_MAX: u32 = 1_000;
+/// Most claims of each priority, and of a session, that are looked at to find those that no session
+/// keeps alive, or those that live and belong to no active session.
+const CLAIMS_MAX: u32 = 1_000;
 /// Most activities of each waiting type that are looked at, the newest ones.
 const QUESTIONS_MAX: u32 = 100;
+/// How far the clocks of two processes may be apart.
+const CLOCKS_APART_MICROS: i64 = 60_000_000;
 
 /// The indexes of the parts: over an actor, and over an account.
 const SESSIONS: [&str; 2] = ["sessions_by_status", "sessions_of_account_by_status"];
+const ENDED_SESSIONS: [&str; 2] = ["sessions_by_end", "sessions_of_account_by_end"];
 const OPEN: [&str; 2] = ["todos_to_claim", "todos_to_claim_of_account"];
 const UNCLAIMED: [&str; 2] = ["todos_unclaimed", "todos_unclaimed_of_account"];
 const DUE_TODOS: [&str; 2] = ["todos_due", "todos_due_of_account"];
@@ -50,6 +60,8 @@ pub(super) struct Statements {
     pub(super) backend: DbBackend,
     pub(super) account: AccountId,
     pub(super) actor: Option<ActorId>,
+    /// The session that the reader works in, if it names one.
+    pub(super) reader: Option<SessionId>,
     /// Most rows of a list.
     pub(super) rows: u32,
 }
@@ -91,21 +103,38 @@ impl Statements {
         self.statement(&sql, &[])
     }
 
-    /// The sessions that started last: of the active ones, and of the ended ones.
+    /// The session that the reader names, the active one that started last, and the one that ended
+    /// last.
     pub(super) fn sessions(&self) -> Statement {
-        let of_status = |status| {
-            let parts = self.parts("sessions", SESSIONS).map(|[source, whose]| {
-                format!(
-                    "SELECT t.session_id, t.started_at FROM {source} \
-                     WHERE t.account_id = :account AND {whose} AND t.status = '{status}' \
-                     ORDER BY t.started_at DESC, t.session_id DESC LIMIT 1"
-                )
-            });
-            first(parts, "started_at DESC, session_id DESC", 1)
-        };
-        let keys = ["active", "ended"].map(of_status).map(|keys| columns("session_id", &keys));
+        let whose = if self.actor.is_some() { " AND t.actor_id = :actor" } else { "" };
+        let named = format!(
+            "SELECT t.session_id FROM sessions AS t WHERE t.account_id = :account{whose} \
+             AND t.session_id = :reader"
+        );
+        let started = self.parts("sessions", SESSIONS).map(|[source, whose]| {
+            format!(
+                "SELECT t.session_id, t.started_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.status = 'active' \
+                 ORDER BY t.started_at DESC, t.session_id DESC LIMIT 1"
+            )
+        });
+        let ended = self.parts("sessions", ENDED_SESSIONS).map(|[source, whose]| {
+            format!(
+                "SELECT t.session_id, t.ended_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.ended_at IS NOT NULL \
+                 ORDER BY t.ended_at DESC, t.session_id DESC LIMIT 1"
+            )
+        });
+        let keys = [
+            (NAMED, named),
+            (STARTED, first(started, "started_at DESC, session_id DESC", 1)),
+            (ENDED, first(ended, "ended_at DESC, session_id DESC", 1)),
+        ];
+        let keys = keys.map(|(part, keys)| {
+            columns(&format!("CAST({part} AS BIGINT) AS {PART}, session_id"), &keys)
+        });
         let sql = format!(
-            "SELECT t.*, (SELECT a.last_active_at FROM session_activity AS a \
+            "SELECT t.*, k.{PART} AS {PART}, (SELECT a.last_active_at FROM session_activity AS a \
              WHERE a.account_id = :account AND a.session_id = t.session_id) AS {LAST_ACTIVE_AT} \
              FROM ({}) AS k CROSS JOIN sessions AS t \
              WHERE t.account_id = :account AND t.session_id = k.session_id",
@@ -114,10 +143,12 @@ impl Statements {
         self.statement(&sql, &[])
     }
 
-    /// The first todos of every list, some of them twice.
+    /// The first todos of every list, some of them twice, and for each in progress whether the
+    /// session of its claim is active. Among those in progress are the claims of `session`.
     pub(super) fn todos(&self, session: Option<SessionId>, now: Timestamp) -> Statement {
         let lists = [
             self.claims_of_session(),
+            self.claims_left_over(),
             self.unclaimed(),
             self.claims_by_deadline(),
             self.expired_claims("<=", "OR a.last_active_at IS NULL"),
@@ -131,7 +162,9 @@ impl Statements {
             "SELECT {}, (SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} \
              ELSE c.until_at END FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
              ON a.account_id = c.account_id AND a.session_id = c.session_id \
-             WHERE c.account_id = :account AND c.todo_id = t.todo_id) AS {UNTIL_AT} \
+             WHERE c.account_id = :account AND c.todo_id = t.todo_id) AS {UNTIL_AT}, \
+             (SELECT a.is_open FROM session_activity AS a WHERE a.account_id = :account \
+             AND a.session_id = t.claim_session_id) AS {IS_CLAIM_OPEN} \
              FROM ({}) AS k CROSS JOIN todos AS t \
              WHERE t.account_id = :account AND t.todo_id = k.todo_id",
             self.with_short_texts::<todos::Entity>(),
@@ -142,13 +175,47 @@ impl Statements {
         self.statement(&sql, &[("session", session), ("now", now.micros())])
     }
 
-    /// Todos whose claim belongs to a session.
+    /// Todos whose claim lives and belongs to a session.
     fn claims_of_session(&self) -> String {
         format!(
-            "SELECT c.todo_id FROM claim_deadlines AS c WHERE c.account_id = :account \
-             AND c.session_id = :session LIMIT {}",
+            "SELECT e.todo_id FROM (SELECT c.todo_id, c.priority, c.until_at, c.session_id, \
+             c.lease_seconds FROM claim_deadlines AS c WHERE c.account_id = :account \
+             AND c.session_id = :session LIMIT {CLAIMS_MAX}) AS e LEFT JOIN session_activity AS a \
+             ON a.account_id = :account AND a.session_id = e.session_id WHERE {} \
+             ORDER BY e.priority DESC, e.todo_id LIMIT {}",
+            living(),
             self.rows
         )
+    }
+
+    /// Todos whose claim lives and belongs to no active session. Without a named session, a claim
+    /// without a session is one of these.
+    fn claims_left_over(&self) -> String {
+        let [source, whose] = self.deadlines();
+        let has_session = match self.reader {
+            Some(_) => "AND c.session_id IS NOT NULL",
+            None => "",
+        };
+        let ranges = [("> :now", "DESC"), ("<= :now", "ASC")];
+        let parts = Priority::ALL.into_iter().rev().flat_map(|priority| {
+            let [source, whose] = [&source, &whose];
+            ranges.map(|(range, order)| {
+                format!(
+                    "SELECT e.todo_id, e.priority FROM (SELECT c.todo_id, c.priority, c.until_at, \
+                     c.session_id, c.lease_seconds FROM {source} \
+                     WHERE {whose} AND c.priority = {} AND c.until_at {range} {has_session} \
+                     ORDER BY c.until_at {order} LIMIT {CLAIMS_MAX}) AS e \
+                     LEFT JOIN session_activity AS a \
+                     ON a.account_id = :account AND a.session_id = e.session_id \
+                     WHERE (a.is_open IS NULL OR a.is_open = 0) AND {} \
+                     ORDER BY e.todo_id LIMIT {}",
+                    priority.level(),
+                    living(),
+                    self.rows
+                )
+            })
+        });
+        first(parts, "priority DESC, todo_id", self.rows)
     }
 
     /// Todos in progress that nobody has claimed, in the order of claims.
@@ -189,7 +256,7 @@ impl Statements {
                 "SELECT e.todo_id, e.priority, e.until_at FROM (SELECT c.todo_id, c.priority, \
                  c.until_at, c.session_id, c.lease_seconds FROM {source} \
                  WHERE {whose} AND c.priority = {} AND c.until_at <= :now \
-                 ORDER BY c.until_at LIMIT {EXPIRED_MAX}) AS e LEFT JOIN session_activity AS a \
+                 ORDER BY c.until_at LIMIT {CLAIMS_MAX}) AS e LEFT JOIN session_activity AS a \
                  ON a.account_id = :account AND a.session_id = e.session_id \
                  WHERE (a.last_active_at + (e.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 \
                  {compared} :now {or_without_session}) ORDER BY e.until_at, e.todo_id LIMIT {}",
@@ -219,8 +286,8 @@ impl Statements {
     }
 
     /// The counts that are not stored, each up to [`COUNTED_MAX`], in this order: sessions that
-    /// wait, todos past their due date, those of them that are open, activities and status changes
-    /// of the reported time.
+    /// wait, older activities of these types, todos past their due date, those of them that are open,
+    /// activities and status changes of the reported time.
     pub(super) fn numbers(&self, since: i64, now: Timestamp) -> Statement {
         let counted = |parts: Vec<String>| {
             let parts = parts.iter().map(|part| {
@@ -258,27 +325,54 @@ impl Statements {
         let activities = reported("activities", ACTIVITIES);
         let changes = reported("todo_logs", STATUS_CHANGES);
         let [questions, blocked] = WAITING_TYPES.map(|name| counted(self.waiting(name).collect()));
+        let [older_questions, older_blocked] =
+            WAITING_TYPES.map(|name| self.not_looked_at(name).collect::<Vec<_>>().join(" + "));
         let sql = format!(
-            "SELECT {questions} AS questions, {blocked} AS blocked, {overdue} AS overdue, \
+            "SELECT {questions} AS questions, {blocked} AS blocked, \
+             {older_questions} AS older_questions, {older_blocked} AS older_blocked, \
+             {overdue} AS overdue, \
              {overdue_open} AS overdue_open, {activities} AS activities, \
              {changes} AS status_changes"
         );
         self.statement(&sql, &[("since", since), ("now", now.micros())])
     }
 
-    /// The newest activities of a type that are the newest ones of an active session.
+    /// The newest activities of a type after which nothing was logged in their session, while that
+    /// is active or was ended for its silence.
+    ///
+    /// What is later has the larger id. No index over a session is in the order of ids. So what was
+    /// logged for the time at which it was created is found from that time on, and the rest by an
+    /// index of its own.
     fn waiting(&self, name: &str) -> impl Iterator<Item = String> {
+        let by_time = self.indexed("activities AS newer", "activities_by_session");
+        let of_other_times = self.indexed("activities AS newer", "activities_of_other_times");
         self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
+            let newer = "newer.account_id = :account AND newer.session_id = q.session_id \
+                         AND newer.activity_id > q.activity_id";
             format!(
                 "SELECT q.activity_id, q.logged_at FROM (SELECT t.activity_id, t.session_id, \
-                 t.logged_at FROM {source} WHERE t.account_id = :account AND {whose} \
-                 AND t.activity_type = '{name}' \
+                 t.logged_at, t.created_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.activity_type = '{name}' \
                  ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {QUESTIONS_MAX}) AS q \
                  CROSS JOIN sessions AS s WHERE s.account_id = :account \
-                 AND s.session_id = q.session_id AND s.status = 'active' \
-                 AND NOT EXISTS (SELECT 1 FROM activities AS newer \
-                 WHERE newer.account_id = :account AND newer.session_id = q.session_id \
-                 AND (newer.logged_at, newer.activity_id) > (q.logged_at, q.activity_id))"
+                 AND s.session_id = q.session_id AND (s.status = 'active' OR s.is_idle = 1) \
+                 AND NOT EXISTS (SELECT 1 FROM {by_time} WHERE {newer} \
+                 AND newer.logged_at >= q.created_at - {CLOCKS_APART_MICROS}) \
+                 AND NOT EXISTS (SELECT 1 FROM {of_other_times} WHERE {newer} \
+                 AND newer.session_id IS NOT NULL AND newer.logged_at <> newer.created_at)"
+            )
+        })
+    }
+
+    /// The numbers of activities of a type that are not looked at, up to [`COUNTED_MAX`].
+    fn not_looked_at(&self, name: &str) -> impl Iterator<Item = String> {
+        self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
+            format!(
+                "(SELECT CASE WHEN COUNT(*) > {QUESTIONS_MAX} THEN COUNT(*) - {QUESTIONS_MAX} \
+                 ELSE 0 END FROM (SELECT t.logged_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.activity_type = '{name}' LIMIT {}) \
+                 AS counted)",
+                COUNTED_MAX + i64::from(QUESTIONS_MAX)
             )
         })
     }
@@ -421,10 +515,19 @@ impl Statements {
     fn value(&self, name: &str, given: Given<'_>) -> i64 {
         match name {
             "account" => self.account.0,
+            "reader" => self.reader.map_or(0, |session| session.0),
             "actor" => self.actor.map_or(0, |actor| actor.0),
             _ => given.iter().find(|(known, _)| *known == name).map_or(0, |(_, value)| *value),
         }
     }
+}
+
+/// That a claim `e` lives, by its own deadline or by the last activity `a` of its session.
+fn living() -> String {
+    format!(
+        "(e.until_at > :now \
+         OR a.last_active_at + (e.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 > :now)"
+    )
 }
 
 /// These columns of a query.

@@ -195,7 +195,7 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
     let lately = first + (DAYS - 1) * DAY_MICROS + (each / DAYS - 20) * 1_000_000;
     for (whose, actor) in actors {
         let since = Some(Timestamp::from_micros(lately));
-        let query = BriefQuery { by: account.into(), actor, since, rows: 8 };
+        let query = BriefQuery { by: account.into(), actor, reader: None, since, rows: 8 };
         let brief = store.brief(&query, Arc::<TestClock>::default()).await.unwrap();
         assert_eq!((brief.activities.len(), brief.status_changes.len()), (8, 8), "{whose}");
         asked(format!("a brief{whose}"));

@@ -7,7 +7,7 @@ use roots_domain::command::{ClaimRequest, Command};
 use roots_domain::model::Patch;
 use roots_domain::model::activity::Activity;
 use roots_domain::model::brief::{
-    Brief, BriefChange, BriefCounts, BriefRows, BriefText, NextAction, WAITING_TYPES,
+    Brief, BriefChange, BriefCounts, BriefList, BriefRows, BriefText, NextAction, WAITING_TYPES,
 };
 use roots_domain::model::claim::LeaseSeconds;
 use roots_domain::model::id::{ActorId, LogId, SessionId, TodoId};
@@ -33,7 +33,12 @@ roots_testkit::on_both! {
     a_brief_has_the_first_rows_of_each_list_and_their_numbers,
     a_session_keeps_the_claims_of_its_todos_alive,
     a_lapsed_claim_is_left_behind_among_many_that_live,
+    claims_of_several_active_sessions_are_told_apart,
+    a_claim_that_nobody_keeps_is_found_among_many,
+    a_named_session_is_one_of_the_actors,
     a_session_waits_until_its_next_entry_or_its_end,
+    a_session_that_was_ended_as_idle_still_waits,
+    questions_beyond_those_that_are_looked_at_are_counted,
     the_end_of_the_last_session_is_where_the_report_starts,
     only_the_first_long_descriptions_are_read,
     links_to_a_deleted_session_are_not_shown,
@@ -45,7 +50,7 @@ const ALL: PageRequest = PageRequest::skipping(0, 1_000_000);
 
 fn query(issuer: &Issuer, actor: Option<i64>, rows: u32) -> BriefQuery {
     let by = issuer.account.into();
-    BriefQuery { by, actor: actor.map(ActorId), since: None, rows }
+    BriefQuery { by, actor: actor.map(ActorId), reader: None, since: None, rows }
 }
 
 async fn read(db: &TestDatabase, query: &BriefQuery) -> BriefRows<Option<Sealed>> {
@@ -75,11 +80,13 @@ fn open(rows: BriefRows<Option<Sealed>>) -> BriefRows<BriefText> {
     BriefRows {
         at: rows.at,
         since: rows.since,
+        reader: rows.reader,
         session: rows.session.map(|ListedSession { session, last_active_at }| {
             let Ok(session) = session.try_map_text(shown);
             ListedSession { session, last_active_at }
         }),
         todos: rows.todos.into_iter().map(todo).collect(),
+        working: rows.working,
         waiting: rows.waiting.into_iter().map(activity).collect(),
         activities: rows.activities.into_iter().map(activity).collect(),
         status_changes: rows.status_changes.into_iter().map(change).collect(),
@@ -105,9 +112,19 @@ async fn listed(store: &Store, clock: &dyn Clock, query: &BriefQuery) -> BriefRo
     let of = SessionQuery { by, actor, status: None, page: ALL };
     let sessions = store.sessions(&of).await.unwrap().items;
     let active = |one: &&ListedSession<Sealed>| one.session.status == SessionStatus::Active;
-    let ended = sessions.iter().find(|one| !active(one));
+    let end = |one: &&ListedSession<Sealed>| (one.session.status.ended_at(), one.session.id);
+    let ended = sessions.iter().filter(|one| !active(one)).max_by_key(end);
     let since = query.since.or(ended.and_then(|one| one.session.status.ended_at()));
-    let session = sessions.iter().find(active).or(ended).cloned();
+    let named = |one: &&ListedSession<Sealed>| Some(one.session.id) == query.reader;
+    let named = sessions.iter().find(named);
+    let reader = named.map(|one| one.session.id);
+    let session = match named {
+        Some(one) if one.session.notes.is_none() => ended.or(named),
+        Some(_) => named,
+        None => sessions.iter().find(active).or(ended),
+    };
+    let session = session.cloned();
+    let working = sessions.iter().filter(active).map(|one| one.session.id).collect();
     let mut counts = BriefCounts::default();
     for one in &sessions {
         counts.add_sessions(one.session.status.kind(), 1);
@@ -136,11 +153,12 @@ async fn listed(store: &Store, clock: &dyn Clock, query: &BriefQuery) -> BriefRo
     let mut activities = store.activities(&of, ALL).await.unwrap().items;
     counts.activities = i64::try_from(activities.len()).unwrap();
     let waits = |row: &&Activity<Sealed>| {
-        let newest = activities.iter().find(|other| other.session == row.session);
+        let of_session = activities.iter().filter(|other| other.session == row.session);
+        let newest = of_session.map(|other| other.id).max();
         let is_active =
             |one: &ListedSession<Sealed>| row.session == Some(one.session.id) && active(&one);
         WAITING_TYPES.contains(&row.activity_type.as_str())
-            && newest.is_some_and(|newest| newest.id == row.id)
+            && newest == Some(row.id)
             && sessions.iter().any(is_active)
     };
     let waiting: Vec<_> = activities.iter().filter(waits).cloned().collect();
@@ -165,11 +183,13 @@ async fn listed(store: &Store, clock: &dyn Clock, query: &BriefQuery) -> BriefRo
     BriefRows {
         at,
         since,
+        reader,
         session: session.map(|ListedSession { session, last_active_at }| {
             let Ok(session) = session.try_map_text(whole);
             ListedSession { session, last_active_at }
         }),
         todos: todos.into_iter().map(todo).collect(),
+        working,
         waiting: waiting.into_iter().map(activity).collect(),
         activities: activities.into_iter().map(activity).collect(),
         status_changes: changes,
@@ -205,7 +225,8 @@ async fn a_brief_has_the_first_rows_of_each_list_and_their_numbers(db: TestDatab
         db.clock.advance_seconds(3_000);
         for actor in [None, Some(1), Some(2), Some(3)] {
             for since in [None, Some(Timestamp::from_micros(issuer.at.micros() - 20_000_000))] {
-                let all = BriefQuery { since, ..query(&issuer, actor, 1_000) };
+                let reader = rng.once_in(2).then(|| SessionId(1 + rng.below(6)));
+                let all = BriefQuery { since, reader, ..query(&issuer, actor, 1_000) };
                 let expected = Brief::of(open(listed(&db.store, &*db.clock, &all).await), 1_000);
                 let found = brief(&db, &all).await;
                 assert_eq!(found, expected, "{actor:?}");
@@ -282,6 +303,111 @@ async fn a_lapsed_claim_is_left_behind_among_many_that_live(db: TestDatabase) {
     }
 }
 
+async fn claims_of_several_active_sessions_are_told_apart(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 100).await;
+    let work = [
+        issuer.start_session(),
+        issuer.start_session(),
+        issuer.create_todo("of the first"),
+        issuer.create_todo("of the second"),
+        claim(&issuer, Some(1), 1, 600),
+        claim(&issuer, Some(2), 2, 600),
+    ];
+    apply_each(&db.store, work).await;
+    let next = async |reader: Option<i64>| {
+        let reader = reader.map(SessionId);
+        let found = brief(&db, &BriefQuery { reader, ..query(&issuer, Some(1), 10) }).await;
+        assert_eq!(found.in_progress.len(), 2);
+        let token = found.next_action.todo().map(|todo| (todo.id.0, todo.claim_token.is_some()));
+        (found.next_action.name(), token)
+    };
+    assert_eq!(next(None).await, ("none", None), "a reader may be either worker");
+    assert_eq!(next(Some(1)).await, ("resume", Some((1, true))));
+    assert_eq!(next(Some(2)).await, ("resume", Some((2, true))));
+    // The claim of a session that has ended is left to all, long before it lapses.
+    apply_each(&db.store, [issuer.start_session(), issuer.end_session(1)]).await;
+    for reader in [None, Some(1), Some(3)] {
+        assert_eq!(next(reader).await, ("resume", Some((1, true))), "{reader:?}");
+    }
+    assert_eq!(next(Some(2)).await, ("resume", Some((1, true))));
+    // So is that of a deleted one.
+    apply_each(&db.store, [issuer.delete_session(1)]).await;
+    assert_eq!(next(Some(3)).await, ("resume", Some((1, true))));
+    // The session 3 is the only active one of the actor, but it has no claim.
+    apply_each(&db.store, [issuer.step_todo(1, TodoStatus::Done)]).await;
+    let found = brief(&db, &query(&issuer, Some(1), 10)).await;
+    assert_eq!(found.next_action, NextAction::None);
+    apply_each(&db.store, [issuer.end_session(3)]).await;
+    let found = brief(&db, &query(&issuer, Some(1), 10)).await;
+    assert!(matches!(&found.next_action, NextAction::Resume(todo) if todo.id == TodoId(2)));
+}
+
+async fn a_claim_that_nobody_keeps_is_found_among_many(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 1_000).await;
+    apply_each(&db.store, (0..3).map(|_| issuer.start_session()).collect::<Vec<_>>()).await;
+    let made: Vec<_> = (0..40).map(|_| issuer.create_todo_as("one", 2, None)).collect();
+    apply_each(&db.store, made).await;
+    let session = |id| if id == 20 { 2 } else { 1 };
+    let claims: Vec<_> = (1..=40).map(|id| claim(&issuer, Some(session(id)), id, 600)).collect();
+    apply_each(&db.store, claims).await;
+    apply_each(&db.store, [issuer.end_session(2)]).await;
+    for (actor, reader) in [(Some(1), Some(3)), (None, None), (None, Some(3))] {
+        let reader = reader.map(SessionId);
+        let found = brief(&db, &BriefQuery { reader, ..query(&issuer, actor, 3) }).await;
+        assert_eq!(found.in_progress[0].todo.id, TodoId(20), "{actor:?} {reader:?}");
+        assert!(matches!(&found.next_action, NextAction::Resume(todo) if todo.id == TodoId(20)));
+    }
+}
+
+async fn a_named_session_is_one_of_the_actors(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 100).await;
+    put_member(&db, issuer.account, 2).await;
+    apply_each(&db.store, [issuer.start_session(), issuer.of_actor(2).start_session()]).await;
+    for (actor, named, found) in [
+        (Some(1), 1, true),
+        (Some(1), 2, false),
+        (Some(2), 2, true),
+        (None, 2, true),
+        (None, 3, false),
+    ] {
+        let reader = Some(SessionId(named));
+        let rows = read(&db, &BriefQuery { reader, ..query(&issuer, actor, 10) }).await;
+        assert_eq!(rows.reader, reader.filter(|_| found), "{actor:?} {named}");
+    }
+}
+
+async fn a_session_that_was_ended_as_idle_still_waits(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 100).await;
+    let work = [
+        issuer.start_session(),
+        issuer.start_session(),
+        issuer.log_activity_as("question", Some(1), None),
+        issuer.log_activity_as("question", Some(2), None),
+        issuer.end_session(1),
+        issuer.end_session(2),
+    ];
+    apply_each(&db.store, work).await;
+    db.execute("UPDATE sessions SET is_idle = 1 WHERE session_id = 2").await;
+    let found = brief(&db, &query(&issuer, Some(1), 10)).await;
+    let waiting: Vec<_> = found.waiting.iter().map(|entry| entry.session.unwrap().0).collect();
+    assert_eq!(waiting, [2]);
+}
+
+async fn questions_beyond_those_that_are_looked_at_are_counted(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 1_000).await;
+    apply_each(&db.store, [issuer.start_session(), issuer.start_session()]).await;
+    let ask = |session| issuer.log_activity_as("question", Some(session), None);
+    apply_each(&db.store, [ask(1)]).await;
+    apply_each(&db.store, (0..100).map(|_| ask(2)).collect::<Vec<_>>()).await;
+    for actor in [Some(1), None] {
+        let found = brief(&db, &query(&issuer, actor, 10)).await;
+        assert_eq!(found.waiting.len(), 1, "the last question of the second session");
+        let omitted = found.omitted();
+        let of_questions = omitted.iter().find(|one| one.list == BriefList::Waiting("question"));
+        assert_eq!(of_questions.map(|one| one.count), Some(1), "{actor:?}");
+    }
+}
+
 async fn a_session_waits_until_its_next_entry_or_its_end(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let ask = |session, seconds, label: &str| {
@@ -307,6 +433,13 @@ async fn a_session_waits_until_its_next_entry_or_its_end(db: TestDatabase) {
     assert_eq!(waiting(Some(1)).await, [2]);
     apply_each(&db.store, [ask(3, 5, "question"), issuer.end_session(2)]).await;
     assert_eq!(waiting(Some(1)).await, [3]);
+    // What is logged later ends the wait, whatever time it is logged for.
+    apply_each(&db.store, [ask(3, -7_200, "deploy")]).await;
+    assert_eq!(waiting(Some(1)).await, [0; 0]);
+    apply_each(&db.store, [ask(3, 86_400, "question")]).await;
+    assert_eq!(waiting(Some(1)).await, [3]);
+    apply_each(&db.store, [issuer.log_activity_as("deploy", Some(3), None)]).await;
+    assert_eq!(waiting(Some(1)).await, [0; 0]);
     assert_eq!(waiting(Some(2)).await, [0; 0]);
 }
 
@@ -335,11 +468,23 @@ async fn the_end_of_the_last_session_is_where_the_report_starts(db: TestDatabase
     let all = BriefQuery { since: Some(issuer.at), ..query(&issuer, Some(1), 10) };
     let found = brief(&db, &all).await;
     assert_eq!((found.activities.len(), found.status_changes.len()), (2, 2));
-    // Without an active session, the last one is shown.
+    // Without an active session, the one that ended last is shown.
     apply_each(&db.store, [at(30).end_session(2)]).await;
     let found = brief(&db, &query(&issuer, Some(1), 10)).await;
     assert_eq!(found.session.unwrap().session.id, SessionId(2));
     assert_eq!(found.since, Some(at(30).at));
+    let more = [
+        at(40).start_session(),
+        at(50).start_session(),
+        at(60).end_session(4),
+        at(70).end_session(3),
+    ];
+    apply_each(&db.store, more).await;
+    for actor in [Some(1), None] {
+        let found = brief(&db, &query(&issuer, actor, 10)).await;
+        assert_eq!(found.session.unwrap().session.id, SessionId(3), "{actor:?}");
+        assert_eq!(found.since, Some(at(70).at));
+    }
 }
 
 async fn only_the_first_long_descriptions_are_read(db: TestDatabase) {

@@ -11,6 +11,7 @@ use crate::client::balance;
 
 roots_testkit::on_both! {
     an_agent_that_wakes_learns_what_to_go_on_with,
+    two_workers_are_told_their_own_claims,
     what_is_left_out_is_found_by_its_request,
     texts_are_shortened_and_named_and_the_rows_keep_them,
     a_stale_note_hides_no_work_from_an_empty_list_on,
@@ -97,6 +98,42 @@ async fn an_agent_that_wakes_learns_what_to_go_on_with(database: TestDatabase) {
         let brief = app.get("/brief").await.expect(200);
         assert_eq!(action(&brief), (expected.0.to_owned(), expected.1));
         assert_eq!(brief["has_work"], expected.1.is_some());
+    }
+}
+
+async fn two_workers_are_told_their_own_claims(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    app.post("/sessions", &json!({ "notes": "The first worker" })).await.expect(201);
+    app.post("/sessions", &json!({})).await.expect(201);
+    for title in ["of the first", "of the second"] {
+        app.post("/todos", &json!({ "title": title })).await.expect(201);
+    }
+    for id in [1, 2] {
+        let claim = json!({ "todo_id": id, "session_id": id });
+        app.post("/todos/claim", &claim).await.expect(200);
+    }
+    let next = async |query: &str| {
+        let brief = app.get(&format!("/brief{query}")).await.expect(200);
+        let todo = &brief["next_action"]["todo"];
+        let token = todo["claim_token"].as_i64();
+        let shown = brief["session"]["session_id"].as_i64();
+        let action = brief["next_action"]["action"].as_str().unwrap().to_owned();
+        (action, todo["todo_id"].as_i64(), token, shown)
+    };
+    let resume = "resume".to_owned();
+    assert_eq!(next("").await, ("none".to_owned(), None, None, Some(2)));
+    assert_eq!(next("?session_id=1").await, (resume.clone(), Some(1), Some(1), Some(1)));
+    assert_eq!(next("?session_id=2").await, (resume.clone(), Some(2), Some(1), Some(2)));
+    // The first worker ends before it is done. Its claim is left to the next one.
+    app.patch("/sessions/1", &json!({ "status": "ended" })).await.expect(200);
+    app.post("/sessions", &json!({})).await.expect(201);
+    assert_eq!(next("?session_id=3").await, (resume.clone(), Some(1), Some(1), Some(1)));
+    app.patch("/todos/1", &json!({ "status": "done", "claim_token": 1 })).await.expect(200);
+    assert_eq!(next("?session_id=3").await, ("none".to_owned(), None, None, Some(1)));
+    assert_eq!(app.get("/brief?session_id=3").await.expect(200)["has_work"], true);
+    for missing in ["4", "1&actor_id=2"] {
+        let answer = app.get(&format!("/brief?session_id={missing}")).await;
+        assert_eq!(answer.status, 404, "{missing}: {}", answer.text);
     }
 }
 

@@ -76,6 +76,7 @@ async fn the_client_reads_every_resource(database: TestDatabase) {
         max_tokens: Some(500),
         since: Some("1970-01-01".parse().unwrap()),
         actor: Some(ActorFilter::All),
+        session_id: Some(1),
     };
     let brief = client.brief(&query).await.unwrap();
     assert_eq!((brief.counts.activities, brief.next_action.action), (1, Action::None));

@@ -1,11 +1,15 @@
 //! The brief: which row is in which list, and what to do next.
 
+use std::array;
+
+use super::omitted::{BriefList, Omitted};
+use super::reader::{Holder, Reader};
 use super::rows::{BriefChange, BriefCounts, BriefRows, WAITING_TYPES, claim_order};
 use super::text::BriefText;
 use crate::model::activity::Activity;
 use crate::model::claim::ClaimToken;
 use crate::model::id::{ActorId, SessionId, TodoId};
-use crate::model::session::{ListedSession, SessionStatusKind};
+use crate::model::session::ListedSession;
 use crate::model::time::Timestamp;
 use crate::model::todo::{ListedTodo, Priority, TodoStatus};
 
@@ -16,10 +20,10 @@ pub struct Brief {
     pub at: Timestamp,
     /// The start of what it reports; `None` for everything.
     pub since: Option<Timestamp>,
-    /// The active session that started last, or else the last one.
+    /// The session that [`super::BriefSessions::shown`] chooses.
     pub session: Option<ListedSession<BriefText>>,
-    /// Todos in progress whose claim lives, or that have none. First those that the shown session
-    /// may go on with.
+    /// Todos in progress whose claim lives, or that have none. First those that the reader may go
+    /// on with.
     pub in_progress: Vec<ListedTodo<BriefText>>,
     /// Todos in progress whose claim has lapsed, in the order of claims.
     pub left_behind: Vec<ListedTodo<BriefText>>,
@@ -44,7 +48,7 @@ pub struct Brief {
 /// What an agent should do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextAction {
-    /// Go on with a todo in progress: its claim belongs to the shown session, or it has none.
+    /// Go on with a todo in progress: see [`Reader::may_go_on`].
     Resume(NextTodo),
     /// Claim a todo whose claim has lapsed.
     TakeOver(NextTodo),
@@ -100,11 +104,12 @@ pub struct NextTodo {
     pub priority: Priority,
     /// When it is due.
     pub due_at: Option<Timestamp>,
-    /// The token of the claim that stands.
+    /// The token of the claim that stands, if the reader may go on with it.
     pub claim_token: Option<ClaimToken>,
 }
 
 impl NextTodo {
+    /// The todo, without the token of its claim.
     fn of(ListedTodo { todo, .. }: &ListedTodo<BriefText>) -> Self {
         Self {
             id: todo.id,
@@ -112,7 +117,7 @@ impl NextTodo {
             title: todo.content.title.clone(),
             priority: todo.content.priority,
             due_at: todo.content.due_at,
-            claim_token: todo.claims.token(),
+            claim_token: None,
         }
     }
 }
@@ -130,71 +135,12 @@ pub struct BriefTotals {
     pub overdue: i64,
     /// Other open todos.
     pub next: i64,
-    /// Sessions that wait, by the type of the activity.
+    /// Sessions that wait, by the type of the activity. Activities that were not looked at count.
     pub waiting: [i64; WAITING_TYPES.len()],
     /// Activities in the reported time.
     pub activities: i64,
     /// Status changes in the reported time.
     pub status_changes: i64,
-}
-
-/// A list of a brief, or its session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BriefList {
-    /// The session.
-    Session(SessionId),
-    /// Todos in progress.
-    InProgress,
-    /// Todos whose claim has lapsed.
-    LeftBehind,
-    /// Open todos past their due date.
-    Overdue,
-    /// Other open todos.
-    Next,
-    /// Sessions that wait, with an activity of this type.
-    Waiting(&'static str),
-    /// Activities.
-    Activities,
-    /// Status changes.
-    StatusChanges,
-}
-
-impl BriefList {
-    /// Its name on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Session(_) => "session",
-            Self::InProgress => "in_progress",
-            Self::LeftBehind => "left_behind",
-            Self::Overdue => "overdue",
-            Self::Next => "next",
-            Self::Waiting(_) => "waiting",
-            Self::Activities => "activities",
-            Self::StatusChanges => "status_changes",
-        }
-    }
-
-    /// The names of all lists.
-    pub const NAMES: [&str; 8] = [
-        "session",
-        "in_progress",
-        "left_behind",
-        "overdue",
-        "next",
-        "waiting",
-        "activities",
-        "status_changes",
-    ];
-}
-
-/// Rows that a brief leaves out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Omitted {
-    /// The list.
-    pub list: BriefList,
-    /// How many of its rows are left out.
-    pub count: i64,
 }
 
 /// The number of rows as it is counted.
@@ -214,16 +160,18 @@ impl Brief {
     /// The brief of these rows, with at most `rows_max` rows in each list.
     #[must_use]
     pub fn of(rows: BriefRows<BriefText>, rows_max: usize) -> Self {
-        let BriefRows { at, since, session, todos, mut waiting, .. } = rows;
+        let BriefRows { at, since, reader, session, todos, working, mut waiting, .. } = rows;
         let BriefRows { mut activities, mut status_changes, counts, .. } = rows;
-        let open_session = session.as_ref().map(|listed| &listed.session);
-        let open_session =
-            open_session.filter(|one| one.status.kind() == SessionStatusKind::Active);
-        let open_session = open_session.map(|one| one.id);
-        let may_go_on = |todo: &ListedTodo<BriefText>| match todo.todo.claims.standing {
-            None => true,
-            Some(claim) => claim.session.is_some() && claim.session == open_session,
+        let reader = Reader { session: reader, active_sessions: counts.sessions_active };
+        let holder = |todo: &ListedTodo<BriefText>| match todo.todo.claims.standing {
+            None => Holder::Nobody,
+            Some(claim) => match claim.session {
+                None => Holder::Unnamed,
+                Some(session) if working.contains(&session) => Holder::Active(session),
+                Some(_) => Holder::Gone,
+            },
         };
+        let may_go_on = |todo: &ListedTodo<BriefText>| reader.may_go_on(holder(todo));
         let (mut in_progress, mut left_behind) = (Vec::new(), Vec::new());
         let (mut overdue, mut next) = (Vec::new(), Vec::new());
         for todo in todos {
@@ -247,7 +195,8 @@ impl Brief {
         let to_claim = overdue.first().into_iter().chain(next.first());
         let to_claim = to_claim.min_by_key(|todo| claim_order(&todo.todo));
         let next_action = if let Some(todo) = to_resume {
-            NextAction::Resume(NextTodo::of(todo))
+            let claim_token = todo.todo.claims.token();
+            NextAction::Resume(NextTodo { claim_token, ..NextTodo::of(todo) })
         } else if let Some(todo) = left_behind.first() {
             NextAction::TakeOver(NextTodo::of(todo))
         } else {
@@ -260,7 +209,7 @@ impl Brief {
             left_behind: lapsed,
             overdue: counts.overdue_open,
             next: counts.todos.open - counts.overdue_open,
-            waiting: counts.waiting,
+            waiting: array::from_fn(|place| counts.waiting[place] + counts.older_questions[place]),
             activities: match since {
                 Some(_) => counts.activities_since,
                 None => counts.activities,

@@ -6,17 +6,22 @@
 mod document;
 mod fit;
 mod limits;
+mod omitted;
+mod reader;
 mod rows;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub use document::{Brief, BriefList, BriefTotals, NextAction, NextTodo, Omitted};
+pub use document::{Brief, BriefTotals, NextAction, NextTodo};
 pub use fit::fit;
 pub use limits::TextLimits;
+pub use omitted::{BriefActors, BriefList, Omitted, Resource};
+pub use reader::{Holder, Reader};
 pub use rows::{
-    BriefChange, BriefCounts, BriefRows, COUNTED_MAX, TodoCounts, WAITING_TYPES, claim_order,
+    BriefChange, BriefCounts, BriefRows, BriefSessions, COUNTED_MAX, TodoCounts, WAITING_TYPES,
+    claim_order,
 };
 pub use text::BriefText;
 

@@ -1,9 +1,10 @@
 //! What the database tells for a brief.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use crate::model::activity::Activity;
-use crate::model::id::{ActorId, Uid};
+use crate::model::id::{ActorId, SessionId, Uid};
 use crate::model::session::{ListedSession, SessionStatusKind};
 use crate::model::time::Timestamp;
 use crate::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
@@ -11,8 +12,8 @@ use crate::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
 /// Rows that have no stored count are counted up to this number.
 pub const COUNTED_MAX: i64 = 1_000;
 
-/// The types of the activities by which an agent says that it waits for a person, until the next
-/// entry of its session.
+/// The types of the activities by which an agent says that it waits for a person, until a later
+/// activity of its session.
 pub const WAITING_TYPES: [&str; 2] = ["question", "blocked"];
 
 /// The rows of a brief, of one snapshot, and the counts in it. `T` is the type of their texts.
@@ -23,12 +24,16 @@ pub struct BriefRows<T> {
     /// The start of what is reported: what was asked for, or else the end of the last session that
     /// ended; `None` for everything.
     pub since: Option<Timestamp>,
-    /// The active session that started last, or else the last one.
+    /// The session that the reader works in: the one that the query names, if there is such one.
+    pub reader: Option<SessionId>,
+    /// The session that [`BriefSessions::shown`] chooses.
     pub session: Option<ListedSession<T>>,
     /// Todos that are in progress or open, each once, in any order: the first ones of every list.
     pub todos: Vec<ListedTodo<T>>,
-    /// The newest entries of active sessions, if they are of a [waiting type](WAITING_TYPES). The
-    /// newest first.
+    /// Those sessions of the todos' claims that are active.
+    pub working: BTreeSet<SessionId>,
+    /// Activities of a [waiting type](WAITING_TYPES), if their session has no later one (by id) and
+    /// is active or was ended for its silence. The newest first.
     pub waiting: Vec<Activity<T>>,
     /// Activities, the newest first.
     pub activities: Vec<Activity<T>>,
@@ -36,6 +41,42 @@ pub struct BriefRows<T> {
     pub status_changes: Vec<BriefChange<T>>,
     /// How many rows there are.
     pub counts: BriefCounts,
+}
+
+/// The sessions among which a brief shows one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BriefSessions<T> {
+    /// The session that the reader names.
+    pub named: Option<ListedSession<T>>,
+    /// The active session that started last.
+    pub started: Option<ListedSession<T>>,
+    /// The session that ended last.
+    pub ended: Option<ListedSession<T>>,
+}
+
+impl<T> Default for BriefSessions<T> {
+    fn default() -> Self {
+        Self { named: None, started: None, ended: None }
+    }
+}
+
+impl<T> BriefSessions<T> {
+    /// The end of the session that ended last.
+    #[must_use]
+    pub fn last_end(&self) -> Option<Timestamp> {
+        self.ended.as_ref().and_then(|ended| ended.session.status.ended_at())
+    }
+
+    /// The session to show. A reader that names one without notes has just started it: the notes of
+    /// the session that ended last tell it more.
+    #[must_use]
+    pub fn shown(self) -> Option<ListedSession<T>> {
+        match self.named {
+            Some(named) if named.session.notes.is_some() => Some(named),
+            Some(named) => self.ended.or(Some(named)),
+            None => self.started.or(self.ended),
+        }
+    }
 }
 
 /// A status change with its todo.
@@ -93,6 +134,8 @@ pub struct BriefCounts {
     pub overdue_open: i64,
     /// Sessions that wait, by the type of the activity, as far as they are looked at.
     pub waiting: [i64; WAITING_TYPES.len()],
+    /// Activities of the waiting types that are too old to be looked at, up to [`COUNTED_MAX`].
+    pub older_questions: [i64; WAITING_TYPES.len()],
     /// Activities in the reported time, up to [`COUNTED_MAX`].
     pub activities_since: i64,
     /// Status changes in the reported time, up to [`COUNTED_MAX`].

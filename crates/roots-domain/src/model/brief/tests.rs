@@ -1,12 +1,13 @@
 //! Tests of the brief: which row is in which list, what to do next, and what fits.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::model::activity::Activity;
-use crate::model::claim::{Claim, Claims, LeaseSeconds};
+use crate::model::claim::{Claim, ClaimToken, Claims, LeaseSeconds};
 use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
 use crate::model::session::{ListedSession, Session, SessionStatus};
 use crate::model::text::ActivityType;
@@ -65,7 +66,7 @@ fn session(id: i64, status: SessionStatus) -> ListedSession<BriefText> {
     ListedSession { session, last_active_at: at(0) }
 }
 
-/// The rows of these todos, with the session 1, which is active.
+/// The rows of these todos, for a reader that names the session 1. The sessions 1 and 2 are active.
 fn rows(todos: Vec<ListedTodo<BriefText>>) -> BriefRows<BriefText> {
     let mut counts = BriefCounts::default();
     for one in &todos {
@@ -74,8 +75,10 @@ fn rows(todos: Vec<ListedTodo<BriefText>>) -> BriefRows<BriefText> {
     BriefRows {
         at: at(0),
         since: None,
+        reader: Some(SessionId(1)),
         session: Some(session(1, SessionStatus::Active)),
         todos,
+        working: BTreeSet::from([1, 2].map(SessionId)),
         waiting: Vec::new(),
         activities: Vec::new(),
         status_changes: Vec::new(),
@@ -144,14 +147,66 @@ fn the_next_action_goes_on_then_takes_over_then_claims() {
     assert_eq!(with(&[&open, &lapsed]), ("take_over", Some(5)));
     assert_eq!(with(&[&open, &lapsed, &unclaimed]), ("resume", Some(4)));
     assert_eq!(with(&[&open, &lapsed, &of_session]), ("resume", Some(1)));
+    let of_ended = claimed(7, Some(3), 60);
+    assert_eq!(with(&[&open, &lapsed, &of_ended]), ("resume", Some(7)));
     assert_eq!(action(vec![]), ("none", None));
 }
 
 #[test]
-fn a_session_that_has_ended_goes_on_with_no_claim() {
-    let mut ended = rows(vec![claimed(1, Some(1), 60)]);
-    ended.session = Some(session(1, SessionStatus::ended(at(0))));
-    assert_eq!(Brief::of(ended, 10).next_action, NextAction::None);
+fn a_reader_without_a_session_goes_on_with_the_claims_of_the_only_active_one() {
+    let action = |active_sessions| {
+        let mut all = rows(vec![claimed(1, Some(1), 60)]);
+        all.reader = None;
+        all.counts.sessions_active = active_sessions;
+        let action = Brief::of(all, 10).next_action;
+        (action.name(), action.todo().and_then(|todo| todo.claim_token))
+    };
+    assert_eq!(action(1), ("resume", Some(ClaimToken(1))));
+    assert_eq!(action(2), ("none", None));
+}
+
+#[test]
+fn only_a_todo_to_resume_comes_with_the_token_of_its_claim() {
+    let token = |todos| {
+        let action = Brief::of(rows(todos), 10).next_action;
+        (action.name(), action.todo().unwrap().claim_token)
+    };
+    assert_eq!(token(vec![claimed(1, Some(1), 60)]), ("resume", Some(ClaimToken(1))));
+    assert_eq!(token(vec![todo(1, TodoStatus::InProgress)]), ("resume", None));
+    assert_eq!(token(vec![claimed(1, Some(1), -1)]), ("take_over", None));
+    assert_eq!(token(vec![open(1, 0, None)]), ("claim", None));
+}
+
+#[test]
+fn the_shown_session_is_the_one_whose_notes_tell_the_reader_most() {
+    let blank = |id| {
+        let mut blank = session(id, SessionStatus::Active);
+        blank.session.notes = None;
+        blank
+    };
+    let noted = |id| session(id, SessionStatus::Active);
+    let ended = |id| session(id, SessionStatus::ended(at(0)));
+    for (named, started, last, expected) in [
+        (None, None, None, None),
+        (None, None, Some(ended(3)), Some(3)),
+        (None, Some(blank(2)), Some(ended(3)), Some(2)),
+        (Some(noted(1)), Some(noted(2)), Some(ended(3)), Some(1)),
+        (Some(blank(1)), Some(noted(2)), Some(ended(3)), Some(3)),
+        (Some(blank(1)), Some(noted(2)), None, Some(1)),
+    ] {
+        let sessions = BriefSessions { named, started, ended: last };
+        assert_eq!(sessions.shown().map(|one| one.session.id.0), expected);
+    }
+}
+
+#[test]
+fn questions_that_were_not_looked_at_are_counted_as_left_out() {
+    let mut all = rows(vec![]);
+    all.counts.waiting = [2, 0];
+    all.counts.older_questions = [30, 4];
+    let omitted = Brief::of(all, 10).omitted();
+    let omitted: Vec<_> = omitted.into_iter().map(|one| (one.list, one.count)).collect();
+    assert_eq!(omitted, [(BriefList::Waiting("question"), 32), (BriefList::Waiting("blocked"), 4)]);
 }
 
 #[test]
