@@ -1,15 +1,15 @@
 //! Files in which the program remembers things from one run to the next.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::CliError;
-use crate::private_file::{folders, make_private_folder, write_private};
+use crate::private_file::{folders, lock_of, write_private};
 
 /// A file of JSON that only its owner can read.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl StateFile {
 
     /// Where it is.
     #[cfg(test)]
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &std::path::Path {
         &self.path
     }
 
@@ -70,7 +70,7 @@ impl StateFile {
     where
         T: Default + Clone + PartialEq + Serialize + DeserializeOwned,
     {
-        let _lock = self.lock()?;
+        let _lock = lock_of(&self.path)?;
         let before: T = self.read()?;
         let mut after = before.clone();
         let result = change(&mut after);
@@ -81,17 +81,6 @@ impl StateFile {
             .map_err(|_| CliError::Failed("the state can't be written as JSON".to_owned()))?;
         write_private(&self.path, &text).map_err(|error| self.error("can't be written", error))?;
         Ok(result)
-    }
-
-    /// The lock is a file of its own, since the state's is replaced. It is released when it is
-    /// closed, even if the process is killed.
-    fn lock(&self) -> Result<File, CliError> {
-        let path = self.path.with_extension("lock");
-        let locked = path.parent().map_or(Ok(()), make_private_folder).and_then(|()| {
-            let file = File::options().create(true).append(true).open(&path)?;
-            file.lock().map(|()| file)
-        });
-        locked.map_err(|error| CliError::file(path, "the state can't be locked", error))
     }
 
     fn error(&self, what: &'static str, error: io::Error) -> CliError {

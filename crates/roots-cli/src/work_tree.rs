@@ -21,7 +21,8 @@ pub(crate) struct TreeState {
     /// The session that was started here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) session_id: Option<i64>,
-    /// The tokens of the claims that were made here, by todo.
+    /// The tokens of the claims that were made here, by todo. That of a lost claim stays, so that
+    /// a repeated command does not touch the claim of another worker.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) claims: BTreeMap<i64, i64>,
 }

@@ -52,7 +52,7 @@ impl KnownSessions {
     ///
     /// If the file can't be read or written.
     pub(crate) fn keep(&self, id: &str, session: i64) -> Result<(), CliError> {
-        self.0.change(|Sessions(sessions)| {
+        self.0.change(|Sessions(sessions): &mut Sessions| {
             sessions.insert(id.to_owned(), session);
             while sessions.len() > REMEMBERED_MAX {
                 let oldest = sessions.iter().filter(|(one, _)| *one != id);
