@@ -5,6 +5,7 @@
 //! - [`connection`]: the server and the key to call it with; [`credentials`] keeps the key, and
 //!   [`private_file`] writes files that only their owner can read.
 //! - [`work_tree`]: what is remembered for a work tree; [`session_link`] uses its session.
+//!   [`state_file`]: how that is kept.
 //! - [`dates`] and [`text_source`]: how times and texts are given; [`paging`]: which page of a
 //!   list; [`values`]: what several commands take.
 //! - [`question`]: asks before what can't be undone.
@@ -31,6 +32,7 @@ mod progress;
 mod question;
 mod session_link;
 mod setup;
+mod state_file;
 mod text_source;
 mod values;
 mod work_tree;

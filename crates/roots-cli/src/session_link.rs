@@ -7,7 +7,7 @@ use roots_client::model::{Session, SessionStatus};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::output::tell;
-use crate::work_tree::WorkTree;
+use crate::work_tree::{SESSION_VARIABLE, WorkTree};
 
 /// The session to link to.
 #[derive(Debug, Args)]
@@ -29,8 +29,9 @@ pub(crate) struct SessionLink<'a> {
 }
 
 impl SessionLink<'_> {
-    /// Writes with the chosen session, or else with that of the work tree. If that one has ended or
-    /// is gone, this is told, it is forgotten, and the write is done without a session.
+    /// Writes with the chosen session, or else with that of `ROOTS_SESSION` or of the work tree. If
+    /// that one has ended or is gone, this is told, it is forgotten, and the write is done without
+    /// a session.
     ///
     /// # Errors
     ///
@@ -84,10 +85,17 @@ impl SessionLink<'_> {
                 state.session_id = None;
             }
         })?;
-        tell(&format!(
-            "Session {session} of this work tree {end}, so it is forgotten and nothing is linked \
-             to it. Start another with `roots start`."
-        ));
+        tell(&if self.tree.named_session()? == Some(session) {
+            format!(
+                "Session {session}, which {SESSION_VARIABLE} names, {end}, so nothing is linked to \
+                 it. Start another with `roots start`, and set {SESSION_VARIABLE} to its id."
+            )
+        } else {
+            format!(
+                "Session {session} of this work tree {end}, so it is forgotten and nothing is \
+                 linked to it. Start another with `roots start`."
+            )
+        });
         Ok(())
     }
 }

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::private_file::{folders, make_private_folder, write_private};
+use crate::state_file::{StateFile, state_folder};
+
+/// The variable that names the session to work in, before the one that is remembered.
+pub(crate) const SESSION_VARIABLE: &str = "ROOTS_SESSION";
 
 /// What one caller has in a work tree. Another server or another key is another caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,16 +21,14 @@ pub(crate) struct TreeState {
     /// The session that was started here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) session_id: Option<i64>,
-    /// The tokens of the claims that were made here, by todo.
+    /// The tokens of the claims that were made here, by todo. That of a lost claim stays, so that
+    /// a repeated command does not touch the claim of another worker.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) claims: BTreeMap<i64, i64>,
-    /// The sessions of other programs' sessions, by the id that the program gave.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) hook_sessions: BTreeMap<String, i64>,
 }
 
 /// The file of a work tree.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct TreeFile {
     /// The folder, for people who look.
     work_tree: String,
@@ -41,8 +39,10 @@ struct TreeFile {
 #[derive(Debug)]
 pub(crate) struct WorkTree {
     root: PathBuf,
-    file: PathBuf,
+    file: StateFile,
     caller: String,
+    /// What [`SESSION_VARIABLE`] says.
+    named_session: Option<String>,
 }
 
 impl WorkTree {
@@ -66,9 +66,9 @@ impl WorkTree {
     ///
     /// If there is no such folder, or no home folder.
     pub(crate) fn of(folder: &Path, connection: &Connection) -> Result<Self, CliError> {
-        let folders = folders()?;
-        let states = folders.state_dir().unwrap_or_else(|| folders.data_dir());
-        Self::at(folder, &states.join("roots").join("trees"), connection.caller())
+        let tree = Self::at(folder, &state_folder()?.join("trees"), connection.caller())?;
+        let named = env::var(SESSION_VARIABLE).ok().map(|value| value.trim().to_owned());
+        Ok(Self { named_session: named.filter(|value| !value.is_empty()), ..tree })
     }
 
     fn at(folder: &Path, states: &Path, caller: String) -> Result<Self, CliError> {
@@ -78,8 +78,9 @@ impl WorkTree {
         let root = folder.ancestors().find(|folder| folder.join(".git").exists());
         let root = root.unwrap_or(&folder).to_owned();
         let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
-        let file = states.join(format!("{name}.json", name = HEXLOWER.encode(&digest[..8])));
-        Ok(Self { root, file, caller })
+        let path = states.join(format!("{name}.json", name = HEXLOWER.encode(&digest[..8])));
+        let file = StateFile::new(path, "the session and the claims of a work tree");
+        Ok(Self { root, file, caller, named_session: None })
     }
 
     /// Its folder.
@@ -87,17 +88,44 @@ impl WorkTree {
         &self.root
     }
 
+    /// The state to work with: what is remembered, with the session that [`SESSION_VARIABLE`]
+    /// names in place of the one of the tree.
+    ///
+    /// # Errors
+    ///
+    /// If the file is damaged or can't be read, or the variable names no session.
+    pub(crate) fn state(&self) -> Result<TreeState, CliError> {
+        let state = self.remembered()?;
+        let named = self.named_session()?;
+        Ok(TreeState { session_id: named.or(state.session_id), ..state })
+    }
+
+    /// The session that [`SESSION_VARIABLE`] names.
+    ///
+    /// # Errors
+    ///
+    /// If it is no id.
+    pub(crate) fn named_session(&self) -> Result<Option<i64>, CliError> {
+        let Some(named) = &self.named_session else { return Ok(None) };
+        named.parse().map(Some).map_err(|_| {
+            CliError::Usage(format!(
+                "{SESSION_VARIABLE} has to be the id of a session, such as 42: correct it or \
+                 unset it"
+            ))
+        })
+    }
+
     /// What is remembered.
     ///
     /// # Errors
     ///
     /// If the file is damaged or can't be read.
-    pub(crate) fn state(&self) -> Result<TreeState, CliError> {
-        Ok(self.read()?.callers.remove(&self.caller).unwrap_or_default())
+    pub(crate) fn remembered(&self) -> Result<TreeState, CliError> {
+        let mut file: TreeFile = self.file.read()?;
+        Ok(file.callers.remove(&self.caller).unwrap_or_default())
     }
 
-    /// Changes what is remembered. Of changes at once none is lost: they wait for each other, and
-    /// the file is replaced in one step.
+    /// Changes what is remembered. Of changes at once none is lost.
     ///
     /// # Errors
     ///
@@ -106,57 +134,21 @@ impl WorkTree {
         &self,
         change: impl FnOnce(&mut TreeState) -> T,
     ) -> Result<T, CliError> {
-        let _lock = self.lock()?;
-        let mut file = self.read()?;
-        let mut state = file.callers.remove(&self.caller).unwrap_or_default();
-        let before = state.clone();
-        let result = change(&mut state);
-        if state == before {
-            return Ok(result);
-        }
-        file.work_tree = self.root.to_string_lossy().into_owned();
-        if state != TreeState::default() {
-            file.callers.insert(self.caller.clone(), state);
-        }
-        let text = serde_json::to_vec(&file)
-            .map_err(|_| CliError::Failed("the state can't be written as JSON".to_owned()))?;
-        write_private(&self.file, &text).map_err(|error| self.error("can't be written", error))?;
-        Ok(result)
-    }
-
-    fn read(&self) -> Result<TreeFile, CliError> {
-        match fs::read(&self.file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|_| {
-                CliError::Failed(format!(
-                    "{} is damaged; delete it. It only remembers the session and the claims of \
-                     this work tree",
-                    self.file.display()
-                ))
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(TreeFile::default()),
-            Err(error) => Err(self.error("can't be read", error)),
-        }
-    }
-
-    /// The lock is a file of its own, since the state's is replaced. It is released when it is
-    /// closed, even if the process is killed.
-    fn lock(&self) -> Result<File, CliError> {
-        let path = self.file.with_extension("lock");
-        let locked = path.parent().map_or(Ok(()), make_private_folder).and_then(|()| {
-            let file = File::options().create(true).append(true).open(&path)?;
-            file.lock().map(|()| file)
-        });
-        locked.map_err(|error| CliError::file(path, "the state can't be locked", error))
-    }
-
-    fn error(&self, what: &'static str, error: io::Error) -> CliError {
-        CliError::file(&self.file, what, error)
+        self.file.change(|file: &mut TreeFile| {
+            let mut state = file.callers.remove(&self.caller).unwrap_or_default();
+            let result = change(&mut state);
+            if state != TreeState::default() {
+                file.callers.insert(self.caller.clone(), state);
+                file.work_tree = self.root.to_string_lossy().into_owned();
+            }
+            result
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::{fs, thread};
 
     use super::*;
 
@@ -214,8 +206,26 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let tree = tree(home.path(), home.path(), "c");
         tree.change(|state| state.session_id = Some(1)).unwrap();
-        fs::write(&tree.file, "{").unwrap();
+        fs::write(tree.file.path(), "{").unwrap();
         assert!(tree.state().unwrap_err().to_string().contains("damaged; delete it"));
         assert!(tree.change(|_| ()).is_err());
+    }
+
+    #[test]
+    fn a_named_session_goes_before_the_remembered_one_and_is_not_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let named = |session: &str| WorkTree {
+            named_session: Some(session.to_owned()),
+            ..tree(home.path(), home.path(), "c")
+        };
+        tree(home.path(), home.path(), "c").change(|state| state.session_id = Some(1)).unwrap();
+        named("42").change(|state| state.claims.insert(7, 1)).unwrap();
+        assert_eq!(named("42").state().unwrap().session_id, Some(42));
+        assert_eq!(named("42").state().unwrap().claims, BTreeMap::from([(7, 1)]));
+        assert_eq!(named("42").remembered().unwrap().session_id, Some(1));
+        for wrong in ["x", "1.5", "4 2"] {
+            let error = named(wrong).state().unwrap_err().to_string();
+            assert!(error.contains("ROOTS_SESSION has to be the id"), "{error}");
+        }
     }
 }

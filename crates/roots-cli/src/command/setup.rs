@@ -10,7 +10,7 @@ use dialoguer::Confirm;
 use serde_json::json;
 
 use crate::error::CliError;
-use crate::output::{ANY, Output, View, tell};
+use crate::output::{ANY, Output, View, one_line, printable, tell};
 use crate::setup::{Action, Change, Places, Plan, Program, Scope, SetupError, State};
 
 /// A program to set up.
@@ -61,17 +61,17 @@ pub(crate) fn setup(arguments: &SetupArguments, output: &Output) -> Result<(), C
         )));
     }
     if !arguments.yes {
-        tell(&plan.diff());
+        tell(&diff(&plan));
         agree(plan.changes().len())?;
     } else if !output.is_json() {
-        tell(&plan.diff());
+        tell(&diff(&plan));
     }
     plan.apply().map_err(failed)?;
     if let Some(note) = arguments.program.note(scope).filter(|_| action == Action::Add) {
         tell(note);
     }
     let lines: Vec<_> =
-        plan.changes().iter().map(|change| format!("Wrote {}", change.path.display())).collect();
+        plan.changes().iter().map(|change| format!("Wrote {}", path(change))).collect();
     report(true, &lines.join("\n"))
 }
 
@@ -109,7 +109,16 @@ fn line(change: &Change) -> String {
         State::Missing => "missing in",
         State::Old => "old or incomplete in",
     };
-    format!("{state} {}", change.path.display())
+    format!("{state} {}", path(change))
+}
+
+/// The difference, without what the files may hold to change the terminal.
+fn diff(plan: &Plan) -> String {
+    printable(&plan.diff().replace("\r\n", "\n"))
+}
+
+fn path(change: &Change) -> String {
+    one_line(&change.path.to_string_lossy())
 }
 
 /// Where the files are: the project is the Git work tree, or else the current folder.

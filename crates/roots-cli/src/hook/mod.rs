@@ -2,6 +2,7 @@
 
 mod brief;
 mod input;
+mod known;
 mod run;
 mod session;
 mod text;

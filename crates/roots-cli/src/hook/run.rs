@@ -1,7 +1,8 @@
 //! Runs the hook: within 2 seconds, and without an error for the program that started it.
 
+use std::env;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,13 +12,19 @@ use tokio::runtime::Builder;
 use crate::connection::{Connection, connect};
 use crate::error::CliError;
 use crate::hook::input::{Dialect, Event, ProgramSession};
-use crate::hook::session;
+use crate::hook::known::KnownSessions;
+use crate::hook::session::Place;
 use crate::hook::text;
 use crate::output::line;
 use crate::work_tree::WorkTree;
 
-/// What is left of the time when the server has given two answers, which are the most in a row.
+/// What is left of the time when the server has given its answers.
 const RESERVE: Duration = Duration::from_millis(100);
+/// How many answers come one after the other: a session that has ended, another one, and the brief.
+const ANSWERS: u32 = 3;
+/// The variable in which Claude Code names a file to a hook. It runs the lines of that file before
+/// each command of the agent.
+const ENVIRONMENT_FILE: &str = "CLAUDE_ENV_FILE";
 /// The most bytes of input.
 const INPUT_MAX_BYTES: u64 = 1 << 20;
 
@@ -32,7 +39,7 @@ enum Progress {
 /// server.
 pub(crate) fn run(time: Duration) {
     let deadline = Instant::now() + time;
-    let timeout = time.saturating_sub(RESERVE) / 2;
+    let timeout = time.saturating_sub(RESERVE) / ANSWERS;
     let (sender, progress) = mpsc::channel();
     // Reading, the keyring and the file system may all wait for others. A thread that waits for
     // them ends with the process.
@@ -83,30 +90,34 @@ fn take_part(event: &Event, timeout: Duration) -> Result<Option<String>, CliErro
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|source| CliError::System { what: "the hook can't start", source })?;
-    runtime.block_on(respond(event, &connection, |session| tree(session, &connection)))
+    runtime.block_on(respond(event, connection))
 }
 
 /// Takes part in what happened, and gives the text for the agent.
-async fn respond(
-    event: &Event,
-    connection: &Connection,
-    tree: impl Fn(&ProgramSession) -> Result<WorkTree, CliError>,
-) -> Result<Option<String>, CliError> {
+async fn respond(event: &Event, connection: Connection) -> Result<Option<String>, CliError> {
     match event {
-        Event::Start(program, _) => {
-            session::start(&connection.client, &tree(program)?, &program.id).await.map(Some)
+        Event::Start(program, dialect) => {
+            let file = env::var_os(ENVIRONMENT_FILE).filter(|file| !file.is_empty());
+            let file = file.filter(|_| *dialect == Dialect::Claude).map(PathBuf::from);
+            place(program, connection, file)?.start(&program.id).await.map(Some)
         }
         Event::End(program) => {
-            session::end(&connection.client, &tree(program)?, &program.id).await.map(|()| None)
+            place(program, connection, None)?.end(&program.id).await.map(|()| None)
         }
         Event::Other => Ok(None),
     }
 }
 
-/// The work tree of the folder that the program works in.
-fn tree(program: &ProgramSession, connection: &Connection) -> Result<WorkTree, CliError> {
-    match program.folder.as_deref().filter(|folder| Path::is_dir(folder)) {
-        Some(folder) => WorkTree::of(folder, connection),
-        None => WorkTree::current(connection),
-    }
+/// Where the program works.
+fn place(
+    program: &ProgramSession,
+    connection: Connection,
+    environment_file: Option<PathBuf>,
+) -> Result<Place, CliError> {
+    let tree = match program.folder.as_deref().filter(|folder| Path::is_dir(folder)) {
+        Some(folder) => WorkTree::of(folder, &connection),
+        None => WorkTree::current(&connection),
+    }?;
+    let known = KnownSessions::of(&connection)?;
+    Ok(Place { client: connection.client, tree, known, environment_file })
 }

@@ -1,5 +1,9 @@
 //! The Roots session of a program's session: started, found again, and ended.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
 use data_encoding::HEXLOWER;
 use roots_client::model::{NewSession, SessionChange, SessionStatus};
 use roots_client::{Client, Error, IdempotencyKey};
@@ -7,60 +11,134 @@ use sha2::{Digest, Sha256};
 
 use crate::error::CliError;
 use crate::hook::brief;
+use crate::hook::known::KnownSessions;
 use crate::hook::text::{self, OwnSession};
-use crate::work_tree::{TreeState, WorkTree};
+use crate::work_tree::{SESSION_VARIABLE, WorkTree};
 
-/// How many sessions of programs a work tree remembers. Those that were never ended would add up.
-const REMEMBERED_MAX: usize = 256;
+/// After so many sessions that are gone, a start is named by chance.
+const NAMED_STARTS_MAX: u8 = 4;
 
-/// Finds or starts the session, and tells the agent what to know.
-///
-/// # Errors
-///
-/// If the server can't be reached or refuses the key, or the state can't be used.
-pub(crate) async fn start(client: &Client, tree: &WorkTree, id: &str) -> Result<String, CliError> {
-    let known = tree.state()?.hook_sessions.get(id).copied();
-    // The brief is read before a session starts. Afterwards it would tell of that one, and not of
-    // the one before it.
-    let (brief, goes_on) = tokio::join!(brief::read(client), goes_on(client, known));
-    let brief = brief?;
-    let own = if let (true, Some(session)) = (goes_on?, known) {
-        OwnSession::GoesOn(session)
-    } else {
-        let request = client.start_session(&NewSession::default());
-        match request.idempotency_key(&key(id, known)).await {
-            Ok(session) => OwnSession::Started(session.value.session_id),
-            Err(error @ Error::Refused { .. }) => OwnSession::None(error.to_string()),
-            Err(error) => return Err(error.into()),
+/// Where a program's session takes place.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The server.
+    pub(crate) client: Client,
+    /// The work tree.
+    pub(crate) tree: WorkTree,
+    /// The sessions of all programs' sessions.
+    pub(crate) known: KnownSessions,
+    /// A file whose lines the program runs before each command of the agent.
+    pub(crate) environment_file: Option<PathBuf>,
+}
+
+impl Place {
+    /// Finds or starts the session, and tells the agent what to know.
+    ///
+    /// # Errors
+    ///
+    /// If the server can't be reached or refuses the key, or the state can't be used.
+    pub(crate) async fn start(&self, id: &str) -> Result<String, CliError> {
+        let before = self.known.get(id)?;
+        let own = self.find_or_start(id, before).await?;
+        let session = match own {
+            OwnSession::Started(session) | OwnSession::GoesOn(session) => Some(session),
+            OwnSession::None(_) => None,
+        };
+        if let Some(session) = session {
+            self.known.keep(id, session)?;
+            // The agent is told its session too.
+            let _ = self.name_in_environment(session);
         }
-    };
-    if let OwnSession::Started(session) | OwnSession::GoesOn(session) = own {
-        tree.change(|state| remember(state, id, session))?;
+        let (brief, taken) =
+            tokio::join!(brief::read(&self.client, session), self.take_tree(session, before));
+        taken?;
+        let brief = match brief {
+            Ok(brief) => brief,
+            Err(error) if session.is_none() => return Err(error.into()),
+            Err(error) => Err(CliError::from(error).sentence()),
+        };
+        Ok(text::text(&own, brief.as_deref().map_err(String::as_str)))
     }
-    Ok(text::text(&own, brief.as_ref()))
-}
 
-/// Ends the session, if there is one.
-///
-/// # Errors
-///
-/// If the server does not end it, or the state can't be used.
-pub(crate) async fn end(client: &Client, tree: &WorkTree, id: &str) -> Result<(), CliError> {
-    let Some(session) = tree.state()?.hook_sessions.get(id).copied() else { return Ok(()) };
-    // It stays known under its id: if the program resumes its session, another one follows it.
-    tree.change(|state| state.session_id = state.session_id.filter(|own| *own != session))?;
-    let change = SessionChange { status: Some(SessionStatus::Ended), ..SessionChange::default() };
-    client.update_session(session, &change).await?;
-    Ok(())
-}
+    /// Ends the session, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not end it, or the state can't be used.
+    pub(crate) async fn end(&self, id: &str) -> Result<(), CliError> {
+        let Some(session) = self.known.get(id)? else { return Ok(()) };
+        // It stays known under its id: if the program resumes its session, another one follows it.
+        self.tree
+            .change(|state| state.session_id = state.session_id.filter(|it| *it != session))?;
+        let change =
+            SessionChange { status: Some(SessionStatus::Ended), ..SessionChange::default() };
+        self.client.update_session(session, &change).await?;
+        Ok(())
+    }
 
-/// Whether the session takes writes.
-async fn goes_on(client: &Client, session: Option<i64>) -> Result<bool, Error> {
-    let Some(session) = session else { return Ok(false) };
-    match client.get_session(session).await {
-        Ok(session) => Ok(session.value.status == SessionStatus::Active),
-        Err(error) if error.code() == Some("not-found") => Ok(false),
-        Err(error) => Err(error),
+    /// The session that goes on, or a new one. A server may answer the name of a start with the
+    /// session of a day ago, which is over: then the start gets another name.
+    async fn find_or_start(&self, id: &str, known: Option<i64>) -> Result<OwnSession, CliError> {
+        if let Some(session) = known
+            && self.is_active(session).await?
+        {
+            return Ok(OwnSession::GoesOn(session));
+        }
+        let mut before = known;
+        for attempt in 0..=NAMED_STARTS_MAX {
+            let key =
+                if attempt < NAMED_STARTS_MAX { key(id, before) } else { IdempotencyKey::unique() };
+            let request = self.client.start_session(&NewSession::default());
+            let started = match request.idempotency_key(&key).await {
+                Ok(started) => started,
+                Err(error @ Error::Refused { .. }) => {
+                    return Ok(OwnSession::None(error.to_string()));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let session = started.value.session_id;
+            if !started.is_replay {
+                return Ok(OwnSession::Started(session));
+            }
+            if self.is_active(session).await? {
+                return Ok(OwnSession::GoesOn(session));
+            }
+            before = Some(session);
+        }
+        Ok(OwnSession::None("none of its sessions goes on".to_owned()))
+    }
+
+    /// Makes the session that of the work tree, unless another agent's is, and goes on.
+    async fn take_tree(&self, session: Option<i64>, before: Option<i64>) -> Result<(), CliError> {
+        let Some(session) = session else { return Ok(()) };
+        let remembered = self.tree.remembered()?.session_id;
+        if let Some(other) = remembered.filter(|other| *other != session && Some(*other) != before)
+            // If that can't be told, nothing is taken from the other.
+            && self.is_active(other).await.unwrap_or(true)
+        {
+            return Ok(());
+        }
+        self.tree.change(|state| {
+            if state.session_id == remembered {
+                state.session_id = Some(session);
+            }
+        })
+    }
+
+    /// Whether the session takes writes.
+    async fn is_active(&self, session: i64) -> Result<bool, Error> {
+        match self.client.get_session(session).await {
+            Ok(session) => Ok(session.value.status == SessionStatus::Active),
+            Err(error) if error.code() == Some("not-found") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Names the session to the commands that the agent runs. Other hooks write to the file too.
+    fn name_in_environment(&self, session: i64) -> io::Result<()> {
+        let Some(path) = &self.environment_file else { return Ok(()) };
+        let mut file = File::options().create(true).append(true).open(path)?;
+        file.write_all(format!("export {SESSION_VARIABLE}={session}\n").as_bytes())
     }
 }
 
@@ -72,31 +150,9 @@ fn key(id: &str, before: Option<i64>) -> IdempotencyKey {
     IdempotencyKey::try_from(key).unwrap_or_else(|_| IdempotencyKey::unique())
 }
 
-fn remember(state: &mut TreeState, id: &str, session: i64) {
-    state.session_id = Some(session);
-    state.hook_sessions.insert(id.to_owned(), session);
-    while state.hook_sessions.len() > REMEMBERED_MAX {
-        let oldest = state.hook_sessions.iter().min_by_key(|(_, session)| **session);
-        let Some(oldest) = oldest.map(|(id, _)| id.clone()) else { return };
-        state.hook_sessions.remove(&oldest);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_oldest_sessions_are_forgotten_first() {
-        let mut state = TreeState::default();
-        for session in (1..=300).rev() {
-            remember(&mut state, &format!("id-{session}"), session);
-        }
-        assert_eq!(state.hook_sessions.len(), REMEMBERED_MAX);
-        // The last one that was added is the oldest, and still the session of the work tree.
-        assert_eq!(state.session_id, Some(1));
-        assert!(state.hook_sessions.contains_key("id-300"));
-    }
 
     #[test]
     fn a_session_that_follows_another_has_another_key() {

@@ -16,4 +16,4 @@ pub(crate) use shape::{
 };
 pub(crate) use table::Table;
 pub(crate) use terminal::{Output, line, tell};
-pub(crate) use text::{one_line, printable};
+pub(crate) use text::{is_hidden, one_line, printable};

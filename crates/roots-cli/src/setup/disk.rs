@@ -31,6 +31,39 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, SetupError> {
     }
 }
 
+/// Refuses a file that is not in the folder once all links are followed. Neither the file nor its
+/// folders need to be there.
+///
+/// # Errors
+///
+/// [`SetupError::Outside`], or [`SetupError::Dangling`] for a link to nothing.
+pub(crate) fn check_inside(path: &Path, folder: &Path) -> Result<(), SetupError> {
+    let [folder, real] = [real_place(folder)?, real_place(path)?];
+    if real.starts_with(folder) {
+        return Ok(());
+    }
+    Err(SetupError::Outside { path: path.to_owned(), real })
+}
+
+/// Where a file is, or would be, once all links are followed.
+fn real_place(path: &Path) -> Result<PathBuf, SetupError> {
+    for known in path.ancestors() {
+        match fs::canonicalize(known) {
+            Ok(real) => {
+                let rest = path.strip_prefix(known).unwrap_or(Path::new(""));
+                return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if fs::symlink_metadata(known).is_ok() {
+                    return Err(SetupError::Dangling { path: known.to_owned() });
+                }
+            }
+            Err(error) => return Err(io_error(known, "read", error)),
+        }
+    }
+    Ok(path.to_owned())
+}
+
 /// Refuses a file that may not be written.
 ///
 /// # Errors

@@ -42,6 +42,17 @@ pub(crate) enum SetupError {
         /// The link.
         path: PathBuf,
     },
+    /// A link leads out of the project, so its files could name any other file of the user.
+    #[error(
+        "{path} is in fact {real}, which is outside the project. Nothing was changed; replace the \
+         link by a file, or set the program up for yourself with --user"
+    )]
+    Outside {
+        /// The file, as the project names it.
+        path: PathBuf,
+        /// Where it is.
+        real: PathBuf,
+    },
     /// Another program wrote the file after its changes were shown.
     #[error("{path} was changed meanwhile; repeat the command to see the new difference")]
     Changed {

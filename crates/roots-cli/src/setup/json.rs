@@ -18,11 +18,13 @@ pub(crate) enum Entry {
         /// Its value: JSON, indented by 2 spaces.
         value: &'static str,
     },
-    /// An element of a list of hooks, if none of them runs `command`.
+    /// An element of a list of hooks, if none of them runs a command with `known_by` in it.
     Hook {
         /// The names that lead to the list.
         path: &'static [&'static str],
-        /// The command by which the entry is known.
+        /// What each command has that does the same, in whatever form.
+        known_by: &'static str,
+        /// The command by which an entry of ours is known.
         command: &'static str,
         /// The element: JSON, indented by 2 spaces.
         value: &'static str,
@@ -62,8 +64,8 @@ pub(crate) fn add(text: &str, entry: &Entry) -> Result<String, JsonError> {
         (Entry::Property { name, .. }, container) => {
             index_of(object(container, name)?, name)?.is_some()
         }
-        (Entry::Hook { command, .. }, Container::Array(list)) => {
-            list.elements.iter().any(|element| runs(element, command))
+        (Entry::Hook { known_by, .. }, Container::Array(list)) => {
+            list.elements.iter().any(|element| runs(element, known_by))
         }
         (Entry::Hook { path, .. }, Container::Object(_)) => {
             return Err(JsonError::Unfit(format!("`{}` is no list", path.join("."))));
@@ -166,11 +168,10 @@ fn steps_to_hook(list: &Array<'_>, command: &str) -> Option<Vec<usize>> {
     })
 }
 
-/// Whether the element of a list of hooks runs the command, itself or in its group.
-fn runs(element: &Value<'_>, command: &str) -> bool {
-    is_command(element, command)
-        || hooks_of(element)
-            .is_some_and(|(_, hooks)| hooks.elements.iter().any(|hook| is_command(hook, command)))
+/// Whether the element of a list of hooks runs such a command, itself or in its group.
+fn runs(element: &Value<'_>, known_by: &str) -> bool {
+    let runs = |hook: &Value<'_>| command_of(hook).is_some_and(|text| text.contains(known_by));
+    runs(element) || hooks_of(element).is_some_and(|(_, hooks)| hooks.elements.iter().any(runs))
 }
 
 /// The hooks of a group, and which of its properties they are.
@@ -184,11 +185,13 @@ fn hooks_of<'d>(group: &'d Value<'d>) -> Option<(usize, &'d Array<'d>)> {
 }
 
 fn is_command(value: &Value<'_>, command: &str) -> bool {
-    let Value::Object(object) = value else { return false };
-    object.properties.iter().any(|property| {
-        let value = property.value.as_string_lit();
-        property.name.as_str() == "command" && value.is_some_and(|text| text.value == command)
-    })
+    command_of(value) == Some(command)
+}
+
+fn command_of<'d>(value: &'d Value<'d>) -> Option<&'d str> {
+    let Value::Object(object) = value else { return None };
+    let property = object.properties.iter().find(|one| one.name.as_str() == "command")?;
+    Some(property.value.as_string_lit()?.value.as_ref())
 }
 
 fn is_same(text: &str, value: &str) -> bool {
@@ -251,11 +254,13 @@ mod tests {
         Entry::Property { path: &["servers"], name: "roots", value: "{\n  \"run\": [\"mcp\"]\n}" };
     const START: Entry = Entry::Hook {
         path: &["hooks", "Start"],
+        known_by: "roots hook",
         command: "roots hook",
         value: "{\n  \"hooks\": [\n    { \"command\": \"roots hook\" }\n  ]\n}",
     };
     const END: Entry = Entry::Hook {
         path: &["hooks", "End"],
+        known_by: "roots hook",
         command: "roots hook",
         value: "{ \"command\": \"roots hook\" }",
     };
@@ -275,6 +280,17 @@ mod tests {
             }
         }
         Some(text)
+    }
+
+    #[test]
+    fn a_hook_in_another_form_counts_and_is_not_removed() {
+        for text in [
+            r#"{"hooks": {"Start": [{"command": "/opt/roots hook --deadline-ms 900"}]}}"#,
+            r#"{"hooks": {"Start": [{"hooks": [{"command": "cd x && roots hook"}]}]}}"#,
+        ] {
+            assert!(has(text, &START).unwrap(), "{text}");
+            assert_eq!(remove(text, &START).unwrap(), Removed::Nothing, "{text}");
+        }
     }
 
     #[test]

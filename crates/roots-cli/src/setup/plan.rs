@@ -60,6 +60,10 @@ impl Plan {
     ) -> Result<Self, SetupError> {
         let mut changes = Vec::new();
         for target in program.targets(scope, places)? {
+            // A user's own files may be links to anywhere. Those of a project are written by others.
+            if scope == Scope::Project {
+                disk::check_inside(&target.path, &places.project)?;
+            }
             changes.extend(change(&target, action)?);
         }
         for change in &changes {

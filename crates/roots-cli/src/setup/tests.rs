@@ -360,10 +360,10 @@ mod unix {
 
     #[test]
     fn a_link_stays_a_link_and_a_file_keeps_its_mode() {
-        let world = World::with(&[("dotfiles/claude.md", "Mine.\n")]);
-        let (file, link) = (world.path("dotfiles/claude.md"), world.path("project/CLAUDE.md"));
+        let world = World::with(&[("project/docs/claude.md", "Mine.\n")]);
+        let (file, link) = (world.path("project/docs/claude.md"), world.path("project/CLAUDE.md"));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        symlink("../dotfiles/claude.md", &link).unwrap();
+        symlink("docs/claude.md", &link).unwrap();
         world.run(Program::Claude, Scope::Project, Action::Add);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert!(fs::read_to_string(&file).unwrap().starts_with("Mine.\n\n<!-- roots:begin -->"));
@@ -371,6 +371,41 @@ mod unix {
         world.run(Program::Claude, Scope::Project, Action::Remove);
         assert_eq!(fs::read_to_string(&file).unwrap(), "Mine.\n");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_link_out_of_the_project_is_refused() {
+        for (link, target) in [
+            ("project/CLAUDE.md", "../home/notes.md"),
+            ("project/.claude", "../home"),
+            ("project/.claude", "../home/absent/.."),
+        ] {
+            let world = World::with(&[("home/notes.md", "Mine.\n"), ("home/settings.json", "{}")]);
+            symlink(target, world.path(link)).unwrap();
+            let before = world.content();
+            let error = world.plan(Program::Claude, Scope::Project, Action::Add).unwrap_err();
+            let is_dangling = target.contains("absent");
+            let told = error.to_string();
+            match error {
+                SetupError::Dangling { .. } => assert!(is_dangling, "{told}"),
+                SetupError::Outside { real, .. } => {
+                    let home = fs::canonicalize(world.path("home")).unwrap();
+                    assert!(real.starts_with(&home), "{told}");
+                    assert!(told.contains(&real.display().to_string()), "{told}");
+                }
+                other => assert!(matches!(other, SetupError::Outside { .. }), "{told}"),
+            }
+            assert_eq!(world.content(), before);
+        }
+    }
+
+    #[test]
+    fn the_user_s_own_files_may_be_links_to_anywhere() {
+        let world = World::with(&[("dotfiles/claude.md", "Mine.\n"), ("home/.claude/x", "")]);
+        symlink("../../dotfiles/claude.md", world.path("home/.claude/CLAUDE.md")).unwrap();
+        world.run(Program::Claude, Scope::User, Action::Add);
+        let text = fs::read_to_string(world.path("dotfiles/claude.md")).unwrap();
+        assert!(text.starts_with("Mine.\n\n<!-- roots:begin -->"), "{text}");
     }
 
     #[test]

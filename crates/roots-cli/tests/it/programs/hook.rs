@@ -1,11 +1,15 @@
 //! The documented inputs of programs, replayed.
 
+use std::fs;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use roots_testkit::app::TestApp;
+use roots_testkit::database::TestDatabase;
 use serde_json::{Value, json};
 
 use super::fake_server::{FakeServer, Reply, Request};
 use super::world::{World, run, text};
+use crate::program::User;
 
 /// The inputs at a session's start, as the documentation of each program shows them.
 fn starts(id: &str, folder: &str) -> Vec<(&'static str, Value)> {
@@ -59,13 +63,21 @@ fn session(id: i64, status: &str) -> Value {
 fn brief() -> Value {
     json!({
         "at": "2026-11-29T12:00:00Z", "since": null,
-        "session": {"session_id": 41, "status": "ended", "notes": "Stopped at the form."},
+        "session": {
+            "session_id": 41, "status": "ended", "notes": "Stopped at the form.",
+            "started_at": "2026-11-28T12:00:00Z", "ended_at": "2026-11-28T13:00:00Z",
+            "last_active_at": "2026-11-28T13:00:00Z", "actor_id": 1,
+        },
         "in_progress": [], "left_behind": [], "overdue": [],
-        "next": [{"todo_id": 7, "title": "Write the docs", "priority": 2}],
+        "next": [{"todo_id": 7, "title": "Write the docs", "description": null, "status": "open",
+            "priority": 2, "due_at": null, "session_id": null, "actor_id": 1, "claim": null,
+            "until": null}],
         "waiting": [], "activities": [], "status_changes": [],
-        "counts": {"todos": {"open": 1, "in_progress": 0}, "overdue": 0},
+        "counts": {"todos": {"open": 1, "in_progress": 0, "done": 0, "cancelled": 0},
+            "sessions": {"active": 0, "ended": 41}, "activities": 0, "overdue": 0},
         "has_work": true,
-        "next_action": {"action": "claim", "todo": {"todo_id": 7, "title": "Write the docs"}},
+        "next_action": {"action": "claim", "todo": {"todo_id": 7, "title": "Write the docs",
+            "priority": 2, "due_at": null, "claim_token": null, "actor_id": 1}},
         "omitted": [], "cut": [],
     })
 }
@@ -123,14 +135,20 @@ fn each_program_gets_the_brief_and_one_session() {
         let answer = hook(&world, &server.url, &input.to_string());
         let told = context(&answer);
         assert_eq!(answer.contains("additional_context"), program == "cursor");
-        for part in ["session in it is 42, new", "Next: claim todo 7", "Stopped at the form"] {
+        for part in [
+            "session is 42: it is new",
+            "`--session 42`",
+            "Next: claim todo 7",
+            "Stopped at the form",
+        ] {
             assert!(told.contains(part), "{program}: {told}");
         }
         assert_eq!(
             server.routes(),
-            ["GET /api/v1/brief", "POST /api/v1/sessions"],
-            "in this order"
+            ["POST /api/v1/sessions", "GET /api/v1/brief"],
+            "the brief is for the session"
         );
+        assert!(server.requests()[1].path.ends_with("&session_id=42"));
     }
 }
 
@@ -138,17 +156,19 @@ fn each_program_gets_the_brief_and_one_session() {
 fn a_session_is_found_again_by_its_id() {
     let (world, server) = (World::new(), server());
     let project = world.project().display().to_string();
-    let inputs = starts("one", &project);
+    let mut inputs = starts("one", &project);
     hook(&world, &server.url, &inputs[0].1.to_string());
+    // The program may resume its session in another folder, which is no work tree.
+    inputs.extend(starts("one", &world.home().display().to_string()));
     // Resumed, cleared, compacted, and started from another folder of the work tree.
     for (_, input) in &inputs {
         let told = context(&hook(&world, &server.url, &input.to_string()));
-        assert!(told.contains("session in it is 42; it goes on"), "{told}");
+        assert!(told.contains("session is 42: it goes on"), "{told}");
     }
     let posts = server.requests().into_iter().filter(|request| request.method == "POST");
     assert_eq!(posts.count(), 1);
     let other = starts("two", &project)[0].1.to_string();
-    assert!(context(&hook(&world, &server.url, &other)).contains("session in it is 43, new"));
+    assert!(context(&hook(&world, &server.url, &other)).contains("session is 43: it is new"));
 }
 
 #[test]
@@ -164,7 +184,7 @@ fn an_end_ends_the_session_and_a_resumed_one_gets_another() {
         ("PATCH /api/v1/sessions/42", &json!({"status": "ended"}))
     );
     let told = context(&hook(&world, &server.url, &start));
-    assert!(told.contains("session in it is 43, new"), "{told}");
+    assert!(told.contains("session is 43: it is new"), "{told}");
     let keys: Vec<_> = server
         .requests()
         .iter()
@@ -266,7 +286,62 @@ fn an_older_server_without_a_brief_gets_its_session() {
         _ => Reply::json(201, &session(42, "active")),
     });
     let told = context(&hook(&world, &server.url, &starts("one", "/nowhere")[0].1.to_string()));
-    assert!(told.contains("is 42, new") && told.contains("gives no brief"), "{told}");
+    assert!(told.contains("is 42: it is new"), "{told}");
+    assert!(told.contains("no brief: the server gives none"), "{told}");
+}
+
+#[test]
+fn an_older_server_is_asked_for_a_brief_without_a_session() {
+    let world = World::new();
+    let server = FakeServer::start(|request| match request.route().as_str() {
+        "GET /api/v1/brief" if request.path.contains("session_id") => {
+            Reply::problem(400, "invalid-query", "session_id is no parameter")
+        }
+        "GET /api/v1/brief" => Reply::json(200, &brief()),
+        _ => Reply::json(201, &session(42, "active")),
+    });
+    let told = context(&hook(&world, &server.url, &starts("one", "/nowhere")[0].1.to_string()));
+    assert!(told.contains("is 42: it is new") && told.contains("Next: claim todo 7"), "{told}");
+}
+
+#[test]
+fn a_brief_of_another_form_or_none_at_all_is_one_line_and_the_session_is_told() {
+    for (reply, reason) in [
+        (Reply::json(200, &json!({"has_work": true})), "doesn't understand"),
+        (Reply::problem(503, "overloaded", "too much to do"), "too much to do"),
+    ] {
+        let world = World::new();
+        let reply = std::sync::Mutex::new(Some(reply));
+        let server = FakeServer::start(move |request| match request.route().as_str() {
+            "GET /api/v1/brief" => reply.lock().unwrap().take().unwrap(),
+            _ => Reply::json(201, &session(42, "active")),
+        });
+        let start = starts("one", &world.project().display().to_string())[0].1.to_string();
+        let told = context(&hook(&world, &server.url, &start));
+        let lines = told.lines().filter(|line| line.contains("There is no brief: "));
+        assert_eq!(lines.count(), 1, "{told}");
+        assert!(told.contains(reason) && told.contains("is 42: it is new"), "{told}");
+    }
+}
+
+#[test]
+fn claude_code_runs_each_command_in_the_session() {
+    let (world, server) = (World::new(), server());
+    let file = world.home().join("environment");
+    fs::write(&file, "export THEIRS=1\n").unwrap();
+    for (program, input) in starts("one", &world.project().display().to_string()) {
+        let mut command = world.roots(&server.url, &PATIENT);
+        let output = run(command.env("CLAUDE_ENV_FILE", &file), &input.to_string());
+        assert_eq!(output.status.code(), Some(0));
+        if program != "claude" {
+            break;
+        }
+    }
+    let lines = fs::read_to_string(&file).unwrap();
+    assert!(lines.starts_with("export THEIRS=1\nexport ROOTS_SESSION=42\n"), "{lines}");
+    let mut command = world.roots(&server.url, &["end"]);
+    run(command.env("ROOTS_SESSION", "7"), "");
+    assert_eq!(server.routes().last().unwrap(), "PATCH /api/v1/sessions/7");
 }
 
 #[test]
@@ -277,4 +352,111 @@ fn commands_of_the_agent_work_in_the_session_of_the_hook() {
     let output = run(&mut world.roots(&server.url, &["end"]), "");
     assert!(text(&output.stdout).contains("42"), "{}", text(&output.stderr));
     assert_eq!(server.routes().last().unwrap(), "PATCH /api/v1/sessions/42");
+}
+
+/// An agent that works against the real API.
+struct Agent {
+    app: TestApp,
+    user: User,
+}
+
+impl Agent {
+    async fn new(database: TestDatabase) -> Self {
+        let app = TestApp::start(database, 50).await;
+        let user = User::of(&app);
+        Self { app, user }
+    }
+
+    /// Starts a session of the program, or goes on with it. What the agent is told.
+    async fn start(&self, id: &str) -> String {
+        let folder = self.user.folder.display().to_string();
+        let run = self.user.run_with(&PATIENT, &starts(id, &folder)[0].1.to_string()).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        context(&run.stdout)
+    }
+
+    async fn end(&self, id: &str) {
+        let folder = self.user.folder.display().to_string();
+        let run = self.user.run_with(&PATIENT, &end(id, &folder).to_string()).await;
+        assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{run:?}");
+    }
+}
+
+async fn an_agent_goes_on_with_its_own_todo(database: TestDatabase) {
+    let agent = Agent::new(database).await;
+    let told = agent.start("one").await;
+    assert!(told.contains("Your session is 1: it is new"), "{told}");
+    assert!(told.contains("Next: nothing is pending."), "{told}");
+    agent.user.done(&["todo", "add", "Write the docs", "--no-session"]).await;
+    let claimed = agent.user.json(&["todo", "claim"]).await;
+    assert_eq!((&claimed["session_id"], &claimed["claim"]["token"]), (&json!(1), &json!(1)));
+    agent.user.done(&["note", "The half is written."]).await;
+    let told = agent.start("one").await;
+    assert!(told.contains("Your session is 1: it goes on"), "{told}");
+    assert!(told.contains("Next: resume todo 1") && told.contains("claim_token 1"), "{told}");
+    agent.end("one").await;
+    assert_eq!(agent.app.get("/sessions/1").await.json()["status"], "ended");
+    assert_eq!(agent.app.get("/todos/1").await.json()["status"], "in_progress");
+
+    let told = agent.start("two").await;
+    assert!(told.contains("Your session is 2: it is new"), "{told}");
+    assert!(told.contains("Next: resume todo 1") && told.contains("claim_token 1"), "{told}");
+    assert!(told.contains("The half is written."), "{told}");
+    agent.user.done(&["todo", "done", "1"]).await;
+    agent.end("two").await;
+
+    // Without its memory, the hook gets the first session as a replay. It has ended.
+    fs::remove_dir_all(agent.user.home().join(".local/state/roots")).unwrap();
+    let told = agent.start("one").await;
+    assert!(told.contains("Your session is 3: it is new"), "{told}");
+    assert_eq!(agent.user.json(&["log", "again"]).await["session_id"], 3);
+}
+
+async fn two_agents_at_once_keep_their_own(database: TestDatabase) {
+    let mut agents = Agent::new(database).await;
+    agents.start("one").await;
+    let told = agents.start("two").await;
+    assert!(told.contains("Your session is 2: it is new"), "{told}");
+    agents.user.done(&["todo", "add", "Write the docs", "--no-session"]).await;
+    agents.user.done(&["todo", "claim", "--session", "1"]).await;
+
+    let told = agents.start("two").await;
+    assert!(told.contains("Your session is 2: it goes on"), "{told}");
+    assert!(told.contains("Next: 1 todo is in progress by others; nothing is left"), "{told}");
+    assert!(!told.contains("claim_token"), "{told}");
+    let told = agents.start("one").await;
+    assert!(told.contains("Next: resume todo 1"), "{told}");
+
+    // The work tree stays with the first. The other names its session.
+    assert_eq!(agents.user.json(&["log", "by one"]).await["session_id"], 1);
+    agents.user.set("ROOTS_SESSION", "2");
+    assert_eq!(agents.user.json(&["log", "by two"]).await["session_id"], 2);
+    agents.end("two").await;
+    let run = agents.user.run(&["log", "too late", "--json"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stderr.contains("which ROOTS_SESSION names, has ended"), "{run:?}");
+    let logged: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(logged["session_id"], Value::Null);
+    agents.user.set("ROOTS_SESSION", "two");
+    let told = agents.user.refused(2, &["log", "x"]).await;
+    assert!(told.contains("ROOTS_SESSION has to be the id of a session"), "{told}");
+    agents.user.unset("ROOTS_SESSION");
+    assert_eq!(agents.user.json(&["log", "by one"]).await["session_id"], 1);
+
+    // Once the first has ended, the tree is free.
+    agents.end("one").await;
+    agents.start("three").await;
+    assert_eq!(agents.user.json(&["log", "by three"]).await["session_id"], 3);
+}
+
+#[tokio::test]
+async fn an_agent_goes_on_with_its_own_todo_by_the_hook() {
+    an_agent_goes_on_with_its_own_todo(TestDatabase::sqlite().await).await;
+    an_agent_goes_on_with_its_own_todo(TestDatabase::postgres().await).await;
+}
+
+#[tokio::test]
+async fn two_agents_at_once_keep_their_own_by_the_hook() {
+    two_agents_at_once_keep_their_own(TestDatabase::sqlite().await).await;
+    two_agents_at_once_keep_their_own(TestDatabase::postgres().await).await;
 }

@@ -1,6 +1,8 @@
 //! Setting up programs.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -29,7 +31,8 @@ fn a_setup_is_made_checked_and_taken_back() {
     assert!(text(&output.stderr).contains("+<!-- roots:begin -->"), "the difference is shown");
     assert_eq!(check().status.code(), Some(0));
     let settings: Value = serde_json::from_str(&read(&world, ".claude/settings.json")).unwrap();
-    assert_eq!(settings["hooks"]["SessionStart"][0]["hooks"][0]["command"], "roots hook");
+    let command = &settings["hooks"]["SessionStart"][0]["hooks"][0]["command"];
+    assert!(command.as_str().unwrap().contains("roots hook"), "{command}");
 
     let once = read(&world, "CLAUDE.md");
     let output = run(&mut world.bare(&["setup", "claude", "--yes"]), "");
@@ -41,6 +44,64 @@ fn a_setup_is_made_checked_and_taken_back() {
     assert_eq!(read(&world, "CLAUDE.md"), "Mine.\n");
     assert!(!world.project().join(".claude").exists());
     assert!(!world.project().join(".mcp.json").exists());
+}
+
+/// The commands of hooks in a file.
+fn commands(settings: &Value, found: &mut Vec<String>) {
+    match settings {
+        Value::Object(members) => {
+            found.extend(members.get("command").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|value| commands(value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| commands(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_hook_does_nothing_on_a_machine_without_roots() {
+    let world = World::new();
+    let files = [
+        ("claude", ".claude/settings.json"),
+        ("codex", ".codex/hooks.json"),
+        ("gemini", ".gemini/settings.json"),
+        ("cursor", ".cursor/hooks.json"),
+    ];
+    for (program, name) in files {
+        run(&mut world.bare(&["setup", program, "--yes"]), "");
+        let settings: Value = serde_json::from_str(&read(&world, name)).unwrap();
+        let mut found = Vec::new();
+        commands(&settings["hooks"], &mut found);
+        assert_eq!(found.len(), 2, "{found:?}");
+        for command in found {
+            let shell = |path: &str| {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &command]).env_clear().env("PATH", path).output().unwrap()
+            };
+            let output = shell("/nowhere");
+            assert_eq!(output.status.code(), Some(0), "{command}");
+            assert_eq!((output.stdout.len(), output.stderr.len()), (0, 0), "{command}");
+            // It runs, and a failure does not harm the program either.
+            for (program, told) in [("/bin/echo", "hook\n"), ("/bin/false", "")] {
+                let folder = tempfile::tempdir().unwrap();
+                symlink(program, folder.path().join("roots")).unwrap();
+                let output = shell(&folder.path().display().to_string());
+                assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), told.into()));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_difference_can_not_control_the_terminal() {
+    let world = World::new();
+    let hostile = "a\u{1b}[2J\u{9b}2Jb\u{202e}\u{200b}\r\n";
+    fs::write(world.project().join("CLAUDE.md"), hostile).unwrap();
+    let output = run(&mut world.bare(&["setup", "claude", "--yes"]), "");
+    let told = text(&output.stderr);
+    assert!(told.contains("+<!-- roots:begin -->"), "{told}");
+    assert!(!told.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{200b}', '\r']), "{told:?}");
+    assert!(read(&world, "CLAUDE.md").starts_with(hostile));
 }
 
 #[test]
