@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use etcetera::base_strategy::Xdg;
@@ -39,6 +39,22 @@ pub(crate) fn write_private(file: &Path, text: &[u8]) -> io::Result<()> {
     written.as_file().sync_all()?;
     written.persist(file)?;
     File::open(folder)?.sync_all()
+}
+
+/// Waits until no other process holds the lock of a file, and holds it. The lock is a file of its
+/// own, since the file itself is replaced. It is released when it is closed, even if the process is
+/// killed.
+///
+/// # Errors
+///
+/// If the file system refuses.
+pub(crate) fn lock_of(file: &Path) -> Result<File, CliError> {
+    let path = file.with_extension("lock");
+    let locked = path.parent().map_or(Ok(()), make_private_folder).and_then(|()| {
+        let lock = File::options().create(true).append(true).mode(0o600).open(&path)?;
+        lock.lock().map(|()| lock)
+    });
+    locked.map_err(|error| CliError::file(path, "the file can't be locked", error))
 }
 
 /// Makes a folder that only its owner can enter, if it is not there.

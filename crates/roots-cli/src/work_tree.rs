@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::private_file::{folders, make_private_folder, write_private};
+use crate::private_file::{folders, lock_of, write_private};
 
 /// What one caller has in a work tree. Another server or another key is another caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,8 @@ pub(crate) struct TreeState {
     /// The session that was started here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) session_id: Option<i64>,
-    /// The tokens of the claims that were made here, by todo.
+    /// The tokens of the claims that were made here, by todo. That of a lost claim stays, so that
+    /// a repeated command does not touch the claim of another worker.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) claims: BTreeMap<i64, i64>,
     /// The sessions of other programs' sessions, by the id that the program gave.
@@ -106,7 +107,7 @@ impl WorkTree {
         &self,
         change: impl FnOnce(&mut TreeState) -> T,
     ) -> Result<T, CliError> {
-        let _lock = self.lock()?;
+        let _lock = lock_of(&self.file)?;
         let mut file = self.read()?;
         let mut state = file.callers.remove(&self.caller).unwrap_or_default();
         let before = state.clone();
@@ -136,17 +137,6 @@ impl WorkTree {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(TreeFile::default()),
             Err(error) => Err(self.error("can't be read", error)),
         }
-    }
-
-    /// The lock is a file of its own, since the state's is replaced. It is released when it is
-    /// closed, even if the process is killed.
-    fn lock(&self) -> Result<File, CliError> {
-        let path = self.file.with_extension("lock");
-        let locked = path.parent().map_or(Ok(()), make_private_folder).and_then(|()| {
-            let file = File::options().create(true).append(true).open(&path)?;
-            file.lock().map(|()| file)
-        });
-        locked.map_err(|error| CliError::file(path, "the state can't be locked", error))
     }
 
     fn error(&self, what: &'static str, error: io::Error) -> CliError {
