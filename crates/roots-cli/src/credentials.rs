@@ -268,8 +268,7 @@ mod tests {
     fn logins_that_were_read_before_another_one_was_kept_do_not_undo_it() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("logins.json");
-        let [mut one, mut other] =
-            [0, 1].map(|_| Credentials::read_from(file.clone()).unwrap());
+        let [mut one, mut other] = [0, 1].map(|_| Credentials::read_from(file.clone()).unwrap());
         one.keep("http://a", &ApiKey::from("roots_a"), false).unwrap();
         other.keep("http://b", &ApiKey::from("roots_b"), false).unwrap();
         let both = Credentials::read_from(file.clone()).unwrap();

@@ -38,5 +38,5 @@ pub(crate) async fn brief(arguments: &BriefArguments, output: &Output) -> Result
         actor: arguments.actor,
     };
     let brief = connect()?.client.brief(&query).await?;
-    view.show(&brief, || brief_text::whole(&brief, query.actor))
+    view.show(&brief, || brief_text::whole(&brief, &query))
 }

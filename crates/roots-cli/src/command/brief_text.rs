@@ -2,15 +2,18 @@
 
 use chrono::SecondsFormat;
 use roots_client::model::{
-    Action, Activity, ActorFilter, Brief, BriefChange, BriefCounts, BriefList, BriefTodo,
+    Action, Activity, Brief, BriefChange, BriefCounts, BriefList, BriefQuery, BriefTodo,
     ListedSession, NextTodo, SessionStatus,
 };
 
 use crate::dates::{shown, shown_short};
 use crate::output::{one_line, printable};
 
-/// All of the brief of this actor: what to do first, then who waits, then the rest.
-pub(super) fn whole(brief: &Brief, actor: Option<ActorFilter>) -> String {
+/// The tokens of the largest brief.
+const LARGEST: u32 = 8000;
+
+/// All of the brief that was asked for: what to do first, then who waits, then the rest.
+pub(super) fn whole(brief: &Brief, query: &BriefQuery) -> String {
     let since = brief.since.map_or_else(String::new, |time| format!(" since {}", shown(time)));
     let mut parts = vec![next_action(brief)];
     let mut add = |heading: &str, items: Vec<String>| {
@@ -35,7 +38,7 @@ pub(super) fn whole(brief: &Brief, actor: Option<ActorFilter>) -> String {
             "  {what}: {count} more; {command}",
             what = one_line(omitted.what.as_str()),
             count = omitted.count,
-            command = command_for(&omitted.what, brief, actor)
+            command = command_for(&omitted.what, brief, query)
         )
     });
     add("LEFT OUT", omitted.collect());
@@ -44,18 +47,23 @@ pub(super) fn whole(brief: &Brief, actor: Option<ActorFilter>) -> String {
     parts.join("\n\n")
 }
 
-/// The command that shows what is left out of a list. No command lists activities and changes of
-/// the status, so a larger brief of the same time shows more of them.
-fn command_for(list: &BriefList, brief: &Brief, actor: Option<ActorFilter>) -> String {
-    let actor = actor.map(|actor| format!(" --actor {actor}")).unwrap_or_default();
-    let since = brief.since.map(|since| format!(" --since {}", since.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
+/// The command that shows what is left out of a list. No command lists activities or changes of the
+/// status, so a larger brief of the same time shows more of them.
+fn command_for(list: &BriefList, brief: &Brief, query: &BriefQuery) -> String {
+    let actor = query.actor.map(|actor| format!(" --actor {actor}")).unwrap_or_default();
+    let since = brief
+        .since
+        .map(|since| format!(" --since {}", since.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
     match list {
         BriefList::InProgress | BriefList::LeftBehind => {
             format!("roots todo list --status in_progress{actor}")
         }
         BriefList::Overdue | BriefList::Next => format!("roots todo list --status open{actor}"),
+        _ if query.max_tokens == Some(LARGEST) => {
+            format!("roots search WORDS{actor} finds words in them")
+        }
         _ => format!(
-            "roots brief --max-tokens 8000{since}{actor}",
+            "roots brief --max-tokens {LARGEST}{since}{actor}",
             since = since.unwrap_or_default()
         ),
     }
@@ -175,6 +183,7 @@ fn indented(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use roots_client::model::ActorFilter;
     use serde_json::{Value, json};
 
     use super::*;
@@ -200,7 +209,7 @@ mod tests {
 
     fn shown_brief(brief: &Brief) -> String {
         // Times are shown in the zone of this machine.
-        let text = whole(brief, None).replace(&shown(brief.at), "LONG TIME");
+        let text = whole(brief, &BriefQuery::default()).replace(&shown(brief.at), "LONG TIME");
         text.replace(&shown_short(brief.at), "TIME")
     }
 
@@ -309,11 +318,21 @@ mod tests {
     #[test]
     fn what_is_left_out_is_shown_by_a_command_for_the_same_actor() {
         let none = brief(json!({}));
-        for (list, actor, command) in [
-            (BriefList::Next, ActorFilter::All, "roots todo list --status open --actor all"),
-            (BriefList::Session, ActorFilter::One(7), "roots brief --max-tokens 8000 --actor 7"),
+        let query = |max_tokens| BriefQuery {
+            max_tokens,
+            actor: Some(ActorFilter::All),
+            ..BriefQuery::default()
+        };
+        for (list, max_tokens, command) in [
+            (BriefList::Next, None, "roots todo list --status open --actor all"),
+            (BriefList::Activities, Some(500), "roots brief --max-tokens 8000 --actor all"),
+            (
+                BriefList::Activities,
+                Some(8000),
+                "roots search WORDS --actor all finds words in them",
+            ),
         ] {
-            assert_eq!(command_for(&list, &none, Some(actor)), command);
+            assert_eq!(command_for(&list, &none, &query(max_tokens)), command);
         }
     }
 

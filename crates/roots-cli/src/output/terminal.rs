@@ -141,10 +141,7 @@ mod tests {
         let document = json!({"a": "x\u{1b}[2J\u{7f}\u{9b}31m\u{202e}y\nä→🌱"});
         let pretty = serde_json::to_string_pretty(&document).unwrap();
         let shown = harmless_json(&pretty);
-        assert_eq!(
-            shown,
-            "{\n  \"a\": \"x\\u001b[2J\\u007f\\u009b31m\\u202ey\\nä→🌱\"\n}"
-        );
+        assert_eq!(shown, "{\n  \"a\": \"x\\u001b[2J\\u007f\\u009b31m\\u202ey\\nä→🌱\"\n}");
         assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), document);
     }
 }
