@@ -176,8 +176,8 @@ impl Credentials {
     }
 }
 
-/// Asks the keyring about the key for a server. The outer error says that it does not answer, and the
-/// inner one is its answer.
+/// Asks the keyring about the key for a server. The outer error says that it does not answer, and
+/// the inner one is its answer.
 fn ask_keyring<T: Send + 'static>(
     url: &str,
     question: impl FnOnce(keyring::Entry) -> Result<T, keyring::Error> + Send + 'static,

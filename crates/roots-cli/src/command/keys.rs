@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::key_text;
 use super::login::read_secret;
-use crate::connection::{Connection, KeySource, connect, normal, url_by_default};
+use crate::connection::{
+    Connection, KeySource, connect, normal, require_encryption, url_by_default,
+};
 use crate::credentials::Credentials;
 use crate::dates::{self, When, shown};
 use crate::error::CliError;
