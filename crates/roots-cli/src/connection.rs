@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::credentials::{Credentials, KeptIn};
 use crate::error::CliError;
+use crate::output::tell;
 
 /// Where a server on this machine listens by default.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
@@ -88,7 +89,12 @@ pub(crate) fn connect() -> Result<Connection, CliError> {
     let key = variable("ROOTS_API_KEY").map(ApiKey::from);
     let url = url_of_environment();
     if let (Some(key), Some(url)) = (&key, &url) {
-        return connection(url, key.clone(), KeySource::Environment);
+        let connection = connection(url, key.clone(), KeySource::Environment)?;
+        // For the server of a login, `roots login` has asked.
+        if connection.client.is_unencrypted() {
+            tell(&format!("Warning: ROOTS_URL: {}.", unencrypted(url)));
+        }
+        return Ok(connection);
     }
     let credentials = Credentials::read()?;
     let url = url.as_deref().or(credentials.current()).unwrap_or(DEFAULT_URL);
@@ -102,6 +108,27 @@ pub(crate) fn connect() -> Result<Connection, CliError> {
             "there is no API key for {url}: run `roots login {url}`, or set ROOTS_API_KEY"
         ))),
     }
+}
+
+/// Refuses a URL by which a key would go to another machine without encryption.
+///
+/// # Errors
+///
+/// If it is such a URL.
+pub(crate) fn require_encryption(url: &str) -> Result<(), CliError> {
+    // A URL that makes no client is refused where it is used.
+    if Client::builder(url).build().is_ok_and(|client| client.is_unencrypted()) {
+        return Err(CliError::Usage(format!(
+            "{}: use https://, or give --plain-http if you trust each machine on the way",
+            unencrypted(url)
+        )));
+    }
+    Ok(())
+}
+
+/// What a URL without encryption means.
+fn unencrypted(url: &str) -> String {
+    format!("{url} sends the key and all texts to another machine without encryption")
 }
 
 /// The URL of `ROOTS_URL`, as [`normal`] writes it.

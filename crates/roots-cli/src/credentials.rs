@@ -1,19 +1,24 @@
 //! Where API keys are kept: in the system's keyring, or in a file that only its owner can read.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use roots_client::ApiKey;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
-use crate::private_file::{folders, write_private};
+use crate::private_file::{folders, lock_of, write_private};
 
 /// The name of the program in the keyring. The server's URL is the name of the user there.
 const SERVICE: &str = "roots";
+/// How long the keyring may take. It may ask a person for a password first.
+const KEYRING_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a key is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +36,21 @@ struct Logins {
     /// The server that is called where no other is named.
     current: Option<String>,
     servers: BTreeMap<String, Login>,
+}
+
+impl Logins {
+    fn read(file: &Path) -> Result<Self, CliError> {
+        match fs::read(file) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|_| {
+                CliError::Failed(format!(
+                    "{} is damaged; delete it and run `roots login`",
+                    file.display()
+                ))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(CliError::file(file, "the logins can't be read", error)),
+        }
+    }
 }
 
 /// A login at one server.
@@ -59,16 +79,7 @@ impl Credentials {
     }
 
     fn read_from(file: PathBuf) -> Result<Self, CliError> {
-        let logins = match fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|_| {
-                CliError::Failed(format!(
-                    "{} is damaged; delete it and run `roots login`",
-                    file.display()
-                ))
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Logins::default(),
-            Err(error) => return Err(CliError::file(file, "the logins can't be read", error)),
-        };
+        let logins = Logins::read(&file)?;
         Ok(Self { file, logins })
     }
 
@@ -91,7 +102,7 @@ impl Credentials {
         let Some(login) = self.logins.servers.get(url) else { return Ok(None) };
         let key = match login.kept_in {
             KeptIn::File => login.api_key.clone(),
-            KeptIn::Keyring => match keyring_entry(url)?.get_password() {
+            KeptIn::Keyring => match ask_keyring(url, |entry| entry.get_password())? {
                 Ok(key) => Some(ApiKey::from(key)),
                 Err(keyring::Error::NoEntry) => None,
                 Err(error) => return Err(CliError::Keyring(error)),
@@ -101,18 +112,19 @@ impl Credentials {
     }
 
     /// Keeps the key for a server, which becomes the current one. Without a keyring, or if it is
-    /// not to be used, the key goes to the file.
+    /// not to be used, the key goes to the file. What other processes keep meanwhile stays.
     ///
     /// # Errors
     ///
-    /// If the file can't be written.
+    /// If the keyring does not answer, or the file can't be written.
     pub(crate) fn keep(
         &mut self,
         url: &str,
         key: &ApiKey,
         may_use_keyring: bool,
     ) -> Result<KeptIn, CliError> {
-        let is_in_keyring = may_use_keyring && put_in_keyring(url, key).is_ok();
+        let _lock = self.locked()?;
+        let is_in_keyring = may_use_keyring && put_in_keyring(url, key)?.is_ok();
         let login = if is_in_keyring {
             Login { kept_in: KeptIn::Keyring, api_key: None }
         } else {
@@ -135,6 +147,7 @@ impl Credentials {
     ///
     /// If the keyring or the file can't be changed.
     pub(crate) fn forget(&mut self, url: &str) -> Result<bool, CliError> {
+        let _lock = self.locked()?;
         let Some(login) = self.logins.servers.get(url) else { return Ok(false) };
         if login.kept_in == KeptIn::Keyring {
             delete_from_keyring(url)?;
@@ -147,6 +160,13 @@ impl Credentials {
         Ok(true)
     }
 
+    /// Waits for other processes that change the logins, and reads what they wrote.
+    fn locked(&mut self) -> Result<File, CliError> {
+        let lock = lock_of(&self.file)?;
+        self.logins = Logins::read(&self.file)?;
+        Ok(lock)
+    }
+
     /// Writes the file whole, or not at all.
     fn write(&self) -> Result<(), CliError> {
         let text = serde_json::to_vec_pretty(&self.logins)
@@ -156,25 +176,54 @@ impl Credentials {
     }
 }
 
-fn keyring_entry(url: &str) -> Result<keyring::Entry, keyring::Error> {
-    keyring::Entry::new(SERVICE, url)
+/// Asks the keyring about the key for a server. The outer error says that it does not answer, and
+/// the inner one is its answer.
+fn ask_keyring<T: Send + 'static>(
+    url: &str,
+    question: impl FnOnce(keyring::Entry) -> Result<T, keyring::Error> + Send + 'static,
+) -> Result<Result<T, keyring::Error>, CliError> {
+    let url = url.to_owned();
+    let asked = move || keyring::Entry::new(SERVICE, &url).and_then(question);
+    within(KEYRING_PATIENCE, asked).ok_or_else(|| {
+        CliError::Failed(format!(
+            "the system's keyring did not answer within {} s, and may wait for its password: \
+             unlock it, or set ROOTS_API_KEY, or keep the key in a file with `roots login \
+             --in-file`",
+            KEYRING_PATIENCE.as_secs()
+        ))
+    })
+}
+
+/// What the work gives, or nothing if it takes longer. Then its thread ends with the process.
+fn within<T: Send + 'static>(
+    time: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, result) = mpsc::channel();
+    let worker = thread::Builder::new().spawn(move || {
+        // Nobody waits any more for what comes too late.
+        let _ = sender.send(work());
+    });
+    worker.ok()?;
+    result.recv_timeout(time).ok()
 }
 
 /// A keyring that does not give the key back is as good as none.
-fn put_in_keyring(url: &str, key: &ApiKey) -> Result<(), keyring::Error> {
-    let entry = keyring_entry(url)?;
-    entry.set_password(key.expose())?;
-    match entry.get_password() {
-        Ok(kept) if kept == key.expose() => Ok(()),
-        Ok(_) => Err(keyring::Error::NoEntry),
-        Err(error) => Err(error),
-    }
+fn put_in_keyring(url: &str, key: &ApiKey) -> Result<Result<(), keyring::Error>, CliError> {
+    let key = key.expose().to_owned();
+    ask_keyring(url, move |entry| {
+        entry.set_password(&key)?;
+        match entry.get_password()? {
+            kept if kept == key => Ok(()),
+            _ => Err(keyring::Error::NoEntry),
+        }
+    })
 }
 
-fn delete_from_keyring(url: &str) -> Result<(), keyring::Error> {
-    match keyring_entry(url)?.delete_credential() {
+fn delete_from_keyring(url: &str) -> Result<(), CliError> {
+    match ask_keyring(url, |entry| entry.delete_credential())? {
         Ok(()) | Err(keyring::Error::NoEntry) => Ok(()),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -213,6 +262,46 @@ mod tests {
         assert!(!credentials.forget("http://b").unwrap());
         assert_eq!(credentials.current(), Some("http://a"));
         assert!(!fs::read_to_string(file).unwrap().contains("roots_b"));
+    }
+
+    #[test]
+    fn logins_that_were_read_before_another_one_was_kept_do_not_undo_it() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("logins.json");
+        let [mut one, mut other] = [0, 1].map(|_| Credentials::read_from(file.clone()).unwrap());
+        one.keep("http://a", &ApiKey::from("roots_a"), false).unwrap();
+        other.keep("http://b", &ApiKey::from("roots_b"), false).unwrap();
+        let both = Credentials::read_from(file.clone()).unwrap();
+        assert!(both.key("http://a").unwrap().is_some() && both.key("http://b").unwrap().is_some());
+        assert!(one.forget("http://b").unwrap());
+        let rest = Credentials::read_from(file).unwrap();
+        assert_eq!(rest.current(), Some("http://a"));
+        assert!(rest.key("http://b").unwrap().is_none());
+    }
+
+    #[test]
+    fn logins_kept_at_once_are_all_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("logins.json");
+        let workers: Vec<_> = (0..8)
+            .map(|n| {
+                let mut credentials = Credentials::read_from(file.clone()).unwrap();
+                thread::spawn(move || {
+                    credentials.keep(&format!("http://{n}"), &ApiKey::from("roots_1"), false)
+                })
+            })
+            .collect();
+        for worker in workers {
+            worker.join().unwrap().unwrap();
+        }
+        assert_eq!(Credentials::read_from(file).unwrap().logins.servers.len(), 8);
+    }
+
+    #[test]
+    fn what_does_not_answer_is_not_waited_for() {
+        let (_holds, never) = mpsc::channel::<()>();
+        assert_eq!(within(Duration::from_millis(1), move || never.recv()), None);
+        assert_eq!(within(Duration::from_mins(1), || 7), Some(7));
     }
 
     #[test]

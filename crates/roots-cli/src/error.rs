@@ -144,7 +144,8 @@ impl CliError {
             }
             (_, Some("claim-lost")) => {
                 "Stop working on this todo: another worker may have it. Claim another one with \
-                 `roots todo claim`."
+                 `roots todo claim`. A person who wants it done all the same gives \
+                 --without-claim."
             }
             (_, Some("precondition-failed")) => "Read it again, then repeat the command.",
             (_, Some("method-not-allowed")) => {

@@ -34,7 +34,8 @@ pub struct Client {
     base: Url,
     api_key: Option<HeaderValue>,
     timeout: Duration,
-    retry_within: Duration,
+    /// None if nothing is tried again.
+    retry_within: Option<Duration>,
 }
 
 /// Shows where the server is, and never the key.
@@ -143,9 +144,16 @@ impl Client {
         self.timeout
     }
 
-    /// The first try has its time even if nothing is ever tried again.
-    fn time_of_try(&self, left: Duration) -> Duration {
-        if left.is_zero() { self.timeout } else { left.min(self.timeout) }
+    /// How long a try may take that has this time left, or any if nothing is tried again.
+    fn time_of_try(&self, left: Option<Duration>) -> Duration {
+        left.map_or(self.timeout, |left| left.min(self.timeout))
+    }
+
+    /// Whether the key and all texts go to another machine without encryption: the URL begins with
+    /// `http://`, and its host is not this machine.
+    #[must_use]
+    pub fn is_unencrypted(&self) -> bool {
+        self.base.scheme() == "http" && !is_loopback(&self.base)
     }
 
     /// A request that is no operation of the API, with the key. The path begins with `/`.
@@ -247,7 +255,7 @@ impl ClientBuilder {
             base,
             api_key,
             timeout: self.timeout,
-            retry_within: self.retry_within,
+            retry_within: (!self.retry_within.is_zero()).then_some(self.retry_within),
         })
     }
 }
@@ -329,6 +337,34 @@ mod tests {
         let shown = format!("{builder:?} {client:?}", client = builder.clone().build().unwrap());
         assert!(!shown.contains("secret"), "{shown}");
         assert!(shown.contains("http://h/"), "{shown}");
+    }
+
+    #[test]
+    fn a_key_is_readable_on_its_way_to_another_machine_without_tls() {
+        for (url, is_unencrypted) in [
+            ("http://roots.example.com", true),
+            ("HTTP://10.0.0.1:8080/roots", true),
+            ("http://localhost.example.com", true),
+            ("http://localhost:8080", false),
+            ("http://127.0.0.1:8080", false),
+            ("http://[::1]:8080", false),
+            ("https://roots.example.com", false),
+        ] {
+            let client = Client::builder(url).build().unwrap();
+            assert_eq!(client.is_unencrypted(), is_unencrypted, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_try_at_the_end_of_the_time_gets_only_what_is_left() {
+        let client = |within| Client::builder("http://h").retry_within(within).build().unwrap();
+        let patient = client(Duration::from_mins(1));
+        assert_eq!(patient.time_of_try(Some(Duration::from_secs(2))), Duration::from_secs(2));
+        assert_eq!(patient.time_of_try(Some(Duration::ZERO)), Duration::ZERO);
+        assert_eq!(patient.time_of_try(Some(Duration::from_mins(1))), TIMEOUT);
+        let impatient = client(Duration::ZERO);
+        assert_eq!(impatient.retry_within, None);
+        assert_eq!(impatient.time_of_try(None), TIMEOUT);
     }
 
     #[test]

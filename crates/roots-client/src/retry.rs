@@ -18,18 +18,19 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// Repeats `attempt` while its error allows it, up to [`MAX_TRIES`] times in all. An attempt gets
 /// the time that is left of `within`. No wait is shorter than the server asks for, and none goes on
-/// past the end of `within`: the error is then returned at once.
+/// past the end of `within`: the error is then returned at once. Without `within` there is one
+/// attempt, with any time.
 pub(crate) async fn retrying<T, F, Fut>(
     repeat: Repeat,
-    within: Duration,
+    within: Option<Duration>,
     mut attempt: F,
 ) -> Result<T, Error>
 where
-    F: FnMut(Duration) -> Fut,
+    F: FnMut(Option<Duration>) -> Fut,
     Fut: Future<Output = Result<T, Error>>,
 {
     let start = Instant::now();
-    let left = || within.saturating_sub(start.elapsed());
+    let left = || within.map(|within| within.saturating_sub(start.elapsed()));
     let backoff = ExponentialBuilder::new()
         .with_min_delay(FIRST_WAIT)
         .with_factor(2.0)
@@ -40,7 +41,7 @@ where
         .when(|error| error.allows_repeat(repeat))
         .adjust(|error, wait| {
             let wait = wait?.max(error.retry_after().unwrap_or_default());
-            (wait < left()).then_some(wait)
+            left().is_some_and(|left| wait < left).then_some(wait)
         })
         .await
 }
@@ -67,10 +68,11 @@ mod tests {
         Error::of_answer(status, &headers, problem.to_string().as_bytes())
     }
 
-    /// The moments of all tries, of a request that fails each time.
+    /// The moments of all tries, of a request that fails each time. Zero seconds are no time.
     async fn tries(repeat: Repeat, within: u64, error: impl Fn() -> Error) -> Vec<Instant> {
         let moments = RefCell::new(Vec::new());
-        let result = retrying(repeat, Duration::from_secs(within), |_| {
+        let within = (within > 0).then_some(Duration::from_secs(within));
+        let result = retrying(repeat, within, |_| {
             moments.borrow_mut().push(Instant::now());
             let error = error();
             async { Err::<(), _>(error) }
@@ -157,8 +159,8 @@ mod tests {
     async fn a_try_gets_the_time_that_is_left() {
         let left = RefCell::new(Vec::new());
         let fails = Cell::new(true);
-        let result = retrying(Repeat::Safe, WITHIN, |time| {
-            left.borrow_mut().push(time.as_secs());
+        let result = retrying(Repeat::Safe, Some(WITHIN), |time| {
+            left.borrow_mut().push(time.unwrap().as_secs());
             let fails = fails.take();
             async move { if fails { Err(refused(429, "too-many-requests", Some(20))) } else { Ok(1) } }
         });

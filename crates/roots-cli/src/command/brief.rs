@@ -39,5 +39,5 @@ pub(crate) async fn brief(arguments: &BriefArguments, output: &Output) -> Result
         ..BriefQuery::default()
     };
     let brief = connect()?.client.brief(&query).await?;
-    view.show(&brief, || brief_text::whole(&brief))
+    view.show(&brief, || brief_text::whole(&brief, &query))
 }

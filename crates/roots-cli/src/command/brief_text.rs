@@ -1,15 +1,19 @@
 //! The brief as text.
 
+use chrono::SecondsFormat;
 use roots_client::model::{
-    Action, Activity, Brief, BriefChange, BriefCounts, BriefTodo, ListedSession, NextTodo,
-    SessionStatus,
+    Action, Activity, Brief, BriefChange, BriefCounts, BriefList, BriefQuery, BriefTodo,
+    ListedSession, NextTodo, SessionStatus,
 };
 
 use crate::dates::{shown, shown_short};
 use crate::output::{one_line, printable};
 
-/// All of the brief: what to do first, then who waits, then the rest.
-pub(super) fn whole(brief: &Brief) -> String {
+/// The tokens of the largest brief.
+const LARGEST: u32 = 8000;
+
+/// All of the brief that was asked for: what to do first, then who waits, then the rest.
+pub(super) fn whole(brief: &Brief, query: &BriefQuery) -> String {
     let since = brief.since.map_or_else(String::new, |time| format!(" since {}", shown(time)));
     let mut parts = vec![next_action(brief)];
     let mut add = |heading: &str, items: Vec<String>| {
@@ -31,16 +35,38 @@ pub(super) fn whole(brief: &Brief) -> String {
     add("IN ALL", vec![counts(&brief.counts)]);
     let omitted = brief.omitted.iter().map(|omitted| {
         format!(
-            "  {what}: {count} more; {request}",
+            "  {what}: {count} more; {command}",
             what = one_line(omitted.what.as_str()),
             count = omitted.count,
-            request = one_line(&omitted.request)
+            command = command_for(&omitted.what, brief, query)
         )
     });
-    add("LEFT OUT (give a larger --max-tokens)", omitted.collect());
+    add("LEFT OUT", omitted.collect());
     let cut = brief.cut.iter().map(|pointer| format!("  {}", one_line(pointer)));
     add("SHORTENED (the texts end in …)", cut.collect());
     parts.join("\n\n")
+}
+
+/// The command that shows what is left out of a list. No command lists activities or changes of the
+/// status, so a larger brief of the same time shows more of them.
+fn command_for(list: &BriefList, brief: &Brief, query: &BriefQuery) -> String {
+    let actor = query.actor.map(|actor| format!(" --actor {actor}")).unwrap_or_default();
+    let since = brief
+        .since
+        .map(|since| format!(" --since {}", since.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
+    match list {
+        BriefList::InProgress | BriefList::LeftBehind => {
+            format!("roots todo list --status in_progress{actor}")
+        }
+        BriefList::Overdue | BriefList::Next => format!("roots todo list --status open{actor}"),
+        _ if query.max_tokens == Some(LARGEST) => {
+            format!("roots search WORDS{actor} finds words in them")
+        }
+        _ => format!(
+            "roots brief --max-tokens {LARGEST}{since}{actor}",
+            since = since.unwrap_or_default()
+        ),
+    }
 }
 
 /// What to do, and the command for it.
@@ -157,6 +183,7 @@ fn indented(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use roots_client::model::ActorFilter;
     use serde_json::{Value, json};
 
     use super::*;
@@ -182,7 +209,7 @@ mod tests {
 
     fn shown_brief(brief: &Brief) -> String {
         // Times are shown in the zone of this machine.
-        let text = whole(brief).replace(&shown(brief.at), "LONG TIME");
+        let text = whole(brief, &BriefQuery::default()).replace(&shown(brief.at), "LONG TIME");
         text.replace(&shown_short(brief.at), "TIME")
     }
 
@@ -233,6 +260,9 @@ mod tests {
             }},
             "omitted": [
                 {"what": "next", "count": 10, "request": "GET /api/v1/todos?status=open"},
+                {"what": "left_behind", "count": 1, "request": "GET /api/v1/todos"},
+                {"what": "activities", "count": 70, "request": "GET /api/v1/activities"},
+                {"what": "hunches", "count": 2, "request": "GET /api/v1/hunches"},
             ],
             "cut": ["/session/notes"],
         }));
@@ -274,12 +304,36 @@ mod tests {
           Sessions: 1 active, 2 ended
           Activities: 9
 
-        LEFT OUT (give a larger --max-tokens)
-          next: 10 more; GET /api/v1/todos?status=open
+        LEFT OUT
+          next: 10 more; roots todo list --status open
+          left_behind: 1 more; roots todo list --status in_progress
+          activities: 70 more; roots brief --max-tokens 8000 --since 2026-04-09T10:00:00Z
+          hunches: 2 more; roots brief --max-tokens 8000 --since 2026-04-09T10:00:00Z
 
         SHORTENED (the texts end in …)
           /session/notes
         ");
+    }
+
+    #[test]
+    fn what_is_left_out_is_shown_by_a_command_for_the_same_actor() {
+        let none = brief(json!({}));
+        let query = |max_tokens| BriefQuery {
+            max_tokens,
+            actor: Some(ActorFilter::All),
+            ..BriefQuery::default()
+        };
+        for (list, max_tokens, command) in [
+            (BriefList::Next, None, "roots todo list --status open --actor all"),
+            (BriefList::Activities, Some(500), "roots brief --max-tokens 8000 --actor all"),
+            (
+                BriefList::Activities,
+                Some(8000),
+                "roots search WORDS --actor all finds words in them",
+            ),
+        ] {
+            assert_eq!(command_for(&list, &none, &query(max_tokens)), command);
+        }
     }
 
     #[test]

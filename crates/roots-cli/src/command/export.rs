@@ -1,7 +1,7 @@
 //! `roots export`: all data, decrypted, as lines of JSON.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::connection::connect;
 use crate::cuts::Cuts;
 use crate::error::CliError;
-use crate::output::{Output, Shape, View, one_line, tell};
+use crate::output::{Output, Shape, View, harmless_json, one_line, shows_data, tell};
 use crate::progress::Progress;
 
 /// What to export, and where to.
@@ -60,7 +60,7 @@ pub(crate) async fn export(arguments: &ExportArguments, output: &Output) -> Resu
     let client = connect()?.client;
     let goes_to_stdout = arguments.output.as_deref().is_none_or(|file| file == Path::new("-"));
     // A bar between the lines would be a mess.
-    let is_seen = !goes_to_stdout || !io::stdout().is_terminal();
+    let is_seen = !goes_to_stdout || !shows_data();
     let progress = Progress::of_rows("Exporting", is_seen);
     let exporter = Exporter { client: &client, actor: arguments.actor, progress, output };
     match &arguments.output {
@@ -92,7 +92,7 @@ impl Exporter<'_> {
     async fn to_stdout(&self) -> Result<(), CliError> {
         self.expect_rows().await;
         let mut stdout = io::stdout().lock();
-        let written = self.write_lines(&mut stdout, |error| match error.kind() {
+        let written = self.write_lines(&mut stdout, shows_data(), |error| match error.kind() {
             ErrorKind::BrokenPipe => CliError::OutputClosed,
             _ => CliError::Output(error),
         });
@@ -143,7 +143,7 @@ impl Exporter<'_> {
                 .suffix(".part")
                 .tempfile_in(folder)
                 .map_err(failed)?;
-            let error = match self.write_lines(part.as_file_mut(), failed).await {
+            let error = match self.write_lines(part.as_file_mut(), false, failed).await {
                 Ok(written) => {
                     put(part, file, folder).map_err(failed)?;
                     return Ok(written);
@@ -201,10 +201,11 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    /// Writes the lines of an export as they come.
+    /// Writes the lines of an export as they come, without what could control a terminal.
     async fn write_lines(
         &self,
         sink: &mut impl Write,
+        is_terminal: bool,
         failed: impl Fn(io::Error) -> CliError,
     ) -> Result<Written, CliError> {
         let mut sink = BufWriter::new(sink);
@@ -213,7 +214,13 @@ impl Exporter<'_> {
         let ended = loop {
             match lines.try_next().await {
                 Ok(Some(line)) => {
-                    sink.write_all(&line.raw).map_err(&failed)?;
+                    let written = if is_terminal {
+                        let text = String::from_utf8_lossy(&line.raw);
+                        sink.write_all(harmless_json(&text).as_bytes())
+                    } else {
+                        sink.write_all(&line.raw)
+                    };
+                    written.map_err(&failed)?;
                     bytes += line.raw.len() as u64;
                     match line.line {
                         ExportLine::Session(_) | ExportLine::Todo(_) | ExportLine::Activity(_) => {

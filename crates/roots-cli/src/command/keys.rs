@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::key_text;
 use super::login::read_secret;
-use crate::connection::{Connection, KeySource, connect, normal, url_by_default};
+use crate::connection::{
+    Connection, KeySource, connect, normal, require_encryption, url_by_default,
+};
 use crate::credentials::Credentials;
 use crate::dates::{self, When, shown};
 use crate::error::CliError;
@@ -114,6 +116,9 @@ pub(crate) struct RecoverArguments {
     /// The account that the code must belong to
     #[arg(long, value_name = "ID")]
     account: Option<i64>,
+    /// Send the code to a server on another machine without encryption, if its URL is `http://`
+    #[arg(long)]
+    plain_http: bool,
 }
 
 /// Works with keys.
@@ -315,6 +320,9 @@ async fn recover(arguments: &RecoverArguments, view: &View<'_>) -> Result<(), Cl
         Some(url) => normal(url),
         None => url_by_default(&Credentials::read()?),
     };
+    if !arguments.plain_http {
+        require_encryption(&url)?;
+    }
     let code = read_secret(&format!("Recovery code for {url}"), "code")?;
     let recovery =
         Recovery { recovery_code: RecoveryCode::from(code), account_id: arguments.account };

@@ -6,7 +6,7 @@ use roots_client::model::{Activity, NewActivity};
 use crate::connection::connect;
 use crate::dates::{self, When};
 use crate::error::CliError;
-use crate::output::{ACTIVITY, Output, View};
+use crate::output::{ACTIVITY, Output, View, tell};
 use crate::session_link::{SessionChoice, SessionLink};
 use crate::text_source;
 use crate::work_tree::WorkTree;
@@ -18,8 +18,8 @@ pub(crate) struct LogArguments {
     text: Option<String>,
     /// The category, such as `deploy`: `general` by default
     ///
-    /// While you wait for a person, log `question` or `blocked`. Any later entry of the session
-    /// ends the wait.
+    /// While you wait for a person, log `question` or `blocked` in a session. Any later entry of
+    /// the session ends the wait.
     #[arg(long = "type", short = 't', value_name = "TYPE")]
     activity_type: Option<String>,
     /// When it happened, such as `2h` ago or `yesterday 17:00`: now by default
@@ -56,7 +56,19 @@ pub(crate) async fn log(arguments: &LogArguments, output: &Output) -> Result<(),
             connection.client.log_activity(&activity).await
         })
         .await?;
+    if is_unseen_wait(&logged.value) {
+        tell(
+            "This activity has no session, so nobody will see that you wait for a person. Start a \
+             session with `roots start`, and log the activity again.",
+        );
+    }
     view.show(&logged.value, || told(&logged.value, arguments.at.as_ref()))
+}
+
+/// Whether it says that its author waits for a person, and no brief shows it: only sessions wait.
+fn is_unseen_wait(activity: &Activity) -> bool {
+    activity.session_id.is_none()
+        && matches!(activity.activity_type.as_str(), "question" | "blocked")
 }
 
 /// What was logged, in a line.

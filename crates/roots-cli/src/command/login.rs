@@ -7,7 +7,9 @@ use dialoguer::Password;
 use roots_client::ApiKey;
 use serde_json::json;
 
-use crate::connection::{KeySource, connection, has_key_in_environment, normal, url_by_default};
+use crate::connection::{
+    KeySource, connection, has_key_in_environment, normal, require_encryption, url_by_default,
+};
 use crate::credentials::{Credentials, KeptIn};
 use crate::error::CliError;
 use crate::output::{ANY, Output, View, one_line, tell};
@@ -23,6 +25,9 @@ pub(crate) struct LoginArguments {
     /// Keep the key in a file that only you can read, even if the system has a keyring
     #[arg(long)]
     in_file: bool,
+    /// Send the key to a server on another machine without encryption, if its URL is `http://`
+    #[arg(long)]
+    plain_http: bool,
 }
 
 /// Where to log out.
@@ -41,6 +46,9 @@ pub(crate) async fn login(arguments: &LoginArguments, output: &Output) -> Result
     let view = View::new(output, ANY)?;
     let mut credentials = Credentials::read()?;
     let url = chosen(arguments.url.as_deref(), &credentials);
+    if !arguments.plain_http {
+        require_encryption(&url)?;
+    }
     let key = read_key(&url)?;
     let connection = connection(&url, key, KeySource::File)?;
     let whoami = connection.client.whoami().await?;

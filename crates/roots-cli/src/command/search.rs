@@ -50,6 +50,9 @@ pub(crate) struct SearchArguments {
     #[arg(long)]
     cursor: Option<String>,
     /// All results, page by page
+    ///
+    /// If a page fails, those before it are shown with the cursor to go on with, and the exit code
+    /// tells why.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
 }
@@ -74,28 +77,33 @@ pub(crate) async fn search(arguments: &SearchArguments, output: &Output) -> Resu
         cursor: arguments.cursor.clone(),
     };
     let times = times(&search);
-    let found =
-        if arguments.all { all(&client, search).await? } else { client.search(&search).await? };
+    let mut found = client.search(&search).await?;
+    let read = if arguments.all { add_pages(&client, search, &mut found).await } else { Ok(()) };
+    // What was found is shown even if a later page is refused.
     view.show(&found, || {
         for notice in notices(&found, &times) {
             tell(&notice);
         }
         text(&found.results)
-    })
+    })?;
+    read
 }
 
-/// All pages, as one.
-async fn all(client: &Client, mut search: Search) -> Result<SearchResults, CliError> {
-    let mut found = client.search(&search).await?;
-    while let Some(cursor) = found.next_cursor.take() {
-        search.cursor = Some(cursor);
+/// Adds all pages that follow. After an error the cursor is that of the page that failed.
+async fn add_pages(
+    client: &Client,
+    mut search: Search,
+    found: &mut SearchResults,
+) -> Result<(), CliError> {
+    while found.next_cursor.is_some() {
+        search.cursor.clone_from(&found.next_cursor);
         let page = client.search(&search).await?;
         found.results.extend(page.results);
         found.unreadable += page.unreadable;
         found.complete = page.complete;
         found.next_cursor = page.next_cursor;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The range as options. A cursor holds only with the same one, and `2h` is another with each call.

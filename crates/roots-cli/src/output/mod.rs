@@ -15,5 +15,5 @@ pub(crate) use shape::{
     Shape, TODO, TODO_CLAIMED, TODO_DELETED, TODO_LIST, TODO_LOG, USAGE, USAGE_BY_DAY,
 };
 pub(crate) use table::Table;
-pub(crate) use terminal::{Output, line, tell};
+pub(crate) use terminal::{Output, harmless_json, line, shows_data, tell};
 pub(crate) use text::{is_hidden, one_line, printable};

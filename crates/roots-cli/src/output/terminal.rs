@@ -42,7 +42,7 @@ impl Output {
             return;
         }
         if self.is_json() {
-            return tell(&error.problem().to_string());
+            return tell(&harmless_json(&error.problem().to_string()));
         }
         let colours = if has_colour() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
         let (start, end) = colours;
@@ -77,17 +77,45 @@ pub(crate) fn tell(sentence: &str) {
     let _ = writeln!(io::stderr().lock(), "{sentence}");
 }
 
-/// A document: indented at a terminal, or else on one line.
+/// A document: at a terminal indented and without characters that control it, or else on one line.
 ///
 /// # Errors
 ///
 /// If it has no form in JSON.
 pub(super) fn json_text(document: &impl Serialize) -> serde_json::Result<String> {
-    if io::stdout().is_terminal() {
-        serde_json::to_string_pretty(document)
+    if shows_data() {
+        serde_json::to_string_pretty(document).map(|json| harmless_json(&json))
     } else {
         serde_json::to_string(document)
     }
+}
+
+/// The same JSON, with escapes in place of the characters that could control a terminal. Its reader
+/// gets the same texts.
+pub(crate) fn harmless_json(json: &str) -> String {
+    let mut harmless = String::with_capacity(json.len());
+    for c in json.chars() {
+        if (c.is_ascii() && c != '\u{7f}') || is_harmless(c) {
+            harmless.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            harmless.extend(["\\u", &format!("{unit:04x}")]);
+        }
+    }
+    harmless
+}
+
+/// Whether the character is shown in texts as it is.
+fn is_harmless(c: char) -> bool {
+    let mut bytes = [0; 4];
+    let c: &str = c.encode_utf8(&mut bytes);
+    printable(c) == c
+}
+
+/// Whether standard output is a terminal.
+pub(crate) fn shows_data() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// The columns of the terminal that data goes to.
@@ -100,4 +128,20 @@ fn has_colour() -> bool {
     let is_unset = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let is_dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
     is_unset && !is_dumb && io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn json_at_a_terminal_has_the_same_texts_without_control_characters() {
+        let document = json!({"a": "x\u{1b}[2J\u{7f}\u{9b}31m\u{202e}y\nä→🌱"});
+        let pretty = serde_json::to_string_pretty(&document).unwrap();
+        let shown = harmless_json(&pretty);
+        assert_eq!(shown, "{\n  \"a\": \"x\\u001b[2J\\u007f\\u009b31m\\u202ey\\nä→🌱\"\n}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), document);
+    }
 }

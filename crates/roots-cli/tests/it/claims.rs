@@ -24,9 +24,43 @@ async fn a_claim_of_a_work_tree_sends_its_token() {
     assert_eq!(credits(&app).await, before);
     assert_eq!(app.get("/todos/1").await.json()["status"], "in_progress");
 
-    // The claim is forgotten, so what a person means to do is done.
+    // The lost token is kept, so no command ends the claim of the other worker by being repeated.
+    assert!(told.contains("gives --without-claim"), "{told}");
+    for command in ["done", "cancel", "reopen", "release", "start"] {
+        user.refused(5, &["todo", command, "1"]).await;
+    }
+    user.refused(5, &["todo", "edit", "1", "--priority", "0"]).await;
+    user.done(&["todo", "show", "1"]).await;
+    user.refused(5, &["todo", "done", "1"]).await;
+    let todo = app.get("/todos/1").await.json();
+    assert_eq!((&todo["status"], &todo["claim"]["token"]), (&json!("in_progress"), &json!(2)));
+
+    // What a person means to do is done.
+    user.done(&["todo", "edit", "1", "--priority", "0", "--without-claim"]).await;
+    user.refused(5, &["todo", "done", "1"]).await;
+    user.done(&["todo", "release", "1", "--without-claim"]).await;
+    assert_eq!(app.get("/todos/1").await.json()["status"], "open");
+    user.refused(2, &["todo", "done", "1", "--without-claim", "--token", "2"]).await;
     user.done(&["todo", "done", "1"]).await;
-    assert_eq!(app.get("/todos/1").await.json()["status"], "done");
+}
+
+#[tokio::test]
+async fn a_new_claim_replaces_the_token_of_a_lost_one() {
+    let (app, user) = user_of_api(20).await;
+    user.done(&["todo", "add", "one"]).await;
+    user.done(&["todo", "claim"]).await;
+    app.post("/todos/1/release", &json!({"claim_token": 1})).await;
+    user.refused(5, &["todo", "done", "1"]).await;
+    assert_eq!(user.json(&["todo", "claim"]).await["claim"]["token"], 2);
+    user.done(&["todo", "done", "1"]).await;
+
+    // A todo that is seen to be finished has no claim to protect.
+    user.done(&["todo", "reopen", "1"]).await;
+    user.done(&["todo", "claim"]).await;
+    app.patch("/todos/1", &json!({"status": "done"})).await;
+    user.refused(5, &["todo", "reopen", "1"]).await;
+    user.done(&["todo", "show", "1"]).await;
+    user.done(&["todo", "reopen", "1"]).await;
 }
 
 #[tokio::test]
@@ -62,6 +96,7 @@ async fn the_rm_of_a_claimed_todo_sends_the_token() {
     user.done(&["todo", "claim"]).await;
     app.post("/todos/1/release", &json!({"claim_token": 1})).await;
     user.refused(5, &["todo", "rm", "1", "--yes"]).await;
-    user.done(&["todo", "rm", "1", "--yes"]).await;
+    user.refused(5, &["todo", "rm", "1", "--yes"]).await;
+    user.done(&["todo", "rm", "1", "--yes", "--without-claim"]).await;
     assert_eq!(app.get("/todos/1").await.status, 404);
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::program::user_of_api;
+use crate::program::{User, user_of_api};
+use crate::scripted_server::{ScriptedServer, answer};
 
 #[tokio::test]
 async fn words_are_found_in_all_texts() {
@@ -44,6 +45,37 @@ async fn a_cursor_goes_on_and_all_follows_it() {
     let all = user.json(&["search", "docs", "--all"]).await;
     assert_eq!(all["results"].as_array().unwrap().len(), 105);
     assert_eq!((&all["next_cursor"], &all["complete"]), (&Value::Null, &json!(true)));
+}
+
+#[tokio::test]
+async fn all_shows_the_pages_before_one_that_is_refused() {
+    let page = json!({
+        "results": [{
+            "kind": "activity", "id": 12, "at": "2026-04-09T10:00:00Z", "field": "description",
+            "excerpt": "Deployed the docs", "actor_id": 1,
+        }],
+        "next_cursor": "goes-on", "complete": false, "unreadable": 0,
+    });
+    let refusal =
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\nconnection: close\r\n\r\n";
+    for json in [false, true] {
+        let page = answer("200 OK", "application/json", &page.to_string());
+        let server = ScriptedServer::start(vec![page, refusal.to_owned()]);
+        let mut user = User::new();
+        user.set("ROOTS_URL", &server.url);
+        user.set("ROOTS_API_KEY", "roots_1_key");
+        let options: &[&str] = if json { &["--json"] } else { &[] };
+        let run = user.run(&[&["search", "docs", "--all"], options].concat()).await;
+        assert_eq!(run.code, 7, "{run:?}");
+        assert!(run.stdout.contains("Deployed the docs"), "{run:?}");
+        if json {
+            let found: Value = serde_json::from_str(&run.stdout).unwrap();
+            assert_eq!(found["next_cursor"], "goes-on");
+        } else {
+            assert!(run.stderr.contains("Go on: --cursor goes-on"), "{run:?}");
+        }
+        assert!(server.seen()[1].contains("goes-on"), "{:?}", server.seen());
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,32 @@ async fn a_key_that_the_server_refuses_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_key_goes_to_another_machine_without_encryption_only_if_that_is_wanted() {
+    let app = TestApp::start(TestDatabase::sqlite().await, 10).await;
+    let mut user = User::new();
+    for command in [&["login"][..], &["keys", "recover"]] {
+        let run = user.run_with(&[command, &["http://192.0.2.1"]].concat(), app.key()).await;
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
+        assert!(run.stderr.contains("without encryption"), "{run:?}");
+        assert!(run.stderr.contains("use https://, or give --plain-http"), "{run:?}");
+    }
+    assert!(!logins(&user).exists());
+
+    // This address is not known to be that of this machine, and leads to it all the same.
+    let address = app.address.replace("127.0.0.1", "0.0.0.0");
+    let run = user.run_with(&["login", "--plain-http", &address], app.key()).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = user.run(&["todo", "list"]).await;
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+
+    user.set("ROOTS_URL", &address);
+    user.set("ROOTS_API_KEY", app.key());
+    let run = user.run(&["todo", "list"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stderr.starts_with("Warning: ROOTS_URL: http://0.0.0.0:"), "{run:?}");
+}
+
+#[tokio::test]
 async fn variables_win_over_a_login_and_its_key_goes_to_no_other_server() {
     let app = TestApp::start(TestDatabase::sqlite().await, 10).await;
     let other = TestApp::start(TestDatabase::sqlite().await, 20).await;

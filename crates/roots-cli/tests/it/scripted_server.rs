@@ -36,7 +36,7 @@ impl ScriptedServer {
     }
 }
 
-/// A request, with its body if it is sent in chunks.
+/// A request with its body.
 fn read(connection: &mut TcpStream) -> String {
     let mut request = Vec::new();
     loop {
@@ -44,12 +44,20 @@ fn read(connection: &mut TcpStream) -> String {
         let n = connection.read(&mut piece).unwrap();
         request.extend_from_slice(&piece[..n]);
         let text = String::from_utf8_lossy(&request);
-        let is_chunked = text.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        let end = if is_chunked { "\r\n0\r\n\r\n" } else { "\r\n\r\n" };
-        if n == 0 || text.ends_with(end) {
+        if n == 0 || is_whole(&text) {
             return text.into_owned();
         }
     }
+}
+
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
+    let head = head.to_ascii_lowercase();
+    if head.contains("transfer-encoding: chunked") {
+        return body.ends_with("0\r\n\r\n");
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_none_or(|length| body.len() >= length.parse().unwrap())
 }
 
 /// An answer that ends with its connection.

@@ -96,6 +96,22 @@ async fn two_keys_in_one_work_tree_have_a_session_each() {
 }
 
 #[tokio::test]
+async fn a_wait_that_nobody_will_see_is_told() {
+    let (_app, user) = user_of_api(10).await;
+    for kind in ["question", "blocked"] {
+        let run = user.run(&["log", "Which region?", "-t", kind]).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stderr.contains("nobody will see that you wait"), "{run:?}");
+        assert!(run.stderr.contains("Start a session with `roots start`"), "{run:?}");
+    }
+    let run = user.run(&["log", "Which region?"]).await;
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    user.done(&["start"]).await;
+    let run = user.run(&["log", "Which region?", "-t", "question"]).await;
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+}
+
+#[tokio::test]
 async fn texts_come_from_standard_input() {
     let (app, user) = user_of_api(10).await;
     let run = user.run_with(&["log", "-"], "two\nlines\n").await;

@@ -116,6 +116,9 @@ pub(crate) struct ClaimedTodo {
     /// The token of your claim: by default that of the claim made in this work tree
     #[arg(long, value_name = "TOKEN")]
     pub(super) token: Option<i64>,
+    /// Do it even if another worker has claimed the todo, whose claim may end by it
+    #[arg(long, conflicts_with = "token")]
+    pub(super) without_claim: bool,
 }
 
 /// A todo to put in progress.

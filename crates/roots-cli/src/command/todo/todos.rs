@@ -107,7 +107,9 @@ impl Todos<'_> {
             return self.view.show(&log, || todo_text::log(&log));
         }
         let todo = client.get_todo(arguments.id).await?.value;
-        self.view.show(&todo, || todo_text::details(&todo))
+        self.view.show(&todo, || todo_text::details(&todo))?;
+        // A todo that is no longer in progress has no claim of another worker to protect.
+        if todo.status == TodoStatus::InProgress { Ok(()) } else { self.forget_claim(todo.todo_id) }
     }
 
     async fn claim(&self, arguments: &ClaimArguments) -> Result<(), CliError> {
@@ -138,6 +140,11 @@ impl Todos<'_> {
     }
 
     async fn release(&self, arguments: &ClaimedTodo) -> Result<(), CliError> {
+        if arguments.without_claim {
+            let change = TodoChange { status: Some(TodoStatus::Open), ..TodoChange::default() };
+            let todo = self.change(arguments, change).await?;
+            return self.show_todo("Released", &todo);
+        }
         let Some(claim_token) = self.token(arguments)? else {
             return Err(CliError::NotThere(format!(
                 "this work tree has no claim of todo {id}: give the claim's --token, or open the \
@@ -146,8 +153,8 @@ impl Todos<'_> {
             )));
         };
         let release = Release { claim_token };
-        let released = self.link.connection.client.release_todo(arguments.id, &release).await;
-        let todo = self.settled(arguments.id, released)?.value;
+        let client = &self.link.connection.client;
+        let todo = client.release_todo(arguments.id, &release).await?.value;
         self.show_todo("Released", &todo)
     }
 
@@ -164,7 +171,7 @@ impl Todos<'_> {
             let session_id = session_id.map_or(Patch::Keep, Patch::Set);
             client.update_todo(id.id, &TodoChange { session_id, ..change.clone() }).await
         });
-        let todo = self.settled(id.id, started.await)?.value;
+        let todo = started.await?.value;
         self.show_todo("Started", &todo)
     }
 
@@ -228,10 +235,10 @@ impl Todos<'_> {
         };
         let request = client.update_todo(todo.id, &change);
         let changed = match &before.etag {
-            Some(etag) => request.if_match(etag).await,
-            None => request.await,
+            Some(etag) => request.if_match(etag).await?,
+            None => request.await?,
         };
-        Ok(self.settled(todo.id, changed)?.value)
+        Ok(changed.value)
     }
 
     async fn remove(&self, arguments: &RemoveArguments) -> Result<(), CliError> {
@@ -246,10 +253,10 @@ impl Todos<'_> {
         }
         let request = client.delete_todo(id);
         let deleted = match self.token(&arguments.todo)? {
-            Some(token) => request.claim_token(token).await,
-            None => request.await,
+            Some(token) => request.claim_token(token).await?,
+            None => request.await?,
         };
-        let deleted = self.settled(id, deleted)?.value;
+        let deleted = deleted.value;
         self.forget_claim(id)?;
         self.view.show(&deleted, || format!("Deleted todo {id}"))
     }
@@ -257,19 +264,7 @@ impl Todos<'_> {
     /// Changes a todo, with the token of its claim.
     async fn change(&self, todo: &ClaimedTodo, change: TodoChange) -> Result<Todo, CliError> {
         let change = TodoChange { claim_token: self.token(todo)?, ..change };
-        let changed = self.link.connection.client.update_todo(todo.id, &change).await;
-        Ok(self.settled(todo.id, changed)?.value)
-    }
-
-    /// What came of a write of a todo. A claim that is lost is forgotten.
-    fn settled<T>(&self, id: i64, written: Result<T, impl Into<CliError>>) -> Result<T, CliError> {
-        let written = written.map_err(Into::into);
-        if let Err(CliError::Api(error)) = &written
-            && matches!(error.code(), Some("claim-lost" | "not-found"))
-        {
-            self.forget_claim(id)?;
-        }
-        written
+        Ok(self.link.connection.client.update_todo(todo.id, &change).await?.value)
     }
 
     /// Shows what a todo is now. If its claim has ended, its token is forgotten.
@@ -279,9 +274,11 @@ impl Todos<'_> {
         forgotten
     }
 
-    /// The token that was given, or else that of the claim made in this work tree.
+    /// The token that was given, or else that of the claim made in this work tree, even if that
+    /// claim is lost: without it, a command that is repeated would end the claim of another worker.
     fn token(&self, todo: &ClaimedTodo) -> Result<Option<i64>, CliError> {
         match todo.token {
+            _ if todo.without_claim => Ok(None),
             Some(token) => Ok(Some(token)),
             None => Ok(self.link.tree.state()?.claims.get(&todo.id).copied()),
         }
