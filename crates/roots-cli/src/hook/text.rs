@@ -44,7 +44,7 @@ pub(crate) fn text(own: &OwnSession, brief: Result<&Brief, &str>) -> String {
 
 /// One line for an agent whose session Roots knows nothing of.
 pub(crate) fn away(reason: &str) -> String {
-    let reason = plain(reason, 300);
+    let reason = reason_of(reason);
     format!(
         "Roots, which keeps account of the work here, is not available: {reason}. Nothing is \
          recorded. Go on with the work; `roots status` tells more."
@@ -57,7 +57,7 @@ fn head(own: &OwnSession, brief: Result<&Brief, &str>) -> Vec<String> {
         OwnSession::GoesOn(id) => own_session(*id, "goes on"),
         OwnSession::None(reason) => format!(
             "Roots keeps account of the work here, but you have no session in it: {}.",
-            plain(reason, 200)
+            reason_of(reason)
         ),
     }];
     lines.push(
@@ -70,7 +70,7 @@ fn head(own: &OwnSession, brief: Result<&Brief, &str>) -> Vec<String> {
         Err(reason) => lines.push(format!(
             "There is no brief: {}. Read `work_brief` or `roots brief`, or list the todos with \
              `list_todos` or `roots todo list`.",
-            plain(reason, 200)
+            reason_of(reason)
         )),
     }
     lines.push(
@@ -312,6 +312,12 @@ fn escaped(char: char) -> String {
     }
 }
 
+/// A reason within a sentence.
+fn reason_of(text: &str) -> String {
+    let reason = plain(text, 200);
+    reason.trim_end_matches(['.', ' ']).to_owned()
+}
+
 /// A word or path that the server makes, and that stands without quotes.
 fn plain(text: &str, max: usize) -> String {
     let is_plain = |char: &char| {
@@ -406,7 +412,8 @@ mod tests {
 
     #[test]
     fn a_server_that_is_away_is_one_line() {
-        let line = away("the server\ncan't be reached");
+        let line = away("the server\ncan't be reached.");
+        assert!(line.contains("reached. Nothing is recorded"), "{line}");
         assert_eq!(line.lines().count(), 1);
         assert!(line.contains("roots status"));
     }

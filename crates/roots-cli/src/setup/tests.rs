@@ -381,8 +381,8 @@ mod unix {
             ("project/.claude", "../home/absent/.."),
         ] {
             let world = World::with(&[("home/notes.md", "Mine.\n"), ("home/settings.json", "{}")]);
-            symlink(target, world.path(link)).unwrap();
             let before = world.content();
+            symlink(target, world.path(link)).unwrap();
             let error = world.plan(Program::Claude, Scope::Project, Action::Add).unwrap_err();
             let is_dangling = target.contains("absent");
             let told = error.to_string();
@@ -395,6 +395,7 @@ mod unix {
                 }
                 other => assert!(matches!(other, SetupError::Outside { .. }), "{told}"),
             }
+            fs::remove_file(world.path(link)).unwrap();
             assert_eq!(world.content(), before);
         }
     }

@@ -449,14 +449,30 @@ async fn two_agents_at_once_keep_their_own(database: TestDatabase) {
     assert_eq!(agents.user.json(&["log", "by three"]).await["session_id"], 3);
 }
 
-#[tokio::test]
-async fn an_agent_goes_on_with_its_own_todo_by_the_hook() {
-    an_agent_goes_on_with_its_own_todo(TestDatabase::sqlite().await).await;
-    an_agent_goes_on_with_its_own_todo(TestDatabase::postgres().await).await;
+mod sqlite {
+    use super::TestDatabase;
+
+    #[tokio::test]
+    async fn an_agent_goes_on_with_its_own_todo() {
+        super::an_agent_goes_on_with_its_own_todo(TestDatabase::sqlite().await).await;
+    }
+
+    #[tokio::test]
+    async fn two_agents_at_once_keep_their_own() {
+        super::two_agents_at_once_keep_their_own(TestDatabase::sqlite().await).await;
+    }
 }
 
-#[tokio::test]
-async fn two_agents_at_once_keep_their_own_by_the_hook() {
-    two_agents_at_once_keep_their_own(TestDatabase::sqlite().await).await;
-    two_agents_at_once_keep_their_own(TestDatabase::postgres().await).await;
+mod postgres {
+    use super::TestDatabase;
+
+    #[tokio::test]
+    async fn an_agent_goes_on_with_its_own_todo() {
+        super::an_agent_goes_on_with_its_own_todo(TestDatabase::postgres().await).await;
+    }
+
+    #[tokio::test]
+    async fn two_agents_at_once_keep_their_own() {
+        super::two_agents_at_once_keep_their_own(TestDatabase::postgres().await).await;
+    }
 }
