@@ -249,8 +249,6 @@ fn learn_claim(todo: &Value, is_own: bool, tree: &WorkTree) -> Result<(), CliErr
             state.claims.insert(id, token);
         }),
         Some(_) => Ok(()),
-        // Most todos have no claim here, and the lock is not needed to see that.
-        None if !tree.state()?.claims.contains_key(&id) => Ok(()),
         None => tree.change(|state| {
             state.claims.remove(&id);
         }),

@@ -42,7 +42,8 @@ impl OwnSession {
     pub(crate) fn session(&self, tree: &WorkTree) -> Result<Option<i64>, CliError> {
         let mut pinned = locked(&self.pinned);
         if pinned.is_none() {
-            *pinned = tree.state()?.session_id;
+            // What is stored: the environment was asked when the process began.
+            *pinned = tree.change(|state| state.session_id)?;
         }
         Ok(*pinned)
     }
