@@ -14,6 +14,8 @@ use crate::output::tell;
 
 /// Where a server on this machine listens by default.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+/// How long a server may say nothing at all before an impatient client gives its connection up.
+const VANISHED_AFTER: Duration = Duration::from_secs(5);
 /// How the program calls itself.
 const PROGRAM: &str = concat!("roots/", env!("CARGO_PKG_VERSION"));
 
@@ -65,16 +67,18 @@ impl Connection {
         HEXLOWER.encode(&digest[..8])
     }
 
-    /// The same with a client that waits so long to be connected and for an answer, and repeats
-    /// nothing.
+    /// The same with a client that waits so long to be connected and for an answer, notices soon
+    /// that a server has vanished, and repeats nothing.
     ///
     /// # Errors
     ///
     /// If the client can't be made.
-    pub(crate) fn impatient(self, connect: Duration, answer: Duration) -> Result<Self, CliError> {
+    pub(crate) fn impatient(&self, connect: Duration, answer: Duration) -> Result<Self, CliError> {
         let client = Client::builder(&self.url).user_agent(PROGRAM).api_key(self.api_key.clone());
         let client = client.connect_timeout(connect).timeout(answer).retry_within(Duration::ZERO);
-        Ok(Self { client: client.build()?, ..self })
+        let client = client.vanished_after(VANISHED_AFTER).build()?;
+        let (url, api_key) = (self.url.clone(), self.api_key.clone());
+        Ok(Self { client, url, api_key, key_source: self.key_source })
     }
 }
 

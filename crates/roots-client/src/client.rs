@@ -54,6 +54,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     timeout: Duration,
     retry_within: Duration,
+    vanished_after: Option<Duration>,
 }
 
 /// Why there is no such client.
@@ -89,6 +90,7 @@ impl Client {
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
             retry_within: retry::WITHIN,
+            vanished_after: None,
         }
     }
 
@@ -233,6 +235,17 @@ impl ClientBuilder {
         self
     }
 
+    /// How long the system of the server may confirm nothing before a connection to it is given up
+    /// and the request fails. A server that only works for long is not meant.
+    /// No connection stays open unused for longer. By default the HTTP client decides.
+    ///
+    /// Where a server reads slowly, as in an import, it would end connections that are alive.
+    #[must_use]
+    pub const fn vanished_after(mut self, time: Duration) -> Self {
+        self.vanished_after = Some(time);
+        self
+    }
+
     /// Makes the client. For an `https` URL it reads the certificates that the system trusts.
     ///
     /// # Errors
@@ -249,6 +262,10 @@ impl ClientBuilder {
             .connect_timeout(self.connect_timeout)
             .redirect(Policy::none())
             .tls_backend_preconfigured(tls(&base)?);
+        let builder = match self.vanished_after {
+            Some(time) => noticing(builder, time),
+            None => builder,
+        };
         let builder = if is_loopback(&base) { builder.no_proxy() } else { builder };
         Ok(Client {
             http: builder.build()?,
@@ -258,6 +275,18 @@ impl ClientBuilder {
             retry_within: (!self.retry_within.is_zero()).then_some(self.retry_within),
         })
     }
+}
+
+/// The same, which notices after this time that a server has vanished.
+fn noticing(builder: reqwest::ClientBuilder, time: Duration) -> reqwest::ClientBuilder {
+    let builder = builder
+        .pool_idle_timeout(time)
+        .tcp_keepalive(time / 2)
+        .tcp_keepalive_interval(time / 4)
+        .tcp_keepalive_retries(2);
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let builder = builder.tcp_user_timeout(time);
+    builder
 }
 
 fn check(base: &Url) -> Result<(), BuildError> {

@@ -1,7 +1,15 @@
 //! What the server answers, as lines for the client.
 
+use std::time::Duration;
+
 use roots_client::RawAnswer;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// The codes of refusals after which the same call may succeed.
+const PASSING: [&str; 4] =
+    ["unavailable", "too-many-requests", "still-in-flight", "outcome-unknown"];
+/// Those of them after which the call may have been done.
+const IN_DOUBT: [&str; 2] = ["still-in-flight", "outcome-unknown"];
 
 /// The messages in an answer of the server. `None` if it is none of MCP.
 pub(crate) fn messages(answer: &RawAnswer) -> Option<Vec<Value>> {
@@ -42,6 +50,46 @@ pub(crate) fn is_refusal_of_tool(message: &Value) -> bool {
     message.pointer("/result/isError") == Some(&Value::Bool(true))
 }
 
+/// How long to wait at least before the same call, if a tool refused it for a while.
+pub(crate) fn passing_refusal(message: &Value) -> Option<Duration> {
+    let text = refusal(message)?;
+    PASSING.contains(&code(text)).then_some(())?;
+    let (_, wait) = text.rsplit_once("Call again in ").unwrap_or_default();
+    let seconds = wait.split(' ').next().and_then(|seconds| seconds.parse().ok());
+    Some(Duration::from_secs(seconds.unwrap_or_default()))
+}
+
+/// Whether a tool was called and may have done what it should, although no answer says so.
+pub(crate) fn is_in_doubt(message: &Value) -> bool {
+    refusal(message).is_some_and(|text| IN_DOUBT.contains(&code(text)))
+}
+
+/// Adds a text for the agent to what the tool answered.
+pub(crate) fn add_text(message: &mut Value, text: &str) {
+    if let Some(Value::Array(content)) = message.pointer_mut("/result/content") {
+        content.push(json!({ "type": "text", "text": text }));
+    }
+}
+
+/// Whether this list of tools has the tool with an argument `session_id`.
+pub(crate) fn takes_session(message: &Value, tool: &str) -> bool {
+    let tools = message.pointer("/result/tools").and_then(Value::as_array);
+    tools.into_iter().flatten().any(|listed| {
+        listed.get("name").is_some_and(|name| name == tool)
+            && listed.pointer("/inputSchema/properties/session_id").is_some()
+    })
+}
+
+/// The text of a refusal.
+fn refusal(message: &Value) -> Option<&str> {
+    message.pointer("/result/content/0/text").filter(|_| is_refusal_of_tool(message))?.as_str()
+}
+
+/// The code that the text of a refusal begins with.
+fn code(refusal: &str) -> &str {
+    refusal.split(':').next().unwrap_or_default()
+}
+
 fn is_message(value: &Value) -> bool {
     value.get("jsonrpc").is_some()
 }
@@ -73,8 +121,6 @@ fn events(stream: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -103,5 +149,38 @@ mod tests {
         let refused = json!({"result": {"isError": true, "structuredContent": {}}});
         assert_eq!(result_of_tool(&refused), None);
         assert!(is_refusal_of_tool(&refused));
+    }
+
+    #[test]
+    fn a_refusal_that_passes_says_how_long_to_wait() {
+        let refused =
+            |text: &str| json!({"result": {"isError": true, "content": [{"text": text}]}});
+        for (text, seconds, in_doubt) in [
+            ("unavailable: busy\nNothing was done. Call again in 3 s.", Some(3), false),
+            ("still-in-flight: wait\nNothing was done. Call again in 1 s.", Some(1), true),
+            ("outcome-unknown: gone\nIt may have been done or not.", Some(0), true),
+            ("conflict: it is done\nNothing was done. Call again in 3 s.", None, false),
+            ("unavailable", Some(0), false),
+        ] {
+            let message = refused(text);
+            assert_eq!(passing_refusal(&message), seconds.map(Duration::from_secs), "{text}");
+            assert_eq!(is_in_doubt(&message), in_doubt, "{text}");
+        }
+        let done = json!({"result": {"isError": false, "content": [{"text": "unavailable: x"}]}});
+        assert_eq!(passing_refusal(&done), None);
+        let mut message = refused("a");
+        add_text(&mut message, "b");
+        assert_eq!(message["result"]["content"][1], json!({"type": "text", "text": "b"}));
+    }
+
+    #[test]
+    fn a_list_of_tools_tells_whether_one_takes_a_session() {
+        let list = json!({"result": {"tools": [
+            {"name": "a", "inputSchema": {"properties": {"session_id": {}}}},
+            {"name": "b", "inputSchema": {"properties": {}}},
+        ]}});
+        assert!(takes_session(&list, "a"));
+        assert!(!takes_session(&list, "b"));
+        assert!(!takes_session(&json!({"error": {}}), "a"));
     }
 }

@@ -1,22 +1,29 @@
-//! A JSON-RPC message of the client, and the headers that its request needs.
+//! A JSON-RPC message of the client, and the request that it becomes.
+//!
+//! The text of the client goes to the server as it stands. What is filled in is put between.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use data_encoding::BASE64;
-use roots_client::{Error, IdempotencyKey, RawRequest};
-use serde_json::{Map, Value, json};
+use roots_client::{Error, RawRequest};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::mcp_proxy::call::{Call, EMPTY, Gap, start, value};
+use crate::mcp_proxy::members::{Member, Twice, has, members, only};
+use crate::mcp_proxy::tools::{TakesSession, tool};
 
 /// Where the server answers.
 const PATH: &str = "/mcp";
+/// The method that calls a tool.
+const CALL: &str = "tools/call";
 /// Where a message of revision 2026-07-28 and later names its revision.
 const VERSION_FIELD: &str = "io.modelcontextprotocol/protocolVersion";
 /// The first revision in which each message names its revision.
 const FIRST_WITH_VERSION_FIELD: &str = "2026-07-28";
-/// Tools that write. Each write gets a name, so that it may be sent again.
-const WRITES: [&str; 6] =
-    ["claim_todo", "add_todos", "update_todo", "log_activity", "start_session", "end_session"];
-/// Tools that work in a session. Elsewhere a session is a filter, or a change of what is there.
-const IN_SESSION: [&str; 3] = ["claim_todo", "log_activity", "end_session"];
-/// The tool whose todos each may have a session.
-const ADDS_TODOS: &str = "add_todos";
 
 /// The code of an error that the proxy itself reports.
 const FAILED: i32 = -32_000;
@@ -28,18 +35,25 @@ const INVALID_REQUEST: i32 = -32_600;
 /// A message.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    value: Map<String, Value>,
+    text: String,
     method: String,
-    /// What was filled in that the client did not say.
-    filled: Filled,
+    id: Option<Value>,
+    /// What the method is about, as `Mcp-Name` has it.
+    subject: Option<String>,
+    /// The revision that the message names.
+    version: Option<String>,
+    cancels: Option<Value>,
+    call: Option<Call>,
 }
 
-/// What was filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A message with what was filled in.
+#[derive(Debug)]
 pub(crate) struct Filled {
-    /// The session of the work tree.
+    text: String,
+    /// The session that was filled in.
     pub(crate) session: Option<i64>,
-    request_id: bool,
+    /// The name of the write, if the proxy gave it.
+    pub(crate) request_id: Option<String>,
 }
 
 /// Something on a line that is no request and no notification.
@@ -62,38 +76,109 @@ impl Message {
         if line.is_empty() {
             return Err(Refused::Silently);
         }
-        let refuse = |code, text: &str| Refused::With(error(&Value::Null, code, text, None));
-        let value = serde_json::from_slice(line)
-            .map_err(|fault| refuse(PARSE_ERROR, &format!("the message is no JSON: {fault}")))?;
-        let Value::Object(value) = value else {
-            return Err(refuse(INVALID_REQUEST, "a message is one JSON object, not a batch"));
+        let text = String::from_utf8_lossy(line);
+        let (found, read) = members(&text);
+        // The id of an answer is that of a request of the server, and no request of the client.
+        let may_be_answer = has(&found, "result")
+            || has(&found, "error")
+            || (read.is_err() && !has(&found, "method"));
+        let id = only(&found, "id").ok().flatten().and_then(value::<Value>);
+        let refuse = |code, fault: &str| {
+            let id = id.clone().filter(|_| !may_be_answer).unwrap_or_default();
+            Refused::With(error(&id, code, fault, None))
         };
-        match value.get("method") {
-            Some(Value::String(method)) => {
-                let method = method.clone();
-                Ok(Self { value, method, filled: Filled::default() })
-            }
-            None if value.contains_key("result") || value.contains_key("error") => {
-                Err(Refused::Silently)
-            }
-            _ => Err(Refused::With(error(
-                value.get("id").unwrap_or(&Value::Null),
-                INVALID_REQUEST,
-                "a message names its `method`",
-                None,
-            ))),
+        if let Cow::Owned(_) = text {
+            return Err(refuse(PARSE_ERROR, "the message is not UTF-8"));
         }
+        match read {
+            Err(fault) if fault.is_data() => {
+                let fault = "a message is one JSON object, not a batch";
+                return Err(refuse(INVALID_REQUEST, fault));
+            }
+            Err(fault) => {
+                return Err(refuse(PARSE_ERROR, &format!("the message is no JSON: {fault}")));
+            }
+            Ok(()) => {}
+        }
+        if may_be_answer && !has(&found, "method") {
+            return Err(Refused::Silently);
+        }
+        Self::of_members(&text, &found).map_err(|fault| refuse(INVALID_REQUEST, &fault))
+    }
+
+    /// The message with these members, or why it is none.
+    fn of_members(text: &str, found: &[Member<'_>]) -> Result<Self, String> {
+        let one = |name| only(found, name).map_err(|twice| twice.to_string());
+        let method: Option<String> = one("method")?.and_then(value);
+        let method = method.ok_or("a message names its `method`")?;
+        let id = match one("id")? {
+            Some(id) => Some(value(id).ok_or("the `id` can't be read")?),
+            None => None,
+        };
+        let mut message = Self {
+            text: text.to_owned(),
+            method,
+            id,
+            subject: None,
+            version: None,
+            cancels: None,
+            call: None,
+        };
+        if let Some(params) = one("params")? {
+            let read = message.read_params(text, params);
+            read.map_err(|twice| format!("in `params`, {twice}"))?;
+        }
+        Ok(message)
+    }
+
+    /// Reads the parameters, which stand in this text. What is no object is left to the server.
+    fn read_params(&mut self, text: &str, params: &RawValue) -> Result<(), Twice> {
+        let (found, Ok(())) = members(params.get()) else { return Ok(()) };
+        let subject = match self.method.as_str() {
+            CALL | "prompts/get" => only(&found, "name")?,
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                only(&found, "uri")?
+            }
+            "tasks/get" | "tasks/update" | "tasks/cancel" => only(&found, "taskId")?,
+            _ => None,
+        };
+        self.subject = subject.and_then(value);
+        if let Some(meta) = only(&found, "_meta")? {
+            self.version = only(&members(meta.get()).0, VERSION_FIELD)?.and_then(value);
+        }
+        if self.method == "notifications/cancelled" {
+            self.cancels = only(&found, "requestId")?.and_then(value);
+        }
+        let arguments = only(&found, "arguments")?;
+        let called = self.subject.as_deref().filter(|_| self.method == CALL);
+        if let Some(tool) = called.and_then(tool).filter(|tool| tool.takes_what_is_filled_in()) {
+            let place = match arguments {
+                Some(arguments) => {
+                    let at = start(text, arguments.get());
+                    at..at + arguments.get().len()
+                }
+                None => self.add_arguments(start(text, params.get()) + 1),
+            };
+            self.call = Some(Call::new(tool, &mut self.text, place));
+        }
+        Ok(())
+    }
+
+    /// Puts arguments before the parameters that begin here.
+    fn add_arguments(&mut self, at: usize) -> Range<usize> {
+        const NAME: &str = r#""arguments":"#;
+        self.text.insert_str(at, &format!("{NAME}{{}},"));
+        at + NAME.len()..at + NAME.len() + EMPTY.len()
     }
 
     /// The id to answer to. A notification has none.
-    pub(crate) fn id(&self) -> Option<&Value> {
-        self.value.get("id")
+    pub(crate) const fn id(&self) -> Option<&Value> {
+        self.id.as_ref()
     }
 
     /// The id of the request that this notification cancels.
-    pub(crate) fn cancels(&self) -> Option<&Value> {
-        let is_cancellation = self.method == "notifications/cancelled";
-        self.param("requestId").filter(|_| is_cancellation)
+    pub(crate) const fn cancels(&self) -> Option<&Value> {
+        self.cancels.as_ref()
     }
 
     /// Whether this begins the handshake of revisions before 2026-07-28.
@@ -101,86 +186,77 @@ impl Message {
         self.method == "initialize"
     }
 
-    /// The tool that is called.
-    pub(crate) fn tool(&self) -> Option<&str> {
-        self.param("name").and_then(Value::as_str).filter(|_| self.method == "tools/call")
+    /// Whether this asks for the tools.
+    pub(crate) fn is_for_tools(&self) -> bool {
+        self.method == "tools/list"
     }
 
-    /// What was filled in.
-    pub(crate) const fn filled(&self) -> Filled {
-        self.filled
+    /// The name of the tool that is called.
+    pub(crate) fn tool_name(&self) -> Option<&str> {
+        self.subject.as_deref().filter(|_| self.method == CALL)
     }
 
-    /// Whether the tool works in a session that the client left out.
-    pub(crate) fn lacks_session(&self) -> bool {
-        let mut probe = self.clone();
-        probe.fill_session(0);
-        probe.filled.session.is_some()
+    /// Whether it may be sent again: it is answered, and writes nothing or has a name.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let is_known = self.tool_name().is_none_or(|name| tool(name).is_some());
+        self.id.is_some() && is_known
     }
 
-    /// Gives the tool the session of the work tree, where it takes one and the client named none.
-    pub(crate) fn fill_session(&mut self, session: i64) {
-        let Some(tool) = self.tool().map(str::to_owned) else { return };
-        let Some(arguments) = self.arguments() else { return };
-        let mut is_filled = false;
-        let mut fill = |object: &mut Map<String, Value>| {
-            if !object.contains_key("session_id") {
-                object.insert("session_id".to_owned(), session.into());
-                is_filled = true;
-            }
+    /// What a session is to the tool, if the client left it out.
+    pub(crate) fn lacks_session(&self) -> Option<TakesSession> {
+        let call = self.call.as_ref().filter(|call| !call.sessions.is_empty())?;
+        Some(call.tool.session)
+    }
+
+    /// The session that the client named, for a tool that works in it.
+    pub(crate) fn named_session(&self) -> Option<i64> {
+        let takes = self.call.as_ref()?.tool.session;
+        matches!(takes, TakesSession::Own | TakesSession::OwnIfListed)
+            .then(|| self.argument("session_id"))?
+    }
+
+    /// The name that the client gave to the write.
+    pub(crate) fn given_request_id(&self) -> Option<String> {
+        self.call.as_ref()?.tool.writes.then(|| self.argument("request_id"))?
+    }
+
+    /// An argument of the tool, if it is there once and of this type.
+    pub(crate) fn argument<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let place = self.call.as_ref()?.arguments.clone();
+        only(&members(self.text.get(place)?).0, name).ok()?.and_then(value)
+    }
+
+    /// The message with this session, where one can be put, and with this name of the write, if the
+    /// client gave none.
+    pub(crate) fn filled(&self, session: Option<i64>, request_id: &str) -> Filled {
+        // What is put where, and whether members follow.
+        let mut pieces: BTreeMap<usize, (Vec<String>, bool)> = BTreeMap::new();
+        let mut put = |gap: &Gap, member: String| {
+            let (members, is_followed) = pieces.entry(gap.at).or_default();
+            members.push(member);
+            *is_followed = gap.is_followed;
         };
-        if IN_SESSION.contains(&tool.as_str()) {
-            fill(arguments);
-        } else if tool == ADDS_TODOS
-            && let Some(Value::Array(todos)) = arguments.get_mut("todos")
-        {
-            todos.iter_mut().filter_map(Value::as_object_mut).for_each(fill);
+        let gaps = self.call.iter().flat_map(|call| &call.sessions);
+        let session = session.filter(|_| self.lacks_session().is_some());
+        if let Some(session) = session {
+            gaps.for_each(|gap| put(gap, format!("\"session_id\":{session}")));
         }
-        if is_filled {
-            self.filled.session = Some(session);
+        let name = self.call.as_ref().and_then(|call| call.name.as_ref());
+        if let Some(gap) = name {
+            put(gap, format!("\"request_id\":{}", Value::from(request_id)));
         }
-    }
-
-    /// The same without the session that was filled in: that one takes no more writes.
-    pub(crate) fn without_session(&self) -> Option<Self> {
-        let session = self.filled.session?;
-        // To end another session than the one meant is no help.
-        let tool = self.tool().filter(|tool| *tool != "end_session")?.to_owned();
-        let mut message = self.clone();
-        message.filled.session = None;
-        let is_named = message.filled.request_id;
-        let arguments = message.arguments()?;
-        let unfill = |object: &mut Map<String, Value>| {
-            if object.get("session_id").and_then(Value::as_i64) == Some(session) {
-                object.remove("session_id");
+        let mut text = String::with_capacity(self.text.len() + 128);
+        let mut rest = 0;
+        for (at, (members, is_followed)) in pieces {
+            text.extend(self.text.get(rest..at));
+            text.push_str(&members.join(","));
+            if is_followed {
+                text.push(',');
             }
-        };
-        if tool == ADDS_TODOS {
-            let todos = arguments.get_mut("todos").and_then(Value::as_array_mut)?;
-            todos.iter_mut().filter_map(Value::as_object_mut).for_each(unfill);
-        } else {
-            unfill(arguments);
+            rest = at;
         }
-        if is_named {
-            // It is another write now.
-            arguments.remove("request_id");
-            message.name_write();
-        }
-        Some(message)
-    }
-
-    /// Gives a write a name of its own, if the client gave none. An answer that is lost can then be
-    /// asked for again.
-    pub(crate) fn name_write(&mut self) {
-        if !self.tool().is_some_and(|tool| WRITES.contains(&tool)) {
-            return;
-        }
-        let Some(arguments) = self.arguments() else { return };
-        if !arguments.contains_key("request_id") {
-            let name = IdempotencyKey::unique().as_str().to_owned();
-            arguments.insert("request_id".to_owned(), name.into());
-            self.filled.request_id = true;
-        }
+        text.extend(self.text.get(rest..));
+        Filled { text, session, request_id: name.map(|_| request_id.to_owned()) }
     }
 
     /// The request that posts the message. `agreed` is the revision that a handshake agreed on.
@@ -188,47 +264,35 @@ impl Message {
     /// # Errors
     ///
     /// If a value can't stand in a header.
-    pub(crate) fn request(&self, agreed: Option<&str>) -> Result<RawRequest, Error> {
-        let body = Value::Object(self.value.clone()).to_string();
-        let mut request = RawRequest::post(PATH, body)
+    pub(crate) fn request(
+        &self,
+        filled: &Filled,
+        agreed: Option<&str>,
+    ) -> Result<RawRequest, Error> {
+        let mut request = RawRequest::post(PATH, filled.text.clone())
             .header("Accept", "application/json, text/event-stream")?
             .header("Mcp-Method", &self.method)?;
-        if let Some(name) = self.subject() {
-            request = request.header("Mcp-Name", &header_value(name))?;
+        if let Some(subject) = &self.subject {
+            request = request.header("Mcp-Name", &header_value(subject))?;
         }
-        let named = self.param("_meta").and_then(|meta| meta.get(VERSION_FIELD));
         let agreed =
             agreed.filter(|agreed| !self.is_handshake() && *agreed < FIRST_WITH_VERSION_FIELD);
-        match named.and_then(Value::as_str).or(agreed) {
+        match self.version.as_deref().or(agreed) {
             Some(version) => request.header("MCP-Protocol-Version", version),
             None => Ok(request),
         }
     }
 
-    /// What the method is about, as `Mcp-Name` has it.
-    fn subject(&self) -> Option<&str> {
-        let field = match self.method.as_str() {
-            "tools/call" | "prompts/get" => "name",
-            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => "uri",
-            "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
-            _ => return None,
-        };
-        self.param(field).and_then(Value::as_str)
-    }
-
-    fn param(&self, name: &str) -> Option<&Value> {
-        self.value.get("params")?.get(name)
-    }
-
-    /// The arguments of the tool, which may be left out.
-    fn arguments(&mut self) -> Option<&mut Map<String, Value>> {
-        let params = self.value.get_mut("params")?.as_object_mut()?;
-        params.entry("arguments").or_insert_with(|| json!({})).as_object_mut()
-    }
-
     /// The answer that the request failed.
     pub(crate) fn failure(&self, text: &str, problem: Option<Value>) -> Option<Value> {
         self.id().map(|id| error(id, FAILED, text, problem))
+    }
+}
+
+impl Filled {
+    /// The name of the write, whoever gave it.
+    pub(crate) fn name_of_write(&self, message: &Message) -> Option<String> {
+        self.request_id.clone().or_else(|| message.given_request_id())
     }
 }
 
@@ -264,13 +328,14 @@ mod tests {
         Message::parse(line.to_string().as_bytes()).unwrap()
     }
 
-    fn arguments(message: &Message) -> Value {
-        message.value["params"]["arguments"].clone()
+    fn sent(message: &Message, session: Option<i64>) -> Value {
+        let sent: Value = serde_json::from_str(&message.filled(session, "made").text).unwrap();
+        sent["params"]["arguments"].clone()
     }
 
     fn headers(line: &Value, agreed: Option<&str>) -> Vec<(String, String)> {
         let message = Message::parse(line.to_string().as_bytes()).unwrap();
-        let request = message.request(agreed).unwrap();
+        let request = message.request(&message.filled(None, "made"), agreed).unwrap();
         let named = ["mcp-method", "mcp-name", "mcp-protocol-version"];
         named
             .into_iter()
@@ -337,79 +402,88 @@ mod tests {
 
     #[test]
     fn the_session_goes_to_tools_that_work_in_one() {
-        let mut message = call("log_activity", json!({"type": "note"}));
-        assert!(message.lacks_session());
-        message.fill_session(7);
-        assert_eq!(arguments(&message), json!({"type": "note", "session_id": 7}));
-        assert_eq!(message.filled().session, Some(7));
+        let message = call("log_activity", json!({"type": "note"}));
+        assert_eq!(message.lacks_session(), Some(TakesSession::Own));
+        let expected = json!({"type": "note", "session_id": 7, "request_id": "made"});
+        assert_eq!(sent(&message, Some(7)), expected);
+        assert_eq!(message.filled(Some(7), "made").session, Some(7));
+        assert_eq!(message.filled(None, "made").session, None);
 
-        let mut message = call("add_todos", json!({"todos": [{"title": "a"}, {"session_id": 2}]}));
-        message.fill_session(7);
-        let filled = json!({"todos": [{"title": "a", "session_id": 7}, {"session_id": 2}]});
-        assert_eq!(arguments(&message), filled);
+        let message = call("add_todos", json!({"todos": [{"title": "a"}, {}, {"session_id": 2}]}));
+        let todos = json!([{"title": "a", "session_id": 7}, {"session_id": 7}, {"session_id": 2}]);
+        assert_eq!(sent(&message, Some(7))["todos"], todos);
+        let todos = json!([{"title": "a"}, {}, {"session_id": 2}]);
+        assert_eq!(sent(&message, None)["todos"], todos);
 
+        assert_eq!(call("work_brief", json!({})).lacks_session(), Some(TakesSession::OwnIfListed));
         for (tool, given) in [
-            ("claim_todo", json!({"session_id": 2})),
+            ("claim_todo", json!({"session_id": 2, "request_id": "r"})),
+            ("claim_todo", json!({"session_id": null, "request_id": null})),
+            ("work_brief", json!({"actor_id": "all"})),
             ("list_todos", json!({})),
             ("search_work", json!({"q": "x"})),
-            ("update_todo", json!({"todo_id": 1})),
-            ("start_session", json!({})),
-            ("add_todos", json!({"todos": [{"session_id": 2}]})),
-            ("add_todos", json!({"todos": "none"})),
+            ("update_todo", json!({"todo_id": 1, "request_id": "r"})),
+            ("start_session", json!({"request_id": "r"})),
+            ("add_todos", json!({"todos": [{"session_id": 2}], "request_id": "r"})),
+            ("add_todos", json!({"todos": "none", "request_id": "r"})),
             ("log_activity", json!([1])),
+            ("a_newer_tool", json!({})),
         ] {
-            let mut message = call(tool, given.clone());
-            assert!(!message.lacks_session(), "{tool}");
-            message.fill_session(7);
-            assert_eq!(arguments(&message), given);
-            assert_eq!(message.filled(), Filled::default());
+            let message = call(tool, given.clone());
+            assert_eq!(message.lacks_session(), None, "{tool}");
+            assert_eq!(sent(&message, Some(7)), given);
+            let filled = message.filled(Some(7), "made");
+            assert_eq!((filled.session, filled.request_id), (None, None));
         }
     }
 
     #[test]
-    fn each_write_has_a_name_of_its_own() {
-        let name = |message: &Message| arguments(message)["request_id"].as_str().map(str::to_owned);
-        let mut names = Vec::new();
-        for tool in WRITES {
-            let mut message = call(tool, json!({}));
-            message.name_write();
-            names.push(name(&message).unwrap());
-        }
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), WRITES.len());
+    fn what_the_client_wrote_goes_on_byte_for_byte() {
+        let line = r#"{"id":1.0, "method":"tools/call","params":{ "name":"log_activity","arguments": { "type":"a","type":"b", "description":"\ud800 \/" } ,"_meta":{}}}"#;
+        let message = Message::parse(line.as_bytes()).unwrap();
+        let filled = message.filled(Some(7), "a\"b");
+        let put = r#"{"session_id":7,"request_id":"a\"b", "type""#;
+        assert_eq!(filled.text, line.replace(r#"{ "type""#, put));
 
-        let mut message = call("claim_todo", json!({"request_id": "mine"}));
-        message.name_write();
-        assert_eq!(name(&message).as_deref(), Some("mine"));
-        let mut message = call("list_todos", json!({}));
-        message.name_write();
-        assert_eq!(name(&message), None);
-        let line = br#"{"id":1,"method":"tools/call","params":{"name":"claim_todo"}}"#;
-        let mut message = Message::parse(line).unwrap();
-        message.name_write();
-        assert!(name(&message).is_some());
+        let line = r#"{"method":"tools/call","id":1,"params":{"name":"end_session"}}"#;
+        let message = Message::parse(line.as_bytes()).unwrap();
+        let put = r#"{"arguments":{"session_id":7,"request_id":"m"},"name""#;
+        assert_eq!(message.filled(Some(7), "m").text, line.replace(r#"{"name""#, put));
+
+        let line = r#"{"method":"tools/call","params":{"name":"claim_todo","arguments":null}}"#;
+        let message = Message::parse(line.as_bytes()).unwrap();
+        let put = r#"{"request_id":"m"}"#;
+        assert_eq!(message.filled(None, "m").text, line.replace("null", put));
     }
 
     #[test]
-    fn a_write_without_its_session_is_another_write() {
-        let mut message = call("add_todos", json!({"todos": [{}, {"session_id": 2}]}));
-        message.name_write();
-        message.fill_session(7);
-        let other = message.without_session().unwrap();
-        assert_eq!(arguments(&other)["todos"], json!([{}, {"session_id": 2}]));
-        assert_ne!(arguments(&other)["request_id"], arguments(&message)["request_id"]);
-        assert_eq!(other.filled().session, None);
+    fn each_write_has_a_name() {
+        for name in ["claim_todo", "add_todos", "update_todo", "start_session", "end_session"] {
+            let filled = call(name, json!({})).filled(None, "made");
+            assert_eq!(filled.request_id.as_deref(), Some("made"), "{name}");
+        }
+        let message = call("claim_todo", json!({"request_id": "mine"}));
+        assert_eq!(message.given_request_id().as_deref(), Some("mine"));
+        assert_eq!(message.filled(None, "made").request_id, None);
+        assert_eq!(call("list_todos", json!({})).filled(None, "made").request_id, None);
+    }
 
-        let mut message = call("log_activity", json!({"request_id": "mine"}));
-        message.fill_session(7);
-        let other = message.without_session().unwrap();
-        assert_eq!(arguments(&other), json!({"request_id": "mine"}));
+    #[test]
+    fn a_call_that_may_write_without_a_name_is_not_repeated() {
+        assert!(call("claim_todo", json!({})).is_repeatable());
+        assert!(call("list_todos", json!({})).is_repeatable());
+        assert!(!call("a_newer_tool", json!({})).is_repeatable());
+        let parse = |line: &str| Message::parse(line.as_bytes()).unwrap();
+        assert!(parse(r#"{"id":1,"method":"tools/list"}"#).is_repeatable());
+        assert!(!parse(r#"{"method":"notifications/initialized"}"#).is_repeatable());
+    }
 
-        let mut message = call("end_session", json!({}));
-        message.fill_session(7);
-        assert!(message.without_session().is_none());
-        assert!(call("log_activity", json!({"session_id": 7})).without_session().is_none());
+    #[test]
+    fn the_session_that_the_client_named_is_told() {
+        let named = |tool, arguments| call(tool, arguments).named_session();
+        assert_eq!(named("log_activity", json!({"session_id": 3})), Some(3));
+        assert_eq!(named("log_activity", json!({"session_id": "3"})), None);
+        assert_eq!(named("list_todos", json!({"session_id": 3})), None);
     }
 
     #[test]
@@ -423,12 +497,27 @@ mod tests {
             ("[]", Value::Null, INVALID_REQUEST),
             ("{\"id\":4}", json!(4), INVALID_REQUEST),
             ("{\"id\":4,\"method\":1}", json!(4), INVALID_REQUEST),
+            (r#"{"id":"a","method":"x","params":{"#, json!("a"), PARSE_ERROR),
+            (r#"{"id":4,"method":"\ud800"}"#, json!(4), INVALID_REQUEST),
+            (r#"{"id":4,"id":5,"method":"x"}"#, Value::Null, INVALID_REQUEST),
+            (r#"{"id":4,"method":"x","method":"y"}"#, json!(4), INVALID_REQUEST),
+            (
+                r#"{"id":4,"method":"tools/call","params":{"arguments":{},"arguments":{}}}"#,
+                json!(4),
+                INVALID_REQUEST,
+            ),
+            (r#"{"id":4,"result":1,"#, Value::Null, PARSE_ERROR),
+            (r#"{"id":4,"result":{"#, Value::Null, PARSE_ERROR),
         ] {
             let Err(Refused::With(answer)) = Message::parse(line.as_bytes()) else {
                 panic!("{line}")
             };
             assert_eq!((&answer["id"], &answer["error"]["code"]), (&id, &json!(code)), "{line}");
         }
+        let Err(Refused::With(answer)) = Message::parse(b"{\"id\":4,\"method\":\"\xff\"}") else {
+            panic!("a text that is not UTF-8")
+        };
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(4), &json!(PARSE_ERROR)));
     }
 
     #[test]

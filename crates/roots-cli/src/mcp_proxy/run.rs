@@ -1,6 +1,7 @@
 //! The lines between the client and the server.
 
 use std::collections::HashMap;
+use std::env;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::error::CliError;
 use crate::mcp_proxy::exchange::Exchange;
 use crate::mcp_proxy::message::{Message, Refused};
-use crate::output::line;
+use crate::output::{line, tell};
 
 /// The most requests in flight. Further lines wait.
 const IN_FLIGHT_MAX: usize = 64;
@@ -28,7 +29,7 @@ const LINES_MAX: usize = 16;
 /// If the answers can't be written.
 pub(crate) async fn run(away_after: Duration) -> Result<(), CliError> {
     let mut proxy = Proxy {
-        exchange: Arc::new(Exchange::new(away_after)),
+        exchange: Arc::new(Exchange::new(away_after, session_of_environment())),
         tasks: JoinSet::new(),
         in_flight: HashMap::new(),
     };
@@ -46,6 +47,16 @@ pub(crate) async fn run(away_after: Duration) -> Result<(), CliError> {
         proxy.write(answered.ok())?;
     }
     Ok(())
+}
+
+/// The session to work in, as `ROOTS_SESSION` names it.
+fn session_of_environment() -> Option<i64> {
+    let text = env::var("ROOTS_SESSION").ok().filter(|text| !text.trim().is_empty())?;
+    let session = text.trim().parse().ok().filter(|session| *session > 0);
+    if session.is_none() {
+        tell("Roots: ROOTS_SESSION is no id of a session, so it is not used");
+    }
+    session
 }
 
 struct Proxy {

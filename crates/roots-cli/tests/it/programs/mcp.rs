@@ -1,95 +1,16 @@
 //! The MCP server on standard input and output.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::fs;
+use std::os::unix::net::UnixListener;
 use std::sync::{Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fake_server::{FakeServer, Reply, Request};
+use super::fake_server::{FakeServer, Reply};
+use super::mcp_client::{PATIENCE, PATIENT, Running, call, exchange, result};
 use super::world::{World, run, text};
-
-/// Longer than anything takes that works.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// The command with a patience that a busy machine does not exhaust.
-const PATIENT: [&str; 3] = ["mcp", "--away-after-ms", "60000"];
-const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-
-fn call(id: i64, tool: &str, arguments: &Value) -> Value {
-    json!({
-        "jsonrpc": "2.0", "id": id, "method": "tools/call",
-        "params": {
-            "name": tool, "arguments": arguments,
-            "_meta": { VERSION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} },
-        },
-    })
-}
-
-fn result(request: &Request, content: &Value) -> Reply {
-    Reply::json(
-        200,
-        &json!({
-            "jsonrpc": "2.0", "id": request.body["id"],
-            "result": { "content": [], "structuredContent": content },
-        }),
-    )
-}
-
-/// Feeds all lines at once and takes all answers. Anything that is no message fails the test.
-fn exchange(world: &World, url: &str, lines: &[Value]) -> Vec<Value> {
-    let input: String = lines.iter().map(|line| line.to_string() + "\n").collect();
-    let output = run(&mut world.roots(url, &PATIENT), &input);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let answers = text(&output.stdout);
-    answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// The command while it runs.
-struct Running {
-    child: Child,
-    stdin: ChildStdin,
-    lines: Receiver<String>,
-}
-
-impl Running {
-    fn start(world: &World, url: &str) -> Self {
-        let mut command = world.roots(url, &PATIENT);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stdout.lines() {
-                if sender.send(line.unwrap()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, stdin, lines }
-    }
-
-    fn send(&mut self, message: &Value) {
-        writeln!(self.stdin, "{message}").unwrap();
-    }
-
-    fn next(&self) -> Value {
-        serde_json::from_str(&self.lines.recv_timeout(PATIENCE).unwrap()).unwrap()
-    }
-
-    /// Ends the input, and takes what is still answered.
-    fn finish(self) -> Vec<Value> {
-        let Self { mut child, stdin, lines } = self;
-        drop(stdin);
-        let rest = lines.iter().map(|line| serde_json::from_str(&line).unwrap()).collect();
-        assert!(child.wait().unwrap().success());
-        rest
-    }
-}
 
 #[test]
 fn messages_are_posted_with_headers_made_from_them() {
@@ -230,108 +151,6 @@ fn a_stream_is_written_as_lines() {
 }
 
 #[test]
-fn a_broken_connection_sends_the_same_write_once_more() {
-    static FIRST: Mutex<bool> = Mutex::new(true);
-    let server = FakeServer::start(|request| {
-        if std::mem::take(&mut *FIRST.lock().unwrap()) {
-            return Reply::hang_up();
-        }
-        result(request, &json!({}))
-    });
-    let answers = exchange(&World::new(), &server.url, &[call(1, "claim_todo", &json!({}))]);
-    assert!(answers[0].get("result").is_some(), "{}", answers[0]);
-    let bodies: Vec<_> = server.requests().into_iter().map(|request| request.body).collect();
-    assert_eq!(bodies.len(), 2);
-    assert_eq!(bodies[0], bodies[1]);
-    assert!(bodies[0]["params"]["arguments"]["request_id"].is_string());
-}
-
-#[test]
-fn the_session_of_the_work_tree_is_filled_in_and_followed() {
-    let server = FakeServer::start(|request| {
-        let content = match request.body["params"]["name"].as_str().unwrap() {
-            "start_session" => json!({"session_id": 9, "status": "active", "cost": 1}),
-            "end_session" => json!({"session_id": 9, "status": "ended", "cost": 1}),
-            _ => json!({}),
-        };
-        result(request, &content)
-    });
-    let world = World::new();
-    let mut running = Running::start(&world, &server.url);
-    for (id, tool) in [
-        (1, "log_activity"),
-        (2, "start_session"),
-        (3, "log_activity"),
-        (4, "list_todos"),
-        (5, "end_session"),
-        (6, "log_activity"),
-    ] {
-        running.send(&call(id, tool, &json!({})));
-        assert_eq!(running.next()["id"], id);
-        if id == 3 {
-            // Another process of the work tree knows it too.
-            exchange(&world, &server.url, &[call(1, "claim_todo", &json!({}))]);
-        }
-    }
-    running.finish();
-    let sessions: Vec<_> = server
-        .requests()
-        .iter()
-        .map(|request| {
-            let params = &request.body["params"];
-            let session = params["arguments"]["session_id"].as_i64();
-            (params["name"].as_str().unwrap().to_owned(), session)
-        })
-        .collect();
-    let expected = [
-        ("log_activity", None),
-        ("start_session", None),
-        ("log_activity", Some(9)),
-        ("claim_todo", Some(9)),
-        ("list_todos", None),
-        ("end_session", Some(9)),
-        ("log_activity", None),
-    ];
-    assert_eq!(sessions, expected.map(|(tool, session)| (tool.to_owned(), session)));
-}
-
-#[test]
-fn a_session_that_has_ended_is_forgotten_and_the_write_done_without_it() {
-    let server = FakeServer::start(|request| {
-        if request.method == "GET" {
-            return Reply::json(
-                200,
-                &json!({
-                    "session_id": 9, "status": "ended", "notes": null, "actor_id": 1,
-                    "started_at": "2026-11-29T12:00:00Z", "ended_at": "2026-11-29T13:00:00Z",
-                }),
-            );
-        }
-        let params = &request.body["params"];
-        if params["name"] == "start_session" {
-            return result(request, &json!({"session_id": 9}));
-        }
-        if params["arguments"].get("session_id").is_none() {
-            return result(request, &json!({"activity_id": 1}));
-        }
-        let refused = json!({"content": [{"type": "text", "text": "conflict"}], "isError": true});
-        Reply::json(200, &json!({"jsonrpc": "2.0", "id": request.body["id"], "result": refused}))
-    });
-    let world = World::new();
-    exchange(&world, &server.url, &[call(1, "start_session", &json!({}))]);
-    let answers = exchange(&world, &server.url, &[call(1, "log_activity", &json!({}))]);
-    assert_eq!(answers[0]["result"]["structuredContent"], json!({"activity_id": 1}));
-    // A session that the agent named is its own affair.
-    let named = call(1, "log_activity", &json!({"session_id": 9}));
-    let answers = exchange(&world, &server.url, &[named]);
-    assert_eq!(answers[0]["result"]["isError"], true);
-    let answers = exchange(&world, &server.url, &[call(1, "log_activity", &json!({}))]);
-    assert_eq!(answers[0]["result"]["structuredContent"], json!({"activity_id": 1}));
-    let routes = server.routes();
-    assert_eq!(routes.iter().filter(|route| route.starts_with("GET")).count(), 1, "{routes:?}");
-}
-
-#[test]
 fn a_cancelled_request_is_not_answered() {
     static CAME: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
     let server = FakeServer::start(|request| {
@@ -368,4 +187,40 @@ fn nonsense_is_an_error_of_the_protocol_and_the_next_line_works() {
     assert_eq!(answers[0]["error"]["code"], -32_700);
     assert_eq!(answers[1]["error"]["code"], -32_600);
     assert_eq!(answers[2]["id"], 3);
+}
+
+#[test]
+fn a_broken_message_is_refused_under_its_id() {
+    let server = FakeServer::start(|request| result(request, &json!({})));
+    let input = "{\"id\":1,\"method\":\"tools/list\"\n{\"id\":2,\"id\":2,\"method\":\"ping\"}\n";
+    let output = run(&mut World::new().roots(&server.url, &PATIENT), input);
+    let answers: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&answers[0]["id"], &answers[0]["error"]["code"]), (&json!(1), &json!(-32_700)));
+    assert_eq!((&answers[1]["id"], &answers[1]["error"]["code"]), (&json!(null), &json!(-32_600)));
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn a_keyring_that_says_nothing_holds_nobody() {
+    let world = World::new();
+    let url = "http://127.0.0.1:1";
+    let logins = json!({"current": url, "servers": {url: {"kept_in": "keyring"}}});
+    let folder = world.home().join(".config").join("roots");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("logins.json"), logins.to_string()).unwrap();
+    let socket = world.home().join("keyring");
+    // It takes connections, and never answers.
+    let _keyring = UnixListener::bind(&socket).unwrap();
+    let mut command = world.bare(&["mcp", "--away-after-ms", "200"]);
+    command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", socket.display()));
+    let lines: String =
+        [1, 2].map(|id| call(id, "list_todos", &json!({})).to_string() + "\n").concat();
+    let output = run(&mut command, &lines);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let answers = text(&output.stdout);
+    assert_eq!(answers.lines().count(), 2);
+    for answer in answers.lines() {
+        assert!(answer.contains("keyring does not answer"), "{answer}");
+    }
 }

@@ -4,5 +4,8 @@ mod agents_page;
 mod fake_server;
 mod hook;
 mod mcp;
+mod mcp_client;
+mod mcp_sessions;
+mod mcp_writes;
 mod setup;
 mod world;
