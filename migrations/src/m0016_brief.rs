@@ -30,8 +30,8 @@ impl MigrationTrait for Brief {
 // An index over todos that are not finished names the statuses that it leaves out: both databases
 // then see that a query with the same conditions can use it.
 //
-// An activity ends the wait of its session, whatever time it was logged for. Most are logged for the
-// time at which they are created, and are found by that. So only the others are in this index.
+// An activity ends the wait of its session, whatever time it was logged for. Most are logged for
+// the time at which they are created, and are found by that. So only the others are in this index.
 const SCHEMA: &str = r"
 ALTER TABLE todo_logs ADD COLUMN actor_id {int} NOT NULL DEFAULT 0;
 UPDATE todo_logs SET actor_id = COALESCE((SELECT t.actor_id FROM todos AS t
@@ -49,9 +49,9 @@ CREATE INDEX todos_unclaimed ON todos (account_id, actor_id, priority DESC,
 CREATE INDEX todos_unclaimed_of_account ON todos (account_id, priority DESC,
     (COALESCE(due_at, 9223372036854775807)), created_at, todo_id)
     WHERE status = 'in_progress' AND claimed_at IS NULL AND actor_id <> 1;
-CREATE INDEX todos_due ON todos (account_id, actor_id, due_at)
+CREATE INDEX todos_due ON todos (account_id, actor_id, due_at, status)
     WHERE due_at IS NOT NULL AND status <> 'done' AND status <> 'cancelled';
-CREATE INDEX todos_due_of_account ON todos (account_id, due_at)
+CREATE INDEX todos_due_of_account ON todos (account_id, due_at, status)
     WHERE due_at IS NOT NULL AND status <> 'done' AND status <> 'cancelled' AND actor_id <> 1;
 
 CREATE INDEX sessions_by_end ON sessions (account_id, actor_id, ended_at, session_id)

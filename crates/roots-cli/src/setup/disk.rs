@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::Builder;
@@ -98,15 +99,12 @@ pub(crate) fn write(path: &Path, before: Option<&str>, after: &str) -> Result<()
     let folder = real.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| io_error(folder, "made", error))?;
     let written = |error| io_error(path, "written", error);
-    let mut builder = Builder::new();
-    builder.prefix(".roots-");
     let permissions = permissions_of(&real).map_err(written)?;
-    if let Some(permissions) = &permissions {
-        builder.permissions(permissions.clone());
-    }
+    let mut builder = Builder::new();
+    builder.prefix(".roots-").permissions(permissions.clone());
     let mut file = builder.tempfile_in(folder).map_err(written)?;
     file.write_all(after.as_bytes()).map_err(written)?;
-    if let Some(permissions) = permissions.filter(|_| before.is_some()) {
+    if before.is_some() {
         // The mode that a file is made with is cut by the umask.
         file.as_file().set_permissions(permissions).map_err(written)?;
     }
@@ -159,22 +157,14 @@ fn real_path(path: &Path, before: Option<&str>) -> Result<PathBuf, SetupError> {
 }
 
 /// The mode that the file has, or that a new one gets before the umask.
-#[cfg(unix)]
-fn permissions_of(path: &Path) -> io::Result<Option<fs::Permissions>> {
-    use std::os::unix::fs::PermissionsExt;
-
+fn permissions_of(path: &Path) -> io::Result<fs::Permissions> {
     match fs::metadata(path) {
-        Ok(metadata) => Ok(Some(metadata.permissions())),
+        Ok(metadata) => Ok(metadata.permissions()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Ok(Some(fs::Permissions::from_mode(0o666)))
+            Ok(fs::Permissions::from_mode(0o666))
         }
         Err(error) => Err(error),
     }
-}
-
-#[cfg(not(unix))]
-fn permissions_of(_path: &Path) -> io::Result<Option<fs::Permissions>> {
-    Ok(None)
 }
 
 /// Makes the new name durable. A system that can't do it for folders does it by itself.

@@ -352,7 +352,6 @@ fn a_file_that_changed_after_it_was_shown_is_not_overwritten() {
     assert_eq!(fs::read_dir(world.path("project")).unwrap().count(), 1, "no other file is left");
 }
 
-#[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{PermissionsExt, symlink};
 

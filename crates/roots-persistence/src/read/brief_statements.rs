@@ -286,8 +286,8 @@ impl Statements {
     }
 
     /// The counts that are not stored, each up to [`COUNTED_MAX`], in this order: sessions that
-    /// wait, older activities of these types, todos past their due date, those of them that are open,
-    /// activities and status changes of the reported time.
+    /// wait, older activities of these types, todos past their due date, those of them that are
+    /// open, activities and status changes of the reported time.
     pub(super) fn numbers(&self, since: i64, now: Timestamp) -> Statement {
         let counted = |parts: Vec<String>| {
             let parts = parts.iter().map(|part| {
@@ -295,24 +295,15 @@ impl Statements {
             });
             parts.collect::<Vec<_>>().join(" + ")
         };
-        let overdue = self.parts("todos", DUE_TODOS).map(|[source, whose]| {
-            format!(
-                "SELECT t.due_at FROM {source} WHERE t.account_id = :account AND {whose} \
+        let due = self.parts("todos", DUE_TODOS).map(|[source, whose]| {
+            let part = format!(
+                "SELECT t.status FROM {source} WHERE t.account_id = :account AND {whose} \
                  AND t.due_at IS NOT NULL AND t.status <> 'done' AND t.status <> 'cancelled' \
-                 AND t.due_at < :now"
-            )
+                 AND t.due_at < :now LIMIT {COUNTED_MAX}"
+            );
+            columns("status", &part)
         });
-        let overdue = counted(overdue.collect());
-        let of_priorities = Priority::ALL.into_iter().flat_map(|priority| {
-            self.parts("todos", OPEN).map(move |[source, whose]| {
-                format!(
-                    "SELECT t.todo_id FROM {source} WHERE t.account_id = :account AND {whose} \
-                     AND t.status = 'open' AND t.priority = {} AND {DUE} < :now",
-                    priority.level()
-                )
-            })
-        });
-        let overdue_open = counted(of_priorities.collect());
+        let due = due.collect::<Vec<_>>().join(" UNION ALL ");
         let reported = |table: &str, indexes| {
             let parts = self.parts(table, indexes).map(|[source, whose]| {
                 format!(
@@ -330,9 +321,9 @@ impl Statements {
         let sql = format!(
             "SELECT {questions} AS questions, {blocked} AS blocked, \
              {older_questions} AS older_questions, {older_blocked} AS older_blocked, \
-             {overdue} AS overdue, \
-             {overdue_open} AS overdue_open, {activities} AS activities, \
-             {changes} AS status_changes"
+             due.overdue, due.overdue_open, {activities} AS activities, \
+             {changes} AS status_changes FROM (SELECT COUNT(*) AS overdue, \
+             COUNT(CASE WHEN status = 'open' THEN 1 END) AS overdue_open FROM ({due}) AS t) AS due"
         );
         self.statement(&sql, &[("since", since), ("now", now.micros())])
     }

@@ -1,8 +1,8 @@
-//! Whose a claim is, for a reader of a brief.
+//! The holder of a claim, for a reader of a brief.
 
 use crate::model::id::SessionId;
 
-/// Who works on a todo in progress whose claim has not lapsed.
+/// The one that works on a todo in progress whose claim has not lapsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
     /// Nobody has claimed it.
