@@ -90,28 +90,17 @@ const HOOK_COMMAND: &str = "command -v roots >/dev/null 2>&1 && roots hook || tr
 /// A group of hooks, with a timeout in seconds. The command itself gives up after 2.
 const GROUP: &str = r#"{
   "hooks": [
-    {
-      "type": "command",
-      "command": "command -v roots >/dev/null 2>&1 && roots hook || true",
-      "timeout": 5
-    }
+    { "type": "command", "command": "command -v roots >/dev/null 2>&1 && roots hook || true", "timeout": 5 }
   ]
 }"#;
 /// The same with a timeout in milliseconds.
 const GEMINI_GROUP: &str = r#"{
   "hooks": [
-    {
-      "name": "roots",
-      "type": "command",
-      "command": "command -v roots >/dev/null 2>&1 && roots hook || true",
-      "timeout": 5000
-    }
+    { "name": "roots", "type": "command", "command": "command -v roots >/dev/null 2>&1 && roots hook || true", "timeout": 5000 }
   ]
 }"#;
-const CURSOR_HOOK: &str = r#"{
-  "command": "command -v roots >/dev/null 2>&1 && roots hook || true",
-  "timeout": 5
-}"#;
+const CURSOR_HOOK: &str =
+    r#"{ "command": "command -v roots >/dev/null 2>&1 && roots hook || true", "timeout": 5 }"#;
 const CURSOR_BASE: &str = "{\n  \"version\": 1\n}\n";
 const SERVER: &str = r#"{
   "type": "stdio",
