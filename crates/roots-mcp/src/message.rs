@@ -78,7 +78,7 @@ impl Message {
     }
 
     /// The name and the arguments of the tool that a message calls.
-    fn call(body: &[u8]) -> Result<Option<(Cow<'_, str>, Option<&str>)>, Ambiguous> {
+    fn call(body: &[u8]) -> Result<Option<Call<'_>>, Ambiguous> {
         let envelope = unambiguous::<Envelope<'_>>(serde_json::from_slice(body))?;
         let called = envelope.filter(|message| message.method.as_deref() == Some(CALL));
         let Some(params) = called.and_then(|message| message.params) else { return Ok(None) };
@@ -89,6 +89,9 @@ impl Message {
         }))
     }
 }
+
+/// The name of a tool, and the JSON text of its arguments.
+type Call<'a> = (Cow<'a, str>, Option<&'a str>);
 
 /// What was read; none if it has another form.
 fn unambiguous<T>(read: serde_json::Result<T>) -> Result<Option<T>, Ambiguous> {

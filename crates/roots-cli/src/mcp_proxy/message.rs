@@ -290,7 +290,7 @@ impl Message {
 }
 
 impl Filled {
-    /// The name of the write, whoever gave it.
+    /// The name of the write, given by the client or by the proxy.
     pub(crate) fn name_of_write(&self, message: &Message) -> Option<String> {
         self.request_id.clone().or_else(|| message.given_request_id())
     }

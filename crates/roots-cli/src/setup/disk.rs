@@ -160,9 +160,7 @@ fn real_path(path: &Path, before: Option<&str>) -> Result<PathBuf, SetupError> {
 fn permissions_of(path: &Path) -> io::Result<fs::Permissions> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.permissions()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Ok(fs::Permissions::from_mode(0o666))
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(fs::Permissions::from_mode(0o666)),
         Err(error) => Err(error),
     }
 }

@@ -60,7 +60,8 @@ impl Plan {
     ) -> Result<Self, SetupError> {
         let mut changes = Vec::new();
         for target in program.targets(scope, places)? {
-            // A user's own files may be links to anywhere. Those of a project are written by others.
+            // A user's own files may be links to anywhere. Those of a project are written by
+            // others.
             if scope == Scope::Project {
                 disk::check_inside(&target.path, &places.project)?;
             }

@@ -194,8 +194,8 @@ impl Store {
 /// The statement for PostgreSQL that reads the last notes of these todos before a position.
 ///
 /// A condition `todo_id IN (…)` would be a filter on a scan in the order of the key, which reads
-/// the logs of all todos in between. Here the todos come in their order, so the statement ends as soon
-/// as it has enough notes.
+/// the logs of all todos in between. Here the todos come in their order, so the statement ends as
+/// soon as it has enough notes.
 fn notes_of_each(
     account: AccountId,
     todos: Vec<i64>,
