@@ -133,12 +133,14 @@ impl Statements {
         let keys = keys.map(|(part, keys)| {
             columns(&format!("CAST({part} AS BIGINT) AS {PART}, session_id"), &keys)
         });
-        let sql = format!(
-            "SELECT t.*, k.{PART} AS {PART}, (SELECT a.last_active_at FROM session_activity AS a \
-             WHERE a.account_id = :account AND a.session_id = t.session_id) AS {LAST_ACTIVE_AT} \
-             FROM ({}) AS k CROSS JOIN sessions AS t \
-             WHERE t.account_id = :account AND t.session_id = k.session_id",
-            keys.join(" UNION ALL ")
+        let columns = format!(
+            "t.*, k.{PART} AS {PART}, (SELECT a.last_active_at FROM session_activity AS a \
+             WHERE a.account_id = :account AND a.session_id = t.session_id) AS {LAST_ACTIVE_AT}"
+        );
+        let sql = self.of_keys(
+            &keys.join(" UNION ALL "),
+            &columns,
+            "sessions AS t WHERE t.account_id = :account AND t.session_id = k.session_id",
         );
         self.statement(&sql, &[])
     }
@@ -158,17 +160,19 @@ impl Statements {
         ];
         let by_session =
             format!("a.last_active_at + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000");
-        let sql = format!(
-            "SELECT {}, (SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} \
+        let columns_of_todo = format!(
+            "{}, (SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} \
              ELSE c.until_at END FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
              ON a.account_id = c.account_id AND a.session_id = c.session_id \
              WHERE c.account_id = :account AND c.todo_id = t.todo_id) AS {UNTIL_AT}, \
              (SELECT a.is_open FROM session_activity AS a WHERE a.account_id = :account \
-             AND a.session_id = t.claim_session_id) AS {IS_CLAIM_OPEN} \
-             FROM ({}) AS k CROSS JOIN todos AS t \
-             WHERE t.account_id = :account AND t.todo_id = k.todo_id",
+             AND a.session_id = t.claim_session_id) AS {IS_CLAIM_OPEN}",
             self.with_short_texts::<todos::Entity>(),
-            lists.map(|list| columns("todo_id", &list)).join(" UNION ALL ")
+        );
+        let sql = self.of_keys(
+            &lists.map(|list| columns("todo_id", &list)).join(" UNION ALL "),
+            &columns_of_todo,
+            "todos AS t WHERE t.account_id = :account AND t.todo_id = k.todo_id",
         );
         // Ids count from 1.
         let session = session.map_or(0, |session| session.0);
@@ -177,11 +181,11 @@ impl Statements {
 
     /// Todos whose claim lives and belongs to a session.
     fn claims_of_session(&self) -> String {
+        let last_write = self.last_write();
         format!(
             "SELECT e.todo_id FROM (SELECT c.todo_id, c.priority, c.until_at, c.session_id, \
              c.lease_seconds FROM claim_deadlines AS c WHERE c.account_id = :account \
-             AND c.session_id = :session LIMIT {CLAIMS_MAX}) AS e LEFT JOIN session_activity AS a \
-             ON a.account_id = :account AND a.session_id = e.session_id WHERE {} \
+             AND c.session_id = :session LIMIT {CLAIMS_MAX}) AS e {last_write} WHERE {} \
              ORDER BY e.priority DESC, e.todo_id LIMIT {}",
             living(),
             self.rows
@@ -197,6 +201,7 @@ impl Statements {
             None => "",
         };
         let ranges = [("> :now", "DESC"), ("<= :now", "ASC")];
+        let last_write = self.last_write();
         let parts = Priority::ALL.into_iter().rev().flat_map(|priority| {
             let [source, whose] = [&source, &whose];
             ranges.map(|(range, order)| {
@@ -205,8 +210,7 @@ impl Statements {
                      c.session_id, c.lease_seconds FROM {source} \
                      WHERE {whose} AND c.priority = {} AND c.until_at {range} {has_session} \
                      ORDER BY c.until_at {order} LIMIT {CLAIMS_MAX}) AS e \
-                     LEFT JOIN session_activity AS a \
-                     ON a.account_id = :account AND a.session_id = e.session_id \
+                     {last_write} \
                      WHERE (a.is_open IS NULL OR a.is_open = 0) AND {} \
                      ORDER BY e.todo_id LIMIT {}",
                     priority.level(),
@@ -251,13 +255,13 @@ impl Statements {
     /// either, or `>` for the others.
     fn expired_claims(&self, compared: &str, or_without_session: &str) -> String {
         let [source, whose] = self.deadlines();
+        let last_write = self.last_write();
         let parts = Priority::ALL.into_iter().rev().map(|priority| {
             format!(
                 "SELECT e.todo_id, e.priority, e.until_at FROM (SELECT c.todo_id, c.priority, \
                  c.until_at, c.session_id, c.lease_seconds FROM {source} \
                  WHERE {whose} AND c.priority = {} AND c.until_at <= :now \
-                 ORDER BY c.until_at LIMIT {CLAIMS_MAX}) AS e LEFT JOIN session_activity AS a \
-                 ON a.account_id = :account AND a.session_id = e.session_id \
+                 ORDER BY c.until_at LIMIT {CLAIMS_MAX}) AS e {last_write} \
                  WHERE (a.last_active_at + (e.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 \
                  {compared} :now {or_without_session}) ORDER BY e.until_at, e.todo_id LIMIT {}",
                 priority.level(),
@@ -388,11 +392,12 @@ impl Statements {
         let keys = [(WAITING, waiting), (REPORTED, reported)].map(|(part, keys)| {
             columns(&format!("CAST({part} AS BIGINT) AS {PART}, activity_id"), &keys)
         });
-        let sql = format!(
-            "SELECT k.{PART} AS {PART}, {} FROM ({}) AS k CROSS JOIN activities AS t \
-             WHERE t.account_id = :account AND t.activity_id = k.activity_id",
-            self.with_short_texts::<activities::Entity>(),
-            keys.join(" UNION ALL ")
+        let columns_of_activity =
+            format!("k.{PART} AS {PART}, {}", self.with_short_texts::<activities::Entity>());
+        let sql = self.of_keys(
+            &keys.join(" UNION ALL "),
+            &columns_of_activity,
+            "activities AS t WHERE t.account_id = :account AND t.activity_id = k.activity_id",
         );
         self.statement(&sql, &[("since", since)])
     }
@@ -408,11 +413,12 @@ impl Statements {
             )
         });
         let keys = first(parts, "logged_at DESC, log_id DESC", self.rows);
-        let sql = format!(
-            "SELECT l.*, t.title AS {TODO_TITLE}, t.uid AS {TODO_UID} FROM ({keys}) AS k \
-             CROSS JOIN todo_logs AS l CROSS JOIN todos AS t WHERE l.account_id = :account \
+        let sql = self.of_keys(
+            &keys,
+            &format!("l.*, t.title AS {TODO_TITLE}, t.uid AS {TODO_UID}"),
+            "todo_logs AS l CROSS JOIN todos AS t WHERE l.account_id = :account \
              AND l.todo_id = k.todo_id AND l.log_id = k.log_id AND t.account_id = :account \
-             AND t.todo_id = k.todo_id"
+             AND t.todo_id = k.todo_id",
         );
         self.statement(&sql, &[("since", since)])
     }
@@ -432,6 +438,36 @@ impl Statements {
         );
         let given: Vec<_> = names.iter().map(String::as_str).zip(ids).collect();
         self.statement(&sql, &given)
+    }
+
+    /// What `columns` are of the rows `t` that `rows` finds by the keys `k`, each looked up
+    /// separately: a join would scan all rows of the account when the planner has no statistics.
+    fn of_keys(&self, keys: &str, columns: &str, rows: &str) -> String {
+        match self.backend {
+            // In SQLite, CROSS JOIN fixes the order: the keys come first.
+            DbBackend::Sqlite => {
+                format!("SELECT {columns} FROM ({keys}) AS k CROSS JOIN {rows}")
+            }
+            _ => format!(
+                "SELECT found.* FROM ({keys}) AS k, \
+                 LATERAL (SELECT {columns} FROM {rows} OFFSET 0) AS found"
+            ),
+        }
+    }
+
+    /// Joins the last write `a` to the session of each claim `e`, looked up separately too.
+    const fn last_write(&self) -> &'static str {
+        match self.backend {
+            DbBackend::Sqlite => {
+                "LEFT JOIN session_activity AS a \
+                 ON a.account_id = :account AND a.session_id = e.session_id"
+            }
+            _ => {
+                "LEFT JOIN LATERAL (SELECT w.last_active_at, w.is_open FROM session_activity AS w \
+                 WHERE w.account_id = :account AND w.session_id = e.session_id OFFSET 0) AS a \
+                 ON TRUE"
+            }
+        }
     }
 
     /// The columns to read rows of a table `t` as they are shown, with an empty description instead
