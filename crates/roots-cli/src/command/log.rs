@@ -18,8 +18,8 @@ pub(crate) struct LogArguments {
     text: Option<String>,
     /// The category, such as `deploy`: `general` by default
     ///
-    /// While you wait for a person, log `question` or `blocked` in a session. Any later entry of
-    /// the session ends the wait.
+    /// While you wait for a person, log `question` or `blocked` in a session. The next
+    /// activity of the session ends the wait.
     #[arg(long = "type", short = 't', value_name = "TYPE")]
     activity_type: Option<String>,
     /// When it happened, such as `2h` ago or `yesterday 17:00`: now by default
