@@ -125,6 +125,10 @@ fn understood(text: &str, now: &Zoned) -> Result<When, InvalidTime> {
         return time.map(at).map_err(|_| unknown());
     }
     let text = text.to_lowercase();
+    if let Some((_, days)) = DAYS.into_iter().find(|(name, _)| *name == text) {
+        let day = now.date().checked_add(days.days()).and_then(|day| day.to_zoned(zone.clone()));
+        return day.map(|time| When { time, is_day: true }).map_err(|_| unknown());
+    }
     if is_ambiguous(&text) {
         return Err(InvalidTime::Ambiguous(text));
     }
@@ -133,6 +137,9 @@ fn understood(text: &str, now: &Zoned) -> Result<When, InvalidTime> {
     }
     parse_date_string(&text, now.clone(), Dialect::Uk).map(at).map_err(|_| unknown())
 }
+
+/// Days by their distance from this one. The parser would give them the present time of day.
+const DAYS: [(&str, i64); 3] = [("yesterday", -1), ("today", 0), ("tomorrow", 1)];
 
 /// Whether it has the form of `2026-12-31`.
 fn is_iso_date(text: &str) -> bool {
@@ -218,6 +225,8 @@ mod tests {
     fn times_are_read_in_local_time() {
         for (text, time) in [
             ("tomorrow 17:00", "Mon 2026-11-30 17:00 +01:00"),
+            ("Tomorrow", "Mon 2026-11-30 00:00 +01:00"),
+            ("today", "Sun 2026-11-29 00:00 +01:00"),
             ("2h", "Sun 2026-11-29 17:30 +01:00"),
             ("3 days", "Wed 2026-12-02 15:30 +01:00"),
             ("2 hours ago", "Sun 2026-11-29 13:30 +01:00"),
@@ -302,6 +311,7 @@ mod tests {
         assert_eq!(shown_as_past("3 days"), "Thu 2026-11-26 15:30 +01:00");
         assert_eq!(shown_as_past("2h ago"), "Sun 2026-11-29 13:30 +01:00");
         assert_eq!(shown_as_past("yesterday 8:00"), "Sat 2026-11-28 08:00 +01:00");
+        assert_eq!(shown_as_past("yesterday"), "Sat 2026-11-28 00:00 +01:00");
         assert_eq!(shown_as_past("Yesterday 8 AM"), "Sat 2026-11-28 08:00 +01:00");
         assert!(understood_as_past("yesterday 9 PleaseDoNotPanicHere", &now()).is_err());
     }

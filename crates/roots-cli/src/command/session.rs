@@ -7,7 +7,7 @@ use roots_client::model::{NewSession, Session, SessionChange, SessionStatus};
 use crate::connection::{Connection, connect};
 use crate::dates;
 use crate::error::CliError;
-use crate::output::{Output, SESSION, View};
+use crate::output::{Output, SESSION, View, printable};
 use crate::session_link::SessionLink;
 use crate::text_source;
 use crate::work_tree::WorkTree;
@@ -76,7 +76,7 @@ pub(crate) async fn start(arguments: &StartArguments, output: &Output) -> Result
         format!(
             "Started session {id} for {root}",
             id = session.session_id,
-            root = tree.root().display()
+            root = printable(&tree.root().to_string_lossy())
         )
     })?;
     remembered

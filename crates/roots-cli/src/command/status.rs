@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::session::described;
 use crate::connection::{Connection, KeySource, connect};
 use crate::error::CliError;
-use crate::output::{Output, Shape, View, one_line, tell};
+use crate::output::{Output, Shape, View, one_line, printable, tell};
 use crate::session_link::SessionLink;
 use crate::work_tree::WorkTree;
 
@@ -124,7 +124,7 @@ fn text(status: &Status) -> String {
             account = one_line(&whoami.account_name)
         ),
         format!("Credits    {}", whoami.credits_remaining),
-        format!("Work tree  {}", status.work_tree),
+        format!("Work tree  {}", printable(&status.work_tree)),
         format!(
             "Session    {}",
             status.session.as_ref().map_or("none".to_owned(), |session| {

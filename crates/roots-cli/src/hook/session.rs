@@ -45,13 +45,13 @@ impl Place {
             OwnSession::None(_) => None,
         };
         if let Some(session) = session {
-            self.known.keep(id, session)?;
-            // The agent is told its session too.
+            // The session is there, so the agent is told of it even if it can't be remembered.
+            let _ = self.known.keep(id, session);
             let _ = self.name_in_environment(session);
         }
-        let (brief, taken) =
+        // A work tree that can't be taken costs the agent nothing: its session is named to it.
+        let (brief, _) =
             tokio::join!(brief::read(&self.client, session), self.take_tree(session, before));
-        taken?;
         let brief = match brief {
             Ok(brief) => brief,
             Err(error) if session.is_none() => return Err(error.into()),
@@ -68,11 +68,12 @@ impl Place {
     pub(crate) async fn end(&self, id: &str) -> Result<(), CliError> {
         let Some(session) = self.known.get(id)? else { return Ok(()) };
         // It stays known under its id: if the program resumes its session, another one follows it.
-        self.tree
-            .change(|state| state.session_id = state.session_id.filter(|it| *it != session))?;
         let change =
             SessionChange { status: Some(SessionStatus::Ended), ..SessionChange::default() };
-        self.client.update_session(session, &change).await?;
+        let ended = self.client.update_session(session, &change).await;
+        self.tree
+            .change(|state| state.session_id = state.session_id.filter(|it| *it != session))?;
+        ended?;
         Ok(())
     }
 

@@ -16,6 +16,9 @@ const WRITES_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct OwnSession {
     pinned: Mutex<Option<i64>>,
+    /// Whether the environment named the first one. Then that of the work tree may be another
+    /// agent's, and is never taken.
+    is_from_environment: bool,
     /// The names of writes, with the session that was filled in. A write that is repeated has to
     /// be the same.
     writes: Mutex<VecDeque<(String, Earlier)>>,
@@ -31,17 +34,19 @@ pub(crate) struct Earlier {
 impl OwnSession {
     /// With the session that the environment names.
     pub(crate) fn new(session: Option<i64>) -> Self {
-        Self { pinned: Mutex::new(session), writes: Mutex::default() }
+        let is_from_environment = session.is_some();
+        Self { pinned: Mutex::new(session), is_from_environment, writes: Mutex::default() }
     }
 
-    /// The session to work in. Without one, it is that of the work tree from now on.
+    /// The session to work in. Without one, it is that of the work tree from now on, unless the
+    /// environment had named another.
     ///
     /// # Errors
     ///
     /// If the state of the work tree can't be read.
     pub(crate) fn session(&self, tree: &WorkTree) -> Result<Option<i64>, CliError> {
         let mut pinned = locked(&self.pinned);
-        if pinned.is_none() {
+        if pinned.is_none() && !self.is_from_environment {
             // What is stored: the environment was asked when the process began.
             *pinned = tree.change(|state| state.session_id)?;
         }
