@@ -121,7 +121,7 @@ pub(crate) fn write(path: &Path, before: Option<&str>, after: &str) -> Result<()
 ///
 /// # Errors
 ///
-/// See [`write`].
+/// See [`write()`].
 pub(crate) fn delete(path: &Path, before: &str) -> Result<(), SetupError> {
     check_writable(path)?;
     if read(path)?.as_deref() != Some(before) {
