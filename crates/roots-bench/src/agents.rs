@@ -1,7 +1,7 @@
 //! Measures what agents use: the brief, claims, search and MCP.
 //!
-//! As in [`crate::measure()`], loads that are compared with each other take turns. Claims come last,
-//! because they take away the todos that the briefs are measured with.
+//! As in [`crate::measure()`], loads that are compared with each other take turns. Claims come
+//! last, because they take away the todos that the briefs are measured with.
 
 mod figures;
 mod fixture;
