@@ -171,12 +171,17 @@ impl CliError {
         {
             return problem;
         }
-        let mut detail = self.sentence();
-        if let Some(advice) = self.advice() {
-            detail.push_str(". ");
-            detail.push_str(advice);
+        json!({"type": "about:blank", "title": self.title(), "detail": self.with_advice()})
+    }
+
+    /// What is wrong, and what to do next.
+    pub(crate) fn with_advice(&self) -> String {
+        let sentence = self.sentence();
+        match self.advice() {
+            // The words of a server may end in a full stop.
+            Some(advice) => format!("{}. {advice}", sentence.trim_end_matches('.')),
+            None => sentence,
         }
-        json!({"type": "about:blank", "title": self.title(), "detail": detail})
     }
 
     fn title(&self) -> &'static str {
@@ -231,7 +236,7 @@ mod tests {
     fn refused(status: u16, code: &str) -> CliError {
         let problem = json!({
             "type": format!("/docs/problems#{code}"), "title": "t", "status": status,
-            "detail": "d", "request_id": "r", "error": "d",
+            "detail": "d.", "request_id": "r", "error": "d.",
         });
         let problem = Box::new(serde_json::from_value(problem).unwrap());
         CliError::Api(Error::Refused { problem, retry_after: None })
@@ -273,6 +278,8 @@ mod tests {
     #[test]
     fn the_problem_is_that_of_the_server_where_it_says_one() {
         assert_eq!(refused(409, "conflict").problem()["type"], "/docs/problems#conflict");
+        let unknown = refused(401, "unauthorized").with_advice();
+        assert!(unknown.starts_with("d. Run `roots login`"), "{unknown}");
         let own = CliError::NoKey("no key".to_owned()).problem();
         assert_eq!(own, json!({"type": "about:blank", "title": "No good key", "detail": "no key"}));
     }

@@ -18,7 +18,10 @@ pub(crate) fn text(problem: &Problem) -> String {
         text.push_str("The arguments are not valid.");
         for error in errors {
             let field = if error.field == WHOLE { "arguments" } else { &error.field };
-            let _ = write!(text, "\n- {field} {}", error.message);
+            // Most messages continue a sentence that begins with the field.
+            let is_sentence = error.message.starts_with(char::is_uppercase);
+            let colon = if is_sentence { ":" } else { "" };
+            let _ = write!(text, "\n- {field}{colon} {}", error.message);
         }
     }
     text.push('\n');
@@ -105,6 +108,7 @@ mod tests {
             error("title", "is required"),
             error("prority", "is not a known field: did you mean priority?"),
             error("todos[1].title", "is required"),
+            error("todos[1].session_id", "There is no session 9."),
             error("body", "must be a JSON object, not an array"),
         ]);
         assert_eq!(
@@ -113,6 +117,7 @@ mod tests {
              - title is required\n\
              - prority is not a known field: did you mean priority?\n\
              - todos[1].title is required\n\
+             - todos[1].session_id: There is no session 9.\n\
              - arguments must be a JSON object, not an array\n\
              Nothing was done. Correct every argument named here, and call the tool again."
         );

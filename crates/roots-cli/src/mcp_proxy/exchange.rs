@@ -301,10 +301,5 @@ fn noted(done: Result<(), CliError>) {
 
 /// What is wrong, and what to do.
 fn told(error: &CliError) -> String {
-    let mut text = format!("Roots: {}", error.sentence());
-    if let Some(advice) = error.advice() {
-        text.push_str(". ");
-        text.push_str(advice);
-    }
-    text
+    format!("Roots: {}", error.with_advice())
 }

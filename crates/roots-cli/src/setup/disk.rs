@@ -13,9 +13,14 @@ use crate::setup::error::SetupError;
 ///
 /// # Errors
 ///
-/// [`SetupError::Dangling`] for a link to nothing, [`SetupError::Unreadable`] for what is no UTF-8,
-/// [`SetupError::Io`] for the rest.
+/// [`SetupError::Dangling`] for a link to nothing, [`SetupError::Unfit`] for what is no file,
+/// [`SetupError::Unreadable`] for what is no UTF-8, [`SetupError::Io`] for the rest.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, SetupError> {
+    // A pipe would be waited for.
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let reason = "it is not a regular file".to_owned();
+        return Err(SetupError::Unfit { path: path.to_owned(), reason });
+    }
     match fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| SetupError::Unreadable {
             path: path.to_owned(),

@@ -418,6 +418,14 @@ mod unix {
     }
 
     #[test]
+    fn what_is_no_file_is_refused() {
+        let world = World::empty();
+        fs::create_dir_all(world.path("project/CLAUDE.md")).unwrap();
+        let error = world.plan(Program::Claude, Scope::Project, Action::Add).unwrap_err();
+        assert!(matches!(error, SetupError::Unfit { .. }), "{error}");
+    }
+
+    #[test]
     fn a_read_only_file_and_a_link_to_nothing_are_refused() {
         let world = World::with(&[("project/.mcp.json", "{}")]);
         let file = world.path("project/.mcp.json");

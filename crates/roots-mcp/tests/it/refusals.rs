@@ -119,7 +119,7 @@ async fn refusals_say_what_to_do_next(database: TestDatabase) {
     assert!(none.starts_with("not-found: There is no such activity."), "{none}");
     assert!(none.contains("search_work"), "{none}");
     let nothing = refused(&app, "update_todo", &json!({"todo_id": 1})).await;
-    assert!(nothing.contains("\n- arguments The patch changes nothing"), "{nothing}");
+    assert!(nothing.contains("\n- arguments: The patch changes nothing"), "{nothing}");
     let session = refused(
         &app,
         "add_todos",
@@ -128,5 +128,5 @@ async fn refusals_say_what_to_do_next(database: TestDatabase) {
         ]}),
     )
     .await;
-    assert!(session.contains("todos[1].session_id"), "{session}");
+    assert!(session.contains("- todos[1].session_id: There is no session "), "{session}");
 }
