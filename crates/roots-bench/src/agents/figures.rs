@@ -31,7 +31,7 @@ const BESIDE_SEARCH: f64 = 2.0;
 /// The share of the API's rate that the same page over MCP must reach.
 const CALL_OF_LIST: f64 = 0.5;
 /// The idle memory of commit 547f264, which had no MCP: on SQLite, and on PostgreSQL. MCP may add
-/// [`MCP_MIB`] to it, and its calls may leave as much behind.
+/// [`MCP_MIB`] to it, and calls that follow as many others may leave as much behind.
 const IDLE_BEFORE_MCP_MIB: [f64; 2] = [24.0, 21.3];
 const MCP_MIB: f64 = 5.0;
 
@@ -40,7 +40,7 @@ const MCP_MIB: f64 = 5.0;
 pub(crate) struct AgentMemory {
     /// Before the first request.
     pub(crate) idle: f64,
-    /// What calls of tools leave behind, after as many pages of the API.
+    /// What calls of tools leave behind, after as many calls before them.
     pub(crate) calls: f64,
     /// The peak of a search above what was used before it.
     pub(crate) search: f64,
