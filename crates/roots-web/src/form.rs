@@ -177,6 +177,26 @@ pub(crate) fn see_other(path: &str) -> Response {
     }
 }
 
+/// A path of this server that a form or a link brings to lead back to. Anything that a browser
+/// could take for another server's is none.
+pub(crate) fn own_path(text: &str) -> Option<&str> {
+    let is_own = text.starts_with('/')
+        && !text.starts_with("//")
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    is_own.then_some(text)
+}
+
+/// A labelled control, and its fault.
+pub(crate) fn field(faults: &Faults, name: &str, label: &str, control: &Markup) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (label) }
+            (control)
+            (faults.at(name))
+        }
+    }
+}
+
 /// The faults of a form.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {

@@ -19,7 +19,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::app::{App, AppState};
 use crate::assets::{self, ASSETS_PATH};
 use crate::guard::{check, of_another_site};
-use crate::pages::theme;
+use crate::pages::{theme, todos};
 use crate::problem_page;
 use crate::settings::Dashboard;
 
@@ -66,6 +66,12 @@ fn read(path: &'static str, route: MethodRouter<App>) -> PageRoute {
     (path, Some(RouteLimit::Caller), vec![Method::GET, Method::HEAD], route)
 }
 
+/// A page that is read, and a form's target.
+fn read_write(path: &'static str, route: MethodRouter<App>) -> PageRoute {
+    let methods = vec![Method::GET, Method::HEAD, Method::POST];
+    (path, Some(RouteLimit::Caller), methods, route)
+}
+
 /// A form's target.
 fn write(path: &'static str, route: MethodRouter<App>) -> PageRoute {
     (path, Some(RouteLimit::Caller), vec![Method::POST], route)
@@ -79,6 +85,12 @@ fn open(path: &'static str, methods: Vec<Method>, route: MethodRouter<App>) -> P
 /// All pages.
 fn pages() -> Vec<PageRoute> {
     vec![
+        read_write("/todos", get(todos::board::show).post(todos::create::create)),
+        read("/todos/new", get(todos::create::form)),
+        read_write("/todos/{id}", get(todos::item::show).post(todos::edit::save)),
+        read("/todos/{id}/edit", get(todos::edit::form)),
+        write("/todos/{id}/status", post(todos::step::step)),
+        write("/todos/{id}/delete", post(todos::step::delete)),
         open("/theme", vec![Method::POST], post(theme::choose)),
     ]
 }

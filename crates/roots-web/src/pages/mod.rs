@@ -1,3 +1,4 @@
 //! The pages, one file each.
 
 pub(crate) mod theme;
+pub(crate) mod todos;
