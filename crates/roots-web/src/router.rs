@@ -19,7 +19,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::app::{App, AppState};
 use crate::assets::{self, ASSETS_PATH};
 use crate::guard::{check, of_another_site};
-use crate::pages::{theme, todos};
+use crate::pages::{accounts, sessions, theme, todos};
 use crate::problem_page;
 use crate::settings::Dashboard;
 
@@ -85,6 +85,15 @@ fn open(path: &'static str, methods: Vec<Method>, route: MethodRouter<App>) -> P
 /// All pages.
 fn pages() -> Vec<PageRoute> {
     vec![
+        read("/sessions", get(sessions::list::show)),
+        read("/sessions/{id}", get(sessions::item::show)),
+        write("/sessions/{id}/end", post(sessions::change::end)),
+        write("/sessions/{id}/notes", post(sessions::change::notes)),
+        read("/accounts", get(accounts::list)),
+        read("/accounts/{id}", get(accounts::show)),
+        write("/accounts/{id}/credits", post(accounts::grant)),
+        write("/accounts/{id}/suspend", post(accounts::suspend)),
+        write("/accounts/{id}/resume", post(accounts::resume)),
         read_write("/todos", get(todos::board::show).post(todos::create::create)),
         read("/todos/new", get(todos::create::form)),
         read_write("/todos/{id}", get(todos::item::show).post(todos::edit::save)),

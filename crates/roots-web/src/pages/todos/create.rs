@@ -1,8 +1,7 @@
 //! `GET /todos/new` and `POST /todos`: a new todo.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use maud::html;
 use roots_domain::model::todo::TodoContent;
 use roots_domain::service::todos::TodoDraft;
@@ -12,7 +11,7 @@ use roots_http_core::request::query::{NoParams, Query};
 use super::fields::{self, Filled, NAMES, ReadTodo};
 use crate::agents::Agents;
 use crate::app::App;
-use crate::form::{self, Faults, Posted, see_other};
+use crate::form::{self, Faults, Posted, again, see_other};
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::viewer::Viewer;
@@ -43,14 +42,6 @@ pub(crate) async fn create(State(app): State<App>, mut posted: Posted) -> Respon
         Ok(page) => again(status, page),
         Err(problem) => posted.fail(problem),
     }
-}
-
-/// A form that is shown again, with the status of its fault.
-pub(super) fn again(status: StatusCode, mut page: Response) -> Response {
-    *page.status_mut() = status;
-    // The page shows the fault itself.
-    page.extensions_mut().insert(roots_http_core::middleware::pipeline::OwnBody);
-    page.into_response()
 }
 
 async fn attempt(app: &App, posted: &Posted) -> Result<(), Problem> {

@@ -14,14 +14,13 @@ use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::path::Id;
 use roots_http_core::request::query::{NoParams, Query};
 
-use super::conflict::{self, Conflict};
-use super::create::again;
 use super::fields::{self, Filled, NAMES, ReadTodo};
 use crate::agents::Agents;
 use crate::app::App;
-use crate::form::{self, Faults, Posted, see_other};
+use crate::form::{self, Faults, Posted, again, see_other};
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
+use crate::pages::conflict::{self, Conflict};
 use crate::rows::{self, Opened};
 use crate::viewer::Viewer;
 
@@ -134,7 +133,9 @@ fn show_conflict(
 ) -> Response {
     let rows = theirs.differences(mine);
     conflict::page(viewer, &Conflict {
-        id: todo.id,
+        what: &format!("todo {}", todo.id),
+        path: &format!("/todos/{}", todo.id),
+        section: Section::Todos,
         rows: &rows,
         action: &format!("/todos/{}", todo.id),
         mine: Some(html! { (form::hidden(app, Some(todo.tag()))) (mine.hidden()) }),

@@ -2,7 +2,6 @@
 
 pub(crate) mod board;
 mod card;
-mod conflict;
 pub(crate) mod create;
 pub(crate) mod edit;
 mod fields;

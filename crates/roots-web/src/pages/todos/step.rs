@@ -12,11 +12,12 @@ use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::one_of;
 use roots_http_core::request::path::Id;
 
-use super::conflict::{self, Conflict};
 use super::edit::current;
 use super::labels;
 use crate::app::App;
 use crate::form::{self, Posted, own_path, see_other};
+use crate::layout::Section;
+use crate::pages::conflict::{self, Conflict};
 use crate::query::optional;
 use crate::rows::Opened;
 
@@ -73,7 +74,9 @@ async fn attempt(
         input type="hidden" name="back" value=(back);
     };
     Ok(Some(conflict::page(&posted.viewer, &Conflict {
-        id,
+        what: &format!("todo {id}"),
+        path: &back,
+        section: Section::Todos,
         rows: &rows,
         action: &format!("/todos/{id}/status"),
         mine: is_allowed.then_some(mine),

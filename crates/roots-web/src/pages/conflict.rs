@@ -1,40 +1,43 @@
-//! The page of a conflict: somebody else has changed the todo since the form showed it.
+//! The page of a conflict: somebody else has changed the row since the form showed it.
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use roots_domain::model::id::TodoId;
 
-use super::create::again;
+use crate::form::again;
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::text;
 use crate::viewer::Viewer;
 
-/// Two states of a todo.
-pub(super) struct Conflict<'a> {
-    pub(super) id: TodoId,
+/// Two states of a row.
+pub(crate) struct Conflict<'a> {
+    /// What it is called: `todo 7`.
+    pub(crate) what: &'a str,
+    /// The path of its page.
+    pub(crate) path: &'a str,
+    /// The part of the site that it belongs to.
+    pub(crate) section: Section,
     /// What differs: the label, theirs and mine.
-    pub(super) rows: &'a [(&'static str, &'a str, &'a str)],
+    pub(crate) rows: &'a [(&'static str, &'a str, &'a str)],
     /// Where mine is sent to.
-    pub(super) action: &'a str,
+    pub(crate) action: &'a str,
     /// The hidden fields of the form that writes mine over theirs; `None` if that is no allowed
     /// step any more.
-    pub(super) mine: Option<Markup>,
+    pub(crate) mine: Option<Markup>,
 }
 
 /// Both states side by side, theirs left, and the choice.
-pub(super) fn page(viewer: &Viewer, conflict: &Conflict<'_>) -> Response {
-    let Conflict { id, rows, action, mine } = conflict;
-    let path = format!("/todos/{id}");
+pub(crate) fn page(viewer: &Viewer, conflict: &Conflict<'_>) -> Response {
+    let Conflict { what, path, section, rows, action, mine } = conflict;
     let page = html(layout::page(viewer, Frame {
-        title: &format!("Todo {id} has changed"),
-        section: Section::Todos,
+        title: &format!("This {what} has changed"),
+        section: *section,
         tools: html! {},
         next_change: None,
         content: html! {
             p role="alert" {
-                "Somebody has changed this todo since you opened it. Nothing of yours was written yet, \
+                "Somebody has changed this " (what) " since you opened it. Nothing of yours was written yet, \
                  and nothing was charged."
             }
             @if rows.is_empty() { p { "Both say the same now." } }
