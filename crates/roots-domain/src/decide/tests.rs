@@ -167,6 +167,7 @@ fn todo(id: TodoId) -> Todo<Sealed> {
         claims: Claims::NONE,
         created_at: at(30),
         updated_at: at(30),
+        status_since: at(30),
         version: 4,
     }
 }
