@@ -60,6 +60,14 @@ pub fn session_filter(params: &mut Params) -> Result<Option<SessionId>, InvalidN
     })
 }
 
+/// Reads `true` or `false`.
+///
+/// # Errors
+/// The value is neither.
+pub fn boolean(text: String) -> Result<bool, Invalid> {
+    text.parse().map_err(|_| Invalid::new("must be true or false"))
+}
+
 /// Restores the `+` of a time's offset: if it was not escaped it arrives as a blank, which no valid
 /// time has after its date.
 #[must_use]
