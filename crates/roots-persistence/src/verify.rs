@@ -93,7 +93,7 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
 /// Rows of accounts that do not exist, except erased ones that are not swept yet. A foreign key
 /// would cost a check for every written row.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 19] = [
+    const TABLES: [&str; 20] = [
         "actors",
         "api_keys",
         "recovery_codes",
@@ -112,6 +112,7 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
         "audit_log",
         "usage",
         "activity_quarter_hours",
+        "work_quarter_hours",
         "idempotency",
     ];
     let mut found = Vec::new();

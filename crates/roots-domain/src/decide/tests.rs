@@ -459,6 +459,8 @@ fn paid(commands: i64, tune: impl FnOnce(&mut LastIds)) -> WriteSet {
         endpoint: Some(ROUTE.into()),
         actor: Some(ME),
         note: None,
+        subject: None,
+        steps: Steps::default(),
         created_at: now(),
     };
     WriteSet {

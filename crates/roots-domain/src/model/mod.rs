@@ -18,6 +18,7 @@ pub mod quota;
 pub mod search;
 pub mod session;
 pub mod source_row;
+pub mod step;
 pub mod todo;
 pub mod usage;
 mod value;

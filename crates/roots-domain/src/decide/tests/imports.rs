@@ -106,6 +106,8 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
         endpoint: Some(IMPORT_ENDPOINT.to_owned()),
         actor: Some(ME),
         note: None,
+        subject: None,
+        steps: Steps::default(),
         created_at: now(),
     };
     assert_eq!(write_set.ledger, [(HOME, entry)], "one entry a batch");
