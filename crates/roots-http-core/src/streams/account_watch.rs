@@ -192,34 +192,30 @@ async fn serve(mut task: WatchTask) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use async_trait::async_trait;
-    use roots_domain::model::audit::AuditEntry;
-    use roots_domain::model::credit::LedgerEntry;
     use roots_domain::model::event::EventPosition;
     use roots_domain::model::id::{AuditId, LedgerId};
-    use roots_domain::port::store::{Admission, StoreError, StoreResult};
+    use roots_domain::port::store::{MockEventReader, StoreError};
 
     use super::*;
 
-    /// Answers with the accounts below 10, each at version `rounds`, unless it is down.
+    /// What a reader was asked, and whether it fails. It answers with the accounts below 10, each
+    /// at a version that counts the rounds.
     #[derive(Default)]
     struct Database {
         rounds: AtomicUsize,
         asked_about: AtomicUsize,
-        is_down: std::sync::atomic::AtomicBool,
+        is_down: AtomicBool,
     }
 
-    #[async_trait]
-    impl EventReader for Database {
-        async fn account_states(&self, accounts: &[AccountId]) -> StoreResult<Vec<AccountState>> {
+    impl Database {
+        fn states(&self, accounts: &[AccountId]) -> Result<Vec<AccountState>, StoreError> {
             let round = self.rounds.fetch_add(1, Ordering::SeqCst) + 1;
             self.asked_about.store(accounts.len(), Ordering::SeqCst);
             if self.is_down.load(Ordering::SeqCst) {
                 return Err(StoreError::Broken("down".to_owned()));
             }
-            let there = accounts.iter().filter(|account| account.0 < 10);
             let position = EventPosition { ledger: LedgerId(1), audit: AuditId(0) };
             let version = i64::try_from(round).unwrap();
             let state = |account: &AccountId| AccountState {
@@ -228,31 +224,15 @@ mod tests {
                 auth_epoch: 1,
                 position,
             };
-            Ok(there.map(state).collect())
-        }
-
-        async fn ledger_between(
-            &self,
-            _: Admission,
-            _: LedgerId,
-            _: LedgerId,
-        ) -> StoreResult<Vec<LedgerEntry>> {
-            Ok(Vec::new())
-        }
-
-        async fn audit_between(
-            &self,
-            _: Admission,
-            _: AuditId,
-            _: AuditId,
-        ) -> StoreResult<Vec<AuditEntry>> {
-            Ok(Vec::new())
+            Ok(accounts.iter().filter(|account| account.0 < 10).map(state).collect())
         }
     }
 
     fn watching() -> (Arc<Database>, AccountWatch) {
-        let database = Arc::new(Database::default());
-        (database.clone(), AccountWatch::new(database))
+        let (database, mut reader) = (Arc::new(Database::default()), MockEventReader::new());
+        let asked = Arc::clone(&database);
+        reader.expect_account_states().returning(move |accounts| asked.states(accounts));
+        (database, AccountWatch::new(Arc::new(reader)))
     }
 
     #[tokio::test(start_paused = true)]
