@@ -10,6 +10,7 @@ pub mod claim;
 pub mod counter;
 pub mod credit;
 pub mod deadline;
+pub mod event;
 pub mod idempotency;
 pub mod import;
 pub mod import_file;

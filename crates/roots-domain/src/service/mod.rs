@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod activities;
 pub mod brief;
 pub mod erasures;
+pub mod events;
 pub mod exports;
 pub mod idle_sessions;
 pub mod imports;

@@ -10,6 +10,7 @@ mod brief;
 mod brief_statements;
 mod directory;
 mod epoch;
+mod events;
 mod idempotency;
 mod imports;
 mod keys;

@@ -5,6 +5,7 @@ mod activities;
 mod admission;
 mod brief;
 mod commands;
+mod events;
 mod idempotency;
 mod leftovers;
 mod operators;
@@ -22,6 +23,7 @@ pub use self::{
     admission::MockAuthEpochs,
     brief::MockBriefReader,
     commands::MockCommandStore,
+    events::MockEventReader,
     idempotency::MockIdempotencyReader,
     leftovers::MockLeftoverReader,
     operators::MockAccountsReader,
@@ -39,6 +41,7 @@ pub use activities::{ActivityFilter, ActivityReader};
 pub use admission::{Admission, AuthEpochs, EpochListener};
 pub use brief::{BriefQuery, BriefReader, LONG_TEXTS_MAX};
 pub use commands::{ApplyError, CommandStore, StoreError, StoreResult};
+pub use events::{AccountState, EventReader, STATES_MAX};
 pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};
 pub use operators::{AccountOverview, AccountsReader};
