@@ -16,6 +16,7 @@ pub mod import_file;
 pub mod quota;
 pub mod search;
 pub mod session;
+pub mod sign_in;
 pub mod source_row;
 pub mod todo;
 pub mod usage;

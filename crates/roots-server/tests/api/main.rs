@@ -34,6 +34,7 @@ mod rust_client;
 mod search;
 mod seeds;
 mod sessions;
+mod sign_ins;
 mod text_search;
 mod todos;
 mod usage;
