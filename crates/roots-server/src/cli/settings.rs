@@ -151,6 +151,10 @@ impl RawSettings {
                         SettingName("ROOTS_SEARCHES_PER_MINUTE"),
                         self.searches_per_minute,
                     )?,
+                    sign_ins_per_hour: limit(
+                        SettingName("ROOTS_SIGN_INS_PER_HOUR"),
+                        self.sign_ins_per_hour,
+                    )?,
                     signups_per_hour: limit(
                         SettingName("ROOTS_SIGNUPS_PER_HOUR"),
                         self.signups_per_hour,
@@ -460,6 +464,7 @@ mod tests {
             "--account-rate-limit-per-minute=3",
             "--key-changes-per-hour=4",
             "--searches-per-minute=5",
+            "--sign-ins-per-hour=6",
             "--signups-per-hour=1",
             "--recovers-per-hour=2",
             "--trusted-proxies=127.0.0.1, 10.0.0.0/8,",
@@ -470,6 +475,7 @@ mod tests {
             account_requests_per_minute: NonZeroU32::new(3),
             key_changes_per_hour: NonZeroU32::new(4),
             searches_per_minute: NonZeroU32::new(5),
+            sign_ins_per_hour: NonZeroU32::new(6),
             signups_per_hour: NonZeroU32::new(1),
             recovers_per_hour: NonZeroU32::new(2),
         };
