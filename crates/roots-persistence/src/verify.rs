@@ -94,7 +94,7 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 9] {
 /// Rows of accounts that do not exist, except erased ones that are not swept yet. A foreign key
 /// would cost a check for every written row.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 20] = [
+    const TABLES: [&str; 21] = [
         "actors",
         "api_keys",
         "recovery_codes",

@@ -42,6 +42,18 @@ pub(crate) struct RawSettings {
     )]
     pub(super) signup: OsString,
 
+    /// The dashboard for browsers: on; off; or plain, to allow signing in over plain HTTP from
+    /// other machines, where anybody on the way can read it
+    #[arg(
+        long,
+        env = "ROOTS_DASHBOARD",
+        hide_env_values = true,
+        global = true,
+        value_name = "MODE",
+        default_value = "on"
+    )]
+    pub(super) dashboard: OsString,
+
     /// How many accounts one address may create an hour; 0 is no limit
     #[arg(
         long,

@@ -20,6 +20,7 @@ use roots_http_core::middleware::cors::CorsOrigin;
 use roots_http_core::middleware::hosts::{HostName, Hosts};
 use roots_http_core::settings::HttpSettings;
 use roots_persistence::DatabaseUrl;
+use roots_web::Dashboard;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::cli::raw_settings::RawSettings;
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) http: HttpSettings,
     /// Whether anybody may create an account.
     pub(crate) signup: Signup,
+    /// Whether and how the pages are served.
+    pub(crate) dashboard: Dashboard,
     /// How many connections may be open at once.
     pub(crate) connections: usize,
     /// The credits of a new account.
@@ -123,9 +126,12 @@ impl RawSettings {
         let metrics = |given| address(SettingName("ROOTS_METRICS_BIND"), given);
         let bind = address(SettingName("ROOTS_BIND"), self.bind)?;
         let connections = connections(self.connections)?;
+        let named = Dashboard::ALL.map(|dashboard| (dashboard.name(), dashboard));
+        let dashboard = one_of(SettingName("ROOTS_DASHBOARD"), self.dashboard, named)?;
         Ok(Settings {
             bind,
             database_url: database_url(self.database_url)?,
+            dashboard,
             signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
             http: HttpSettings {
                 cors_origins: list(
@@ -169,6 +175,7 @@ impl RawSettings {
                     self.trusted_proxies,
                     TrustedProxy::parse,
                 )?,
+                allows_plain_cookies: dashboard == Dashboard::Plain,
                 streams: (connections / STREAMS_PART).max(1),
                 ..HttpSettings::default()
             },
@@ -386,6 +393,8 @@ mod tests {
             ("--database-url", "mysql://x/y"),
             ("--database-url", ""),
             ("--signup", "maybe"),
+            ("--dashboard", "yes"),
+            ("--dashboard", ""),
             ("--signup", "Open"),
             ("--signup-credits", "-1"),
             ("--signup-credits", "+1"),

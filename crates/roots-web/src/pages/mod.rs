@@ -1,7 +1,10 @@
 //! The pages, one file each.
 
+pub(crate) mod access;
 pub(crate) mod accounts;
 mod conflict;
+pub(crate) mod live;
 pub(crate) mod sessions;
+pub(crate) mod sign_in;
 pub(crate) mod theme;
 pub(crate) mod todos;
