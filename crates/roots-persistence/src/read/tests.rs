@@ -14,7 +14,7 @@ use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, TodoStatus};
 use roots_domain::model::zone::Zone;
-use roots_domain::port::crypto::Lookup;
+use roots_domain::port::crypto::{Lookup, LookupKind};
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, BriefQuery, BriefReader, ItemFilter,
     ItemPosition, ItemSource, SearchReader, SessionQuery, SessionReader, StoreError, TodoQuery,
