@@ -48,6 +48,7 @@ mod owner;
 mod recovery;
 mod search;
 mod sessions;
+mod sign_ins;
 mod todos;
 mod usage;
 

@@ -15,7 +15,7 @@ use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, TimeRange,
 use roots_domain::model::todo::{Priority, TodoStatus};
 use roots_domain::model::todo_list::FinishedStatus;
 use roots_domain::model::zone::Zone;
-use roots_domain::port::crypto::Lookup;
+use roots_domain::port::crypto::{Lookup, LookupKind};
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, BriefQuery, BriefReader, FinishedTodos,
     ItemFilter, ItemPosition, ItemSource, OverdueTodos, SearchReader, SessionQuery, SessionReader,
