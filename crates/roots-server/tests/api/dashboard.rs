@@ -316,6 +316,12 @@ async fn bad_queries_are_400_and_missing_rows_404_as_pages(database: TestDatabas
         let id = page.header("x-request-id").unwrap();
         assert!(page.text.contains(id), "{path}: the page names its request");
     }
+    let unknown = browser.request(Method::GET, "/todo").header("accept", "text/html,*/*");
+    let unknown = send(unknown).await;
+    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.header("content-type"), Some("text/html; charset=utf-8"));
+    let unknown = send(browser.request(Method::GET, "/todo").header("accept", "*/*")).await;
+    assert_eq!(unknown.header("content-type"), Some("application/problem+json"));
     // Filters that are sent empty are none.
     assert_eq!(browser.get("/todos?agent=&priority=").await.status, 200);
     for path in ["/todos/1", "/todos/x", "/todos/1/edit", "/sessions/1", "/accounts/99"] {
