@@ -144,7 +144,7 @@ fn a_wrap_is_bound_to_its_account_subject_holder_and_epochs() {
     let owner = fixture.owner().unwrap();
     let minted = owner.mint_key(KeyId(5)).unwrap();
     let key = fixture.locksmith.parse_key(&minted.secret).unwrap();
-    let unlock = |fixture: &AccountFixture, id, account, actor, wraps: &[_]| {
+    let unlock = |fixture: &AccountFixture, id: KeyId, account, actor, wraps: &[_]| {
         fixture.locksmith.unlock(&key, account, actor, id.into(), wraps).map(drop)
     };
     assert_eq!(unlock(&fixture, KeyId(5), fixture.account, fixture.owner, &minted.wraps), Ok(()));

@@ -46,10 +46,16 @@ impl KeysFixture {
         self.apply(self.signing(self.browser(id), SignInAction::End(id)))
     }
 
+    fn starting_on_page(&self, bearer: KeyBearer) -> Command {
+        let actor = bearer.actor;
+        let action = ResourceAction::StartSession { actor, uid: uid(1), notes: None };
+        self.command(Action::Resource(bearer, action))
+    }
+
     /// Starts a session on the pages.
     fn write_by(&mut self, id: SignInId) -> Result<(), Refusal> {
         let bearer = self.browser(id);
-        let command = self.command(Action::Resource(bearer, start()));
+        let command = self.starting_on_page(bearer);
         self.load(std::slice::from_ref(&command)).decide(command).map(drop)
     }
 
@@ -233,11 +239,11 @@ fn a_key_in_its_grace_takes_its_sign_ins_along_when_the_grace_is_over() {
     assert_eq!(scope.write_by(opened), Ok(()));
     scope.at = scope.at.plus_seconds(60);
     // Nothing has swept the key yet, and the bearer was admitted before the rotation.
-    let command = scope.command(Action::Resource(before, start()));
+    let command = scope.starting_on_page(before);
     let refused = scope.load(std::slice::from_ref(&command)).decide(command);
     assert_eq!(refused.map(drop), Err(Refusal::KeyNotInForce));
-    let opener = scope.keys[&FIRST].validity();
-    let stands = scope.sign_ins[&opened].admits_until(&opener, scope.at);
+    let validity = scope.keys[&FIRST].validity();
+    let stands = scope.sign_ins[&opened].admits_until(&validity, scope.at);
     assert_eq!(stands, Err(crate::model::sign_in::SignInEnd::KeyRotated));
 }
 
