@@ -363,7 +363,7 @@ pub fn merge(
             (None, None) => break,
             (Some(_), None) => true,
             (None, Some(_)) => false,
-            (Some(entry), Some(note)) => entry.created_at <= note.created_at,
+            (Some(entry), Some(note)) => entry.created_at < note.created_at,
         };
         let is_owner = role == Role::Owner;
         if is_ledger {
