@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use roots_domain::model::event::{Event, EventAction, EventKind, EventPosition, Resumption};
@@ -169,12 +169,12 @@ fn invalid_last_event_id() -> Problem {
 /// the links that end with a session, is told by the event of that act. An owner is told of
 /// everything, a member of what concerns its own rows and keys.
 ///
-/// Without `Last-Event-ID` the stream begins now. With it, the stream goes on behind that event, and
-/// misses and repeats none. If more than 10,000 rows would have to be read for that, or the account
-/// never had that event, it begins with an event of the name `reset` instead: read what you need
-/// anew, and go on. A comment comes each 15 s. The stream ends with its key, and otherwise after 1
-/// hour at most; open it again. An actor may have 10 streams open. Costs nothing, and is no use of
-/// the key.
+/// Without `Last-Event-ID` the stream begins now. With it, the stream goes on behind that event,
+/// and misses and repeats none. If more than 10,000 rows would have to be read for that, or the
+/// account never had that event, it begins with an event of the name `reset` instead: read what you
+/// need anew, and go on. A comment comes each 15 s. The stream ends with its key, and otherwise
+/// after 1 hour at most; open it again. An actor may have 10 streams open. Costs nothing, and is no
+/// use of the key.
 #[utoipa::path(
     get, path = "/api/v1/events", operation_id = "events", tag = "events",
     params(
@@ -268,7 +268,7 @@ impl Telling {
             } else if self.sent == self.position {
                 return None;
             }
-            // What the reader is not told of moves its position too: it would have to be read again.
+            // What the reader is not told of moves its position too: else it is read again.
             self.sent = self.position;
             return Some(sse::id_alone(self.position));
         }
@@ -277,9 +277,10 @@ impl Telling {
     /// The events of a few rows. `None` if they can't be read: the client comes back.
     async fn read(&mut self) -> Option<String> {
         let (events, after, until) = (&self.events, self.position, self.reached);
-        let read = self.stream.bearer().read(|caller| async move {
-            events.next(&caller, after, until).await
-        });
+        let read = self
+            .stream
+            .bearer()
+            .read(|caller| async move { events.next(&caller, after, until).await });
         let chunk = match read.await {
             Ok(chunk) => chunk,
             Err(problem) => {

@@ -27,8 +27,8 @@ use crate::preconditions::{is_idempotent, is_tagged, only_reads};
 use crate::settings::Signup;
 use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
-    accounts, activities, actors, audit, brief, claims, erasures, events, export, import, keys, meta,
-    operators, search, sessions, todos, usage,
+    accounts, activities, actors, audit, brief, claims, erasures, events, export, import, keys,
+    meta, operators, search, sessions, todos, usage,
 };
 
 /// The whole API, on these services.

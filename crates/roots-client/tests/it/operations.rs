@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use roots_client::model::{
-    ActivityFilter, BriefQuery, EventOptions, EventUpdate, ImportOptions, LedgerFilter, Paging, SessionFilter, StatsFilter,
-    TodoFilter,
+    ActivityFilter, BriefQuery, EventOptions, EventUpdate, ImportOptions, LedgerFilter, Paging,
+    SessionFilter, StatsFilter, TodoFilter,
 };
 use roots_client::{Client, Error, Operation, Repeat, Tagged};
 use serde::Serialize;

@@ -28,8 +28,8 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
     AccountReader, AccountsReader, ActivityReader, AuthEpochs, BriefReader, CommandStore,
-    EventReader, IdempotencyReader, LeftoverReader, Readiness, SearchReader, SessionReader, SilenceReader,
-    TodoReader, UsageReader,
+    EventReader, IdempotencyReader, LeftoverReader, Readiness, SearchReader, SessionReader,
+    SilenceReader, TodoReader, UsageReader,
 };
 
 /// The ports that the services need.
