@@ -33,6 +33,7 @@ mod todo_query;
 mod todos;
 mod usage;
 mod wire;
+mod work;
 
 pub use accounts::Bootstrapped;
 pub use router::{openapi, surface};

@@ -18,6 +18,7 @@ mod session;
 mod todo;
 mod usage;
 mod words;
+mod work;
 
 pub use account::{
     Account, AccountErased, AccountPage, AccountState, AccountStatus, AccountType, Bootstrapped,
@@ -60,5 +61,8 @@ pub use todo::{
     TodoPage, TodoSort, TodoStatus,
 };
 pub use usage::{DayCalls, EndpointCalls, Usage, UsageHistory};
+pub use work::{
+    ActorCredits, ActorTodos, CreditStats, DayCredits, DayTodos, TodoStats, WindowFilter,
+};
 
 pub(crate) use paging::Query;
