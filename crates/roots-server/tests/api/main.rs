@@ -38,3 +38,4 @@ mod text_search;
 mod todos;
 mod usage;
 mod wire;
+mod work;
