@@ -50,3 +50,5 @@ mod tenants;
 mod tls;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod work;

@@ -41,3 +41,4 @@ mod text_search;
 mod todos;
 mod usage;
 mod wire;
+mod work;

@@ -15,6 +15,7 @@ mod sessions;
 mod todos;
 mod usage;
 mod verify;
+mod work;
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
@@ -55,3 +56,4 @@ pub use sessions::{SessionQuery, SessionReader, SilenceReader, SilentSessions};
 pub use todos::{FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
 pub use verify::{Discrepancy, Mismatch, Verifier};
+pub use work::WorkQuery;
