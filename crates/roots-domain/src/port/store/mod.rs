@@ -5,6 +5,7 @@ mod activities;
 mod admission;
 mod brief;
 mod commands;
+mod dashboard;
 mod idempotency;
 mod leftovers;
 mod operators;
@@ -22,6 +23,7 @@ pub use self::{
     admission::MockAuthEpochs,
     brief::MockBriefReader,
     commands::MockCommandStore,
+    dashboard::MockDashboardReader,
     idempotency::MockIdempotencyReader,
     leftovers::MockLeftoverReader,
     operators::MockAccountsReader,
@@ -39,6 +41,10 @@ pub use activities::{ActivityFilter, ActivityReader};
 pub use admission::{Admission, AuthEpochs, EpochListener};
 pub use brief::{BriefQuery, BriefReader, LONG_TEXTS_MAX};
 pub use commands::{ApplyError, CommandStore, StoreError, StoreResult};
+pub use dashboard::{
+    AGENTS_MAX, DashboardQuery, DashboardReader, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LATEST_MAX,
+    NEXT_UP_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX,
+};
 pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};
 pub use operators::{AccountOverview, AccountsReader};

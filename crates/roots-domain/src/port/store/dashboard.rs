@@ -1,0 +1,54 @@
+//! Reading what a dashboard tells.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::admission::Admission;
+use super::commands::StoreResult;
+use crate::model::dashboard::DashboardRows;
+use crate::model::id::ActorId;
+use crate::model::sealed::Sealed;
+use crate::model::zone::Zone;
+use crate::port::clock::Clock;
+
+/// Most agents of a dashboard.
+pub const AGENTS_MAX: u32 = 100;
+/// Most active sessions at either end of the list by their last write.
+pub const OPEN_SESSIONS_MAX: u32 = 100;
+/// Most todos in progress, the oldest ones: a window of the newest would hide what is stuck.
+pub const IN_PROGRESS_MAX: u32 = 200;
+/// Most todos past their due date, the oldest ones.
+pub const OVERDUE_MAX: u32 = 50;
+/// Most open todos in the order of claims.
+pub const NEXT_UP_MAX: u32 = 5;
+/// Most of the newest activities.
+pub const LATEST_MAX: u32 = 30;
+/// Most keys that expire soon.
+pub const EXPIRING_KEYS_MAX: u32 = 20;
+
+/// A query for what a dashboard tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DashboardQuery {
+    /// The admission of the caller.
+    pub by: Admission,
+    /// Only rows of this actor; `None` for all actors of the account.
+    pub actor: Option<ActorId>,
+    /// The viewer's zone, whose days are counted.
+    pub zone: Zone,
+}
+
+/// Reads what a dashboard tells.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait DashboardReader: Send + Sync {
+    /// The rows of a dashboard, all of one snapshot. The text of an activity that is longer than
+    /// [`SHORT_TEXTS_MAX_BYTES`](super::SHORT_TEXTS_MAX_BYTES) is `None`. The clock judges
+    /// deadlines, as it does for claims. MUST NOT scan more rows of a large account than of a small
+    /// one, and MUST read the oldest of what is in progress, overdue or silent.
+    async fn dashboard(
+        &self,
+        query: &DashboardQuery,
+        clock: Arc<dyn Clock>,
+    ) -> StoreResult<DashboardRows<Option<Sealed>>>;
+}
