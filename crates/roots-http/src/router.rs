@@ -59,6 +59,7 @@ pub fn surface(services: Services, signup: Signup, shared: SharedState) -> Surfa
                 is_tagged: is_tagged(route),
                 is_idempotent: is_idempotent(route),
                 only_reads: only_reads(&path),
+                write_problem: None,
             };
             (path, traits)
         })

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, VARY,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
@@ -26,7 +26,7 @@ use super::compression::{Compressible, compress};
 use super::cors::cors;
 use super::drain::lend_body;
 use super::large_bodies::LargeBodies;
-use super::route_traits::{RouteTable, RouteTraits};
+use super::route_traits::{Asked, RouteTable, RouteTraits};
 use crate::auth::client_context::{ClientContext, track};
 use crate::auth::rate_limit::Limits;
 use crate::problem::Problem;
@@ -75,8 +75,8 @@ pub async fn pass(
     observe(&pipeline, request, shared).await
 }
 
-/// Outermost: gives the request an id, drains the rest of its body, writes a problem as JSON, logs
-/// and counts. Log and metrics never hold a URI, a key or a text.
+/// Outermost: gives the request an id, drains the rest of its body, writes a problem as JSON or as
+/// its route says, logs and counts. Log and metrics never hold a URI, a key or a text.
 async fn observe<F: Future<Output = Response>>(
     pipeline: &Pipeline,
     mut request: Request,
@@ -88,7 +88,10 @@ async fn observe<F: Future<Output = Response>>(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
 
-    let is_piecemeal = pipeline.routes.of(&request).is_some_and(|traits| traits.is_endless);
+    let traits = pipeline.routes.of(&request);
+    let is_piecemeal = traits.is_some_and(|traits| traits.is_endless);
+    let write_problem = traits.and_then(|traits| traits.write_problem);
+    let cookie = write_problem.and_then(|_| request.headers().get(COOKIE).cloned());
     let unread = lend_body(&mut request);
     let span = tracing::info_span!("request", request_id = %id);
     let mut response = next(request).instrument(span).await;
@@ -107,7 +110,13 @@ async fn observe<F: Future<Output = Response>>(
     let problem =
         problem.or_else(|| (is_error && !has_own_body).then(|| Problem::of_status(status)));
     if let Some(problem) = &problem {
-        write_out(problem, &id, &mut response);
+        match write_problem {
+            Some(write) => {
+                let asked = Asked { request_id: &id, cookie: cookie.as_ref() };
+                write(problem, &asked, &mut response);
+            }
+            None => write_out(problem, &id, &mut response),
+        }
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {

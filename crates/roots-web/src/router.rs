@@ -1,0 +1,84 @@
+//! The paths of the pages.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use roots_domain::service::Services;
+use roots_http_core::auth::rate_limit::RouteLimit;
+use roots_http_core::middleware::route_traits::RouteTraits;
+use roots_http_core::settings::HttpSettings;
+use roots_http_core::state::SharedState;
+use roots_http_core::surface::Surface;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+
+use crate::app::{App, AppState};
+use crate::assets::{self, ASSETS_PATH};
+use crate::guard::{check, of_another_site};
+use crate::pages::theme;
+use crate::problem_page;
+use crate::settings::Dashboard;
+
+/// The pages, on these services. None if they are off.
+#[must_use]
+pub fn surface(
+    services: &Services,
+    settings: &HttpSettings,
+    shared: SharedState,
+    dashboard: Dashboard,
+) -> Option<Surface> {
+    if dashboard == Dashboard::Off {
+        return None;
+    }
+    let (services, hosts) = (services.clone(), settings.hosts.clone());
+    let app = App(Arc::new(AppState { services, shared, hosts, dashboard }));
+    let mut traits = HashMap::new();
+    let mut routes = Router::new();
+    for (path, limit, methods, route) in pages() {
+        let page = RouteTraits {
+            methods,
+            limit,
+            write_problem: Some(problem_page::write),
+            ..RouteTraits::default()
+        };
+        traits.insert(path.to_owned(), page);
+        routes = routes.route(path, route);
+    }
+    let refuse: fn(ProtectionError) -> Response = |_| of_another_site().into_response();
+    let routes = routes
+        .layer(CsrfLayer::new().with_rejection_response(refuse))
+        .layer(from_fn_with_state(app.clone(), check));
+    let asset = RouteTraits { limit: Some(RouteLimit::Static), ..RouteTraits::default() };
+    traits.insert(ASSETS_PATH.to_owned(), asset);
+    let routes = routes.route(ASSETS_PATH, get(assets::get)).with_state(app);
+    Some(Surface { routes, traits })
+}
+
+/// A path, what its requests count against, its methods and its handlers.
+type PageRoute = (&'static str, Option<RouteLimit>, Vec<Method>, MethodRouter<App>);
+
+/// A page that is read.
+fn read(path: &'static str, route: MethodRouter<App>) -> PageRoute {
+    (path, Some(RouteLimit::Caller), vec![Method::GET, Method::HEAD], route)
+}
+
+/// A form's target.
+fn write(path: &'static str, route: MethodRouter<App>) -> PageRoute {
+    (path, Some(RouteLimit::Caller), vec![Method::POST], route)
+}
+
+/// A page that needs no sign-in. It counts against the client's address.
+fn open(path: &'static str, methods: Vec<Method>, route: MethodRouter<App>) -> PageRoute {
+    (path, None, methods, route)
+}
+
+/// All pages.
+fn pages() -> Vec<PageRoute> {
+    vec![
+        open("/theme", vec![Method::POST], post(theme::choose)),
+    ]
+}
