@@ -81,22 +81,48 @@ pub(crate) async fn open<S: StandIn>(
     Ok(opened)
 }
 
-/// Reads a page of rows and opens them.
+/// Reads a page of rows, opens them one after the other, and keeps of each what `keep` makes of it:
+/// the start of its texts, but never whole long ones. So a page may read several lists. The room of
+/// one is given back before the next is read: requests that hold some and wait for more could all
+/// wait for each other.
 ///
 /// # Errors
 /// As [`read`] and [`open`].
-pub(crate) async fn page<S, F>(
+pub(crate) async fn page<S, T, F>(
     app: &App,
     viewer: &mut Viewer,
     find: impl Fn(Arc<Caller>) -> F,
-) -> Result<(Page<Opened<S::Open>>, Room), Problem>
+    keep: impl FnMut(Opened<S::Open>) -> T,
+) -> Result<Page<T>, Problem>
 where
     S: StandIn,
     F: Future<Output = Result<Page<S>, ReadError>>,
 {
-    let (Page { items, total, request, next }, room) = read(viewer, find).await?;
-    let items = open(app, viewer, items).await?;
-    Ok((Page { items, total, request, next }, room))
+    let (Page { items, total, request, next }, _room) = read(viewer, find).await?;
+    let items = open(app, viewer, items).await?.into_iter().map(keep).collect();
+    Ok(Page { items, total, request, next })
+}
+
+/// Reads one row and opens it. Hold the answer with the room. Read everything else before: this
+/// room is for the last read of a page.
+///
+/// # Errors
+/// As [`read`] and [`open`]; 404 that names `what` if there is no such row.
+pub(crate) async fn one<S, E, F>(
+    app: &App,
+    viewer: &mut Viewer,
+    what: &'static str,
+    find: impl Fn(Arc<Caller>) -> F,
+) -> Result<(Opened<S::Open>, Room), Problem>
+where
+    S: StandIn,
+    F: Future<Output = Result<Option<S>, E>>,
+    ReadError: From<E>,
+{
+    let (found, room) = read(viewer, find).await?;
+    let found = found.ok_or_else(|| Problem::not_found(what))?;
+    let opened = open(app, viewer, vec![found]).await?.into_iter().next();
+    Ok((opened.ok_or_else(|| Problem::internal("a row was lost"))?, room))
 }
 
 fn sealed_as<T>(sentence: &str) -> impl Fn(T, Sealed) -> Result<String, Infallible> {
