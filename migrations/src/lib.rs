@@ -25,6 +25,7 @@ mod m0013_wraps_by_subject;
 mod m0014_installation;
 mod m0015_heartbeats;
 mod m0016_brief;
+mod m0021_dashboard;
 
 /// Updates a database to the newest schema.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_installation::Installation),
             Box::new(m0015_heartbeats::Heartbeats),
             Box::new(m0016_brief::Brief),
+            Box::new(m0021_dashboard::Dashboard),
         ]
     }
 }

@@ -7,12 +7,14 @@ use super::keyrings::Keyrings;
 use super::outcome::ReadError;
 use super::sealing::open_text;
 use crate::model::activity::Activity;
+use crate::model::chart::WeekHours;
 use crate::model::dashboard::{DashboardRows, DashboardTodo, ShownText};
 use crate::model::id::{ActorId, Uid};
 use crate::model::sealed::{Field, Sealed};
+use crate::model::time::QuarterHour;
 use crate::model::zone::Zone;
 use crate::port::clock::Clock;
-use crate::port::store::{AccountReader, DashboardQuery, DashboardReader};
+use crate::port::store::{AccountReader, DashboardQuery, DashboardReader, QuarterHourQuery};
 
 /// Tells what needs a person, and who works on what.
 #[derive(Clone)]
@@ -24,6 +26,9 @@ pub struct Dashboards {
     /// Tells the time, by which deadlines are judged.
     pub clock: Arc<dyn Clock>,
 }
+
+/// The weeks whose activities are told by the hours of the week.
+pub const WEEKS: i64 = 4;
 
 /// The rows of a dashboard with sealed texts; `None` stands for a text that is too long to be read.
 pub type SealedDashboard = DashboardRows<Option<Sealed>>;
@@ -42,6 +47,27 @@ impl Dashboards {
         let actor = caller.choose(scope)?;
         let query = DashboardQuery { by: caller.admission(), actor, zone };
         Ok(self.reader.dashboard(&query, self.clock.clone()).await?)
+    }
+
+    /// The activities of the last [`WEEKS`] weeks by the hours of the week in that zone.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn week_hours(
+        &self,
+        caller: &Caller,
+        scope: ActorScope,
+        zone: &Zone,
+    ) -> Result<WeekHours, ReadError> {
+        let last = self.clock.now().quarter_hour();
+        let first = QuarterHour((last.0 - WEEKS * 7 * 96 + 1).max(0));
+        let query = QuarterHourQuery {
+            by: caller.admission(),
+            actor: caller.choose(scope)?,
+            quarter_hours: (first, last),
+        };
+        let counts = self.reader.activities_by_quarter_hour(&query).await?;
+        Ok(WeekHours::of(counts, zone))
     }
 
     /// The same rows with opened texts. One that does not open is

@@ -88,12 +88,7 @@ impl Statements {
 
     /// The stored counts of todos and sessions by their labels, and of all activities.
     pub(super) fn counts(&self) -> Statement {
-        let whose = match self.actor {
-            Some(_) => "c.actor_id = :actor",
-            None => {
-                "c.actor_id IN (SELECT a.actor_id FROM actors AS a WHERE a.account_id = :account)"
-            }
-        };
+        let whose = self.counted_of();
         let label = "CASE WHEN c.subject = 'activities' THEN '' ELSE c.label END";
         let sql = format!(
             "SELECT c.subject AS subject, {label} AS label, CAST(SUM(c.count) AS BIGINT) AS count \
@@ -101,6 +96,17 @@ impl Statements {
              AND c.subject IN ('sessions', 'todos', 'activities') GROUP BY c.subject, {label}"
         );
         self.statement(&sql, &[])
+    }
+
+    /// That stored counts `c` belong to the actor, or to any actor of the account. All actors are
+    /// named, so that they are looked up one after the other.
+    pub(super) const fn counted_of(&self) -> &'static str {
+        match self.actor {
+            Some(_) => "c.actor_id = :actor",
+            None => {
+                "c.actor_id IN (SELECT a.actor_id FROM actors AS a WHERE a.account_id = :account)"
+            }
+        }
     }
 
     /// The session that the reader names, the active one that started last, and the one that ended

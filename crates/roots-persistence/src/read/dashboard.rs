@@ -17,11 +17,12 @@ use roots_domain::model::id::{ActorId, KeyId, SessionId};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::text::ActivityType;
-use roots_domain::model::time::Timestamp;
+use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::model::todo::{Todo, TodoStatus};
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
-    DashboardQuery, DashboardReader, NEXT_UP_MAX, OVERDUE_MAX, StoreError, StoreResult,
+    DashboardQuery, DashboardReader, NEXT_UP_MAX, OVERDUE_MAX, QuarterHourQuery, StoreError,
+    StoreResult,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Statement};
 
@@ -81,6 +82,29 @@ impl DashboardReader for Store {
         };
         tx.commit().await.map_err(of_read)?;
         Ok(rows)
+    }
+
+    async fn activities_by_quarter_hour(
+        &self,
+        query: &QuarterHourQuery,
+    ) -> StoreResult<Vec<(QuarterHour, i64)>> {
+        let tx = self.snapshot().await?;
+        let make = Statements {
+            backend: tx.get_database_backend(),
+            account: query.by.account,
+            actor: query.actor,
+            reader: None,
+            rows: 0,
+        };
+        let head = tx.query_one_raw(make.dashboard_head()).await.map_err(of_read)?;
+        expect_epoch(query.by, head.map(|row| number(&row, AUTH_EPOCH)).transpose()?)?;
+        let counted = make.activities_by_quarter_hour(query.quarter_hours);
+        let found = all(&tx, counted, |row| {
+            Ok((QuarterHour(number(row, "quarter")?), number(row, "count")?))
+        });
+        let found = found.await?;
+        tx.commit().await.map_err(of_read)?;
+        Ok(found)
     }
 }
 
@@ -191,7 +215,7 @@ fn dashboard_todo(
         actor: todo.actor,
         title: Some(todo.content.title),
         status: todo.status,
-        status_since: todo.updated_at,
+        status_since: todo.status_since,
         priority: todo.content.priority,
         due_at: todo.content.due_at,
         session,

@@ -128,9 +128,9 @@ impl Statements {
     pub(super) fn dashboard_todos(&self, now: Timestamp) -> Statement {
         let in_progress = self.parts("todos", IN_PROGRESS_TODOS).map(|[source, whose]| {
             format!(
-                "SELECT t.todo_id, t.updated_at FROM {source} WHERE t.account_id = :account \
+                "SELECT t.todo_id, t.status_since FROM {source} WHERE t.account_id = :account \
                  AND {whose} AND t.status = 'in_progress' \
-                 ORDER BY t.updated_at, t.todo_id LIMIT {IN_PROGRESS_MAX}"
+                 ORDER BY t.status_since, t.todo_id LIMIT {IN_PROGRESS_MAX}"
             )
         });
         let overdue = self.parts("todos", DUE_TODOS).map(|[source, whose]| {
@@ -138,7 +138,7 @@ impl Statements {
                 "SELECT t.todo_id, t.due_at FROM {source} WHERE t.account_id = :account \
                  AND {whose} AND t.due_at IS NOT NULL AND t.status <> 'done' \
                  AND t.status <> 'cancelled' AND t.due_at < :now \
-                 ORDER BY t.due_at, t.status LIMIT {}",
+                 ORDER BY t.due_at, t.todo_id LIMIT {}",
                 OVERDUE_MAX + 1
             )
         });
@@ -150,7 +150,7 @@ impl Statements {
             columns(&format!("CAST({part} AS BIGINT) AS {PART}, todo_id"), keys)
         };
         let keys = [
-            of_part(IN_PROGRESS, &first(in_progress, "updated_at, todo_id", IN_PROGRESS_MAX)),
+            of_part(IN_PROGRESS, &first(in_progress, "status_since, todo_id", IN_PROGRESS_MAX)),
             of_part(OVERDUE, &first(overdue, "due_at, todo_id", OVERDUE_MAX + 1)),
             in_claim_order("<"),
             in_claim_order(">="),
@@ -256,17 +256,26 @@ impl Statements {
         &self,
         (since, until): (QuarterHour, QuarterHour),
     ) -> Statement {
-        let whose = match self.actor {
-            Some(_) => "c.actor_id = :actor",
-            None => {
-                "c.actor_id IN (SELECT a.actor_id FROM actors AS a WHERE a.account_id = :account)"
-            }
-        };
+        let whose = self.counted_of();
         let sql = format!(
             "SELECT c.actor_id AS actor_id, c.activity_type AS activity_type, \
              CAST(SUM(c.count) AS BIGINT) AS count FROM activity_quarter_hours AS c \
              WHERE c.account_id = :account AND {whose} AND c.quarter BETWEEN :first AND :last \
              GROUP BY c.actor_id, c.activity_type"
+        );
+        self.statement(&sql, &[("first", since.0), ("last", until.0)])
+    }
+
+    /// The activities of each of some quarter hours.
+    pub(super) fn activities_by_quarter_hour(
+        &self,
+        (since, until): (QuarterHour, QuarterHour),
+    ) -> Statement {
+        let whose = self.counted_of();
+        let sql = format!(
+            "SELECT c.quarter AS quarter, CAST(SUM(c.count) AS BIGINT) AS count \
+             FROM activity_quarter_hours AS c WHERE c.account_id = :account AND {whose} \
+             AND c.quarter BETWEEN :first AND :last GROUP BY c.quarter"
         );
         self.statement(&sql, &[("first", since.0), ("last", until.0)])
     }

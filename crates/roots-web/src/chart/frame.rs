@@ -53,6 +53,14 @@ pub(crate) fn plural(count: i64, one: &str, many: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 
+/// The beginning of a text, at most so many characters with the `…`.
+pub(crate) fn shortened(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some(_) => text.chars().take(chars.saturating_sub(1)).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
+}
+
 /// `part` of `whole`, on a scale of so many units; 0 if there is no whole.
 pub(super) fn scaled(part: i64, whole: i64, units: i64) -> i64 {
     if whole <= 0 {

@@ -5,7 +5,7 @@ use roots_domain::model::chart::{Bar, Timeline, WIDTH};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::time::{Day, Timestamp};
 
-use super::frame::{plural, scrolling, table};
+use super::frame::{plural, scrolling, shortened, table};
 use crate::look::Look;
 use crate::text;
 use crate::time;
@@ -60,7 +60,7 @@ pub(crate) fn chart(
                 text x=(x + 3) y="11" { (mark) }
             }
             @for (top, lane) in lanes {
-                text x="0" y=(top + 12) { (text::cut(&names(lane.actor), NAME_CHARS)) }
+                text x="0" y=(top + 12) { (shortened(&names(lane.actor), NAME_CHARS)) }
                 @for bar in &lane.bars { (drawn(bar, top)) }
             }
             @if timeline.since <= look.now && look.now <= timeline.until {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use roots_domain::model::chart::Mix;
 
-use super::frame::{number, plural, scaled};
+use super::frame::{number, plural, scaled, shortened};
 use crate::text;
 
 const WIDTH: i64 = 600;
@@ -20,7 +20,7 @@ pub(crate) struct Part {
 pub(crate) fn chart(mix: &Mix<Part>, noun: (&str, &str), id: &str) -> Markup {
     let total = mix.total();
     let most = mix.parts.first().map(|(part, count)| {
-        format!(", most of them {}: {}", text::cut(&part.name, 40), number(*count))
+        format!(", most of them {}: {}", shortened(&part.name, 40), number(*count))
     });
     let name = format!("{}{}", plural(total, noun.0, noun.1), most.unwrap_or_default());
     let mut x = 0;

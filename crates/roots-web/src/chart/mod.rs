@@ -10,7 +10,7 @@ pub(crate) mod mix;
 pub(crate) mod week;
 pub(crate) mod year;
 
-pub(crate) use frame::{number, plural};
+pub(crate) use frame::{number, plural, shortened};
 
 #[cfg(test)]
 mod tests;

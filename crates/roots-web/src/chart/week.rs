@@ -42,9 +42,11 @@ pub(crate) fn chart(week: &WeekHours, weeks: i64, id: &str) -> Markup {
         }
     };
     let heads: Vec<_> = std::iter::once("Hour").chain(DAYS).collect();
-    let rows = (0..24).filter(|hour| week.hours.iter().any(|day| day[*hour] > 0)).map(|hour| {
+    let count = |day: &[i64; 24], hour: usize| day.get(hour).copied().unwrap_or_default();
+    let has_any = |hour: &usize| week.hours.iter().any(|day| count(day, *hour) > 0);
+    let rows = (0..24).filter(has_any).map(|hour| {
         let name = html! { (format!("{hour:02}")) };
-        let counts = week.hours.iter().map(|day| match day[hour] {
+        let counts = week.hours.iter().map(|day| match count(day, hour) {
             0 => html! {},
             count => html! { (number(count)) },
         });

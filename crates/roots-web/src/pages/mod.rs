@@ -1,3 +1,7 @@
 //! The pages, one file each.
 
+pub(crate) mod activity;
+pub(crate) mod agents;
+pub(crate) mod credits;
+pub(crate) mod now;
 pub(crate) mod theme;

@@ -1,8 +1,8 @@
 //! The curve of a balance.
 
-use crate::model::time::Day;
+use std::collections::BTreeMap;
 
-use super::columns::DayColumn;
+use crate::model::time::Day;
 
 /// The balance at the end of each day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,22 +20,21 @@ impl Curve {
     }
 }
 
-/// The balance at the end of each day, reckoned back from the balance now: what was spent on a day
-/// was still there before it, and what was granted was not.
+/// The balance at the end of each day from the first to the last. On a day without a change it
+/// stays; `before` is the balance before the first day.
 #[must_use]
-pub fn curve(balance: i64, spent_and_granted: &[DayColumn<2>]) -> Curve {
-    let mut after = balance;
-    let mut points: Vec<_> = spent_and_granted
-        .iter()
-        .rev()
-        .map(|DayColumn { day, counts: [spent, granted] }| {
-            let point = (*day, after);
-            after = after.saturating_add(*spent).saturating_sub(*granted);
-            point
-        })
-        .collect();
-    points.reverse();
-    Curve { points }
+pub fn curve(
+    before: i64,
+    changed: impl IntoIterator<Item = (Day, i64)>,
+    (first, last): (Day, Day),
+) -> Curve {
+    let changed: BTreeMap<_, _> = changed.into_iter().collect();
+    let mut balance = before;
+    let points = (first.0..=last.0).map(|day| {
+        balance = changed.get(&Day(day)).copied().unwrap_or(balance);
+        (Day(day), balance)
+    });
+    Curve { points: points.collect() }
 }
 
 #[cfg(test)]
@@ -43,10 +42,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_curve_is_reckoned_back_from_the_balance() {
-        let day = |day, spent, granted| DayColumn { day: Day(day), counts: [spent, granted] };
-        let found = curve(462, &[day(1, 10, 500), day(2, 0, 0), day(3, 38, 0)]);
-        assert_eq!(found.points, [(Day(1), 500), (Day(2), 500), (Day(3), 462)]);
-        assert_eq!((found.highest(), curve(9, &[]).points.len()), (500, 0));
+    fn a_balance_stays_on_days_without_a_change() {
+        let found = curve(500, [(Day(2), 490), (Day(4), 462)], (Day(1), Day(5)));
+        let expected = [(1, 500), (2, 490), (3, 490), (4, 462), (5, 462)];
+        assert_eq!(found.points, expected.map(|(day, balance)| (Day(day), balance)));
+        assert_eq!((found.highest(), curve(9, [], (Day(2), Day(1))).points.len()), (500, 0));
     }
 }

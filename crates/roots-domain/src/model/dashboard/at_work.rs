@@ -52,6 +52,14 @@ pub struct AgentAtWork {
     pub last_sign_at: Option<Timestamp>,
 }
 
+impl AgentAtWork {
+    /// Whether it has anything to do with work now.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        !matches!(self.state, AgentState::Idle) || !self.todos.is_empty()
+    }
+}
+
 /// The rows of one agent.
 struct Work<'a, T> {
     agent: Option<&'a AgentRow>,

@@ -9,6 +9,7 @@ use super::commands::StoreResult;
 use crate::model::dashboard::DashboardRows;
 use crate::model::id::ActorId;
 use crate::model::sealed::Sealed;
+use crate::model::time::QuarterHour;
 use crate::model::zone::Zone;
 use crate::port::clock::Clock;
 
@@ -38,6 +39,17 @@ pub struct DashboardQuery {
     pub zone: Zone,
 }
 
+/// A query for the activities of some quarter hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarterHourQuery {
+    /// The admission of the caller.
+    pub by: Admission,
+    /// Only rows of this actor; `None` for all actors of the account.
+    pub actor: Option<ActorId>,
+    /// The first and the last quarter hour.
+    pub quarter_hours: (QuarterHour, QuarterHour),
+}
+
 /// Reads what a dashboard tells.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
@@ -51,4 +63,11 @@ pub trait DashboardReader: Send + Sync {
         query: &DashboardQuery,
         clock: Arc<dyn Clock>,
     ) -> StoreResult<DashboardRows<Option<Sealed>>>;
+
+    /// The number of activities in each of some quarter hours that has any, in any order. MUST NOT
+    /// read activities.
+    async fn activities_by_quarter_hour(
+        &self,
+        query: &QuarterHourQuery,
+    ) -> StoreResult<Vec<(QuarterHour, i64)>>;
 }

@@ -43,7 +43,7 @@ pub use brief::{BriefQuery, BriefReader, LONG_TEXTS_MAX};
 pub use commands::{ApplyError, CommandStore, StoreError, StoreResult};
 pub use dashboard::{
     AGENTS_MAX, DashboardQuery, DashboardReader, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LATEST_MAX,
-    NEXT_UP_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX,
+    NEXT_UP_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery,
 };
 pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};

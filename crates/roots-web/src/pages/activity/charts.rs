@@ -1,0 +1,110 @@
+//! The charts of activities: the mix by type, the hours of the week, and the year.
+
+use maud::{Markup, html};
+use roots_domain::model::activity::ActivityStats;
+use roots_domain::model::chart::{Mix, WeekHours, Year, mix};
+use roots_domain::model::time::TimeRange;
+use roots_domain::service::activities::ActivitySelection;
+use roots_domain::service::dashboard::WEEKS;
+use roots_http_core::problem::Problem;
+
+use super::filter::Filter;
+use crate::app::App;
+use crate::chart;
+use crate::chart::mix::Part;
+use crate::query;
+use crate::viewer::Viewer;
+
+/// Reads the charts that fit the filters and draws them.
+///
+/// # Errors
+/// The refusal, or a database error.
+pub(super) async fn read(
+    app: &App,
+    viewer: &mut Viewer,
+    filter: &Filter,
+) -> Result<Markup, Problem> {
+    let zone = &viewer.look.zone().clone();
+    let scope = query::scope(filter.agent, viewer.is_owner());
+    let today = zone.wall_clock(viewer.look.now).day;
+    let since = zone.first_instant(Year::first_day(today));
+    let of_year = &ActivitySelection {
+        range: TimeRange { since: Some(since), until: None },
+        ..filter.selection(viewer)?
+    };
+    let selected = &filter.selection(viewer)?;
+    let activities = &app.services.activities;
+    let stats = |selection: &ActivitySelection| {
+        let selection = selection.clone();
+        move |caller: std::sync::Arc<_>| {
+            let selection = selection.clone();
+            async move { activities.stats(&caller, selection, zone).await }
+        }
+    };
+    let found = viewer.bearer.read(stats(selected)).await?;
+    let year = viewer.bearer.read(stats(of_year)).await?;
+    // Hours are counted for agents, not for types and sessions.
+    let has_hours = filter.activity_type.is_none() && filter.session.is_none();
+    let dashboards = &app.services.dashboards;
+    let week = if has_hours {
+        let week = |caller: std::sync::Arc<_>| async move {
+            dashboards.week_hours(&caller, scope, zone).await
+        };
+        Some(viewer.bearer.read(week).await?)
+    } else {
+        None
+    };
+    let year = Year::of(year.by_day, today);
+    Ok(drawn(viewer, filter, &found, week.as_ref(), &year))
+}
+
+fn drawn(
+    viewer: &Viewer,
+    filter: &Filter,
+    stats: &ActivityStats,
+    week: Option<&WeekHours>,
+    year: &Year,
+) -> Markup {
+    html! {
+        @if stats.total > 0 {
+            section.card.c4 #mix data-live aria-labelledby="mix-h" {
+                header { h2 #mix-h { "By type" } }
+                (chart::mix::chart(&by_type(filter, stats), ("entry", "entries"), "types"))
+            }
+        }
+        @if let Some(week) = week {
+            section.card.c8 #hours data-live aria-labelledby="hours-h" {
+                header {
+                    h2 #hours-h { "Hours of the week" }
+                    span.muted { "the last " (WEEKS) " weeks, in " (viewer.look.zone().name()) }
+                }
+                (chart::week::chart(week, WEEKS, "week"))
+            }
+        }
+        section.card.c12 #year data-live aria-labelledby="year-h" {
+            header {
+                h2 #year-h { "A year of work" }
+                span.muted { (chart::year::finding(year)) }
+            }
+            (chart::year::chart(
+                &viewer.look, year, "days", filter.agent.map(|agent| agent.to_string())
+            ))
+        }
+    }
+}
+
+/// The types, each with a link to its entries.
+fn by_type(filter: &Filter, stats: &ActivityStats) -> Mix<Part> {
+    let types = stats.by_type.iter().map(|(name, count)| (name.as_str(), *count));
+    let found = mix(types);
+    Mix {
+        parts: found.parts.into_iter().map(|(name, count)| (part(filter, name), count)).collect(),
+        other: found.other,
+        others: found.others + usize::try_from(stats.by_type_omitted).unwrap_or_default(),
+    }
+}
+
+fn part(filter: &Filter, name: &str) -> Part {
+    let link = filter.link("/activity", &[("type", Some(name.to_owned())), ("q", None)]);
+    Part { name: name.to_owned(), link }
+}
