@@ -205,6 +205,8 @@ read(Todo, get_todo.sync_detailed(todo.todo_id, client=agent))
 assert len(read(TodoLog, get_todo_logs.sync_detailed(todo.todo_id, client=agent)).logs) == 4
 listed = read(TodoPage, list_todos.sync_detailed(client=agent, limit=1)).todos
 assert [(one.todo_id, one.until) for one in listed] == [(todo.todo_id, None)]
+assert listed[0].status_since == done.status_since
+assert read(TodoPage, list_todos.sync_detailed(client=agent, overdue=True)).total == 0
 new_activity = NewActivity(description="Wrote the tests", session_id=session.session_id)
 activity = read(Activity, log_activity.sync_detailed(client=agent, body=new_activity))
 read(Activity, get_activity.sync_detailed(activity.activity_id, client=agent))

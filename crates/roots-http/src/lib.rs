@@ -29,6 +29,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod todo_bodies;
+mod todo_query;
 mod todos;
 mod usage;
 mod wire;

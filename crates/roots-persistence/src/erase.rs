@@ -12,7 +12,7 @@ use crate::errors::BatchError;
 use crate::table::{
     accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
     claim_deadlines, counters, erasures, idempotency, imports, key_wraps, ledger, recovery_codes,
-    session_activity, session_deletions, sessions, todo_logs, todos, usage,
+    session_activity, session_deletions, sessions, todo_logs, todos, usage, work_quarter_hours,
 };
 
 /// Most rows that one command sweeps.
@@ -51,7 +51,8 @@ tables! {
     SWEPT, clear_rest:
     key_wraps, api_keys, actors, activities, todo_logs, claim_deadlines, todos, sessions, session_activity,
     session_deletions, ledger,
-    counters, activity_daily, activity_quarter_hours, idempotency, usage, audit_log, imports
+    counters, activity_daily, activity_quarter_hours, work_quarter_hours, idempotency, usage,
+    audit_log, imports
 }
 
 /// Ends an account: deletes its recovery codes, all wraps under its keys and codes, and its own

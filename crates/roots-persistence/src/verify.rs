@@ -93,7 +93,7 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
 /// Rows of accounts that do not exist, except erased ones that are not swept yet. A foreign key
 /// would cost a check for every written row.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 19] = [
+    const TABLES: [&str; 20] = [
         "actors",
         "api_keys",
         "recovery_codes",
@@ -112,6 +112,7 @@ async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> 
         "audit_log",
         "usage",
         "activity_quarter_hours",
+        "work_quarter_hours",
         "idempotency",
     ];
     let mut found = Vec::new();
@@ -204,6 +205,7 @@ async fn verify_account(
     errors.extend(verify_activity(tx, account.id).await?);
     errors.extend(verify_claims(tx, account.id).await?);
     errors.extend(verify_status_changes(tx, account.id).await?);
+    errors.extend(verify_status_times(tx, account.id).await?);
     let mut kept = kept_counts(tx, account.id).await?;
     // Its last id is its count: entries are never deleted.
     kept.insert(AUDIT_LOG.to_owned(), account.last_ids.audit);
@@ -272,6 +274,21 @@ async fn verify_status_changes(
     );
     let found = numbers(tx, &sql).await?.into_iter();
     Ok(found.map(|(id, _)| Mismatch::StatusChange(LogId(id))).collect())
+}
+
+/// Todos whose time of the last change of status is not that of the last entry of their log.
+async fn verify_status_times(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+) -> Result<Vec<Mismatch>, DbErr> {
+    let sql = format!(
+        "SELECT t.todo_id, t.status_since FROM todos AS t WHERE t.account_id = {account} \
+         AND t.status_since <> COALESCE((SELECT l.logged_at FROM todo_logs AS l \
+         WHERE l.account_id = {account} AND l.todo_id = t.todo_id \
+         ORDER BY l.log_id DESC LIMIT 1), t.created_at) ORDER BY t.todo_id"
+    );
+    let found = numbers(tx, &sql).await?.into_iter();
+    Ok(found.map(|(id, _)| Mismatch::StatusSince(TodoId(id))).collect())
 }
 
 fn count_of(counts: &NamedCounts, what: &str) -> i64 {

@@ -6,14 +6,16 @@ use std::fmt::Debug;
 use roots_domain::model::activity::SessionCounts;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::{ActorId, SessionId};
-use roots_domain::model::page::{Listed, Page, PageRequest, Start};
-use roots_domain::model::session::SessionStatusKind;
-use roots_domain::model::time::TimeRange;
-use roots_domain::model::todo::{ListedTodo, Priority, TodoStatus};
+use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::{Session, SessionStatusKind, SessionWindow};
+use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::model::todo::{ListedTodo, Priority, Todo, TodoStatus};
+use roots_domain::model::todo_list::FinishedStatus;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, TodoQuery,
-    TodoReader, Verifier,
+    AccountReader, ActivityFilter, ActivityReader, FinishedTodos, OverdueTodos, SessionQuery,
+    SessionReader, TodoQuery, TodoReader, Verifier,
 };
 use roots_domain::reference_model::{ReferenceModel, counts};
 use roots_persistence::Store;
@@ -31,6 +33,7 @@ pub async fn compare(
     for actor in one_by_one.chain([None]) {
         compare_sessions(model, store, actor, limit).await;
         compare_todos(model, store, actor, limit).await;
+        compare_todo_lists(model, store, actor, limit).await;
         compare_activities(model, store, actor, ranges, limit).await;
     }
     let (_, errors) = store.verify().await.expect("a verification");
@@ -59,12 +62,67 @@ async fn compare_sessions(
 ) {
     let by = model.account.id.into();
     for status in [None, Some(SessionStatusKind::Active), Some(SessionStatusKind::Ended)] {
-        let what = format!("sessions of {actor:?}, {status:?}");
-        compare_pages(&what, &model.sessions(actor, status), limit, async |page| {
-            let query = SessionQuery { by, actor, status, page };
-            let page = store.sessions(&query).await.expect("a read");
-            let Ok(page) = page.try_map(|listed| Ok::<_, Infallible>(listed.session));
-            page
+        for window in windows(model) {
+            let what = format!("sessions of {actor:?}, {status:?}, {window:?}");
+            let sort_key = match window {
+                SessionWindow::Started(_) => Session::sort_key,
+                SessionWindow::ActiveSince(_) => Session::position_by_end,
+            };
+            let expected = model.sessions(actor, status, window);
+            compare_sorted_pages(&what, &expected, limit, sort_key, async |page| {
+                let query = SessionQuery { by, actor, status, window, page };
+                let page = store.sessions(&query).await.expect("a read");
+                let Ok(page) = page.try_map(|listed| Ok::<_, Infallible>(listed.session));
+                page
+            })
+            .await;
+        }
+    }
+}
+
+/// All sessions, and windows that begin or end with the middle one.
+fn windows(model: &ReferenceModel) -> Vec<SessionWindow> {
+    let mut times: Vec<_> = model.sessions.values().map(|row| row.started_at).collect();
+    times.extend(model.sessions.values().filter_map(|row| row.status.ended_at()));
+    times.sort_unstable();
+    let middle = times.get(times.len() / 2).copied();
+    let started = |since, until| SessionWindow::Started(TimeRange { since, until });
+    let mut windows = vec![started(None, None), started(middle, None), started(None, middle)];
+    windows.push(started(middle, middle));
+    windows.extend(middle.map(SessionWindow::ActiveSince));
+    windows
+}
+
+/// Compares the lists of todos that have an order of their own.
+async fn compare_todo_lists(
+    model: &ReferenceModel,
+    store: &Store,
+    actor: Option<ActorId>,
+    limit: u32,
+) {
+    let by = model.account.id.into();
+    let todos = |page: Page<ListedTodo<Sealed>>| {
+        let Ok(page) = page.try_map(|listed| Ok::<_, Infallible>(listed.todo));
+        page
+    };
+    for status in FinishedStatus::ALL {
+        let what = format!("todos of {actor:?} that are {status:?}");
+        let (expected, sort_key) =
+            (model.finished_todos(actor, status), Todo::position_by_status_since);
+        compare_sorted_pages(&what, &expected, limit, sort_key, async |page| {
+            let query = FinishedTodos { by, actor, status, page };
+            todos(store.finished_todos(&query).await.expect("a read"))
+        })
+        .await;
+    }
+    let mut due: Vec<_> = model.todos.values().filter_map(|row| row.content.due_at).collect();
+    due.sort_unstable();
+    for now in [due.get(due.len() / 2).copied().unwrap_or(Timestamp::FIRST), Timestamp::LAST] {
+        let what = format!("todos of {actor:?} that are overdue at {now}");
+        let (expected, sort_key) = (model.overdue_todos(actor, now), Todo::position_by_due_date);
+        compare_sorted_pages(&what, &expected, limit, sort_key, async |page| {
+            let query = OverdueTodos { by, actor, now, page };
+            todos(store.overdue_todos(&query).await.expect("a read"))
         })
         .await;
     }
@@ -148,7 +206,7 @@ pub async fn compare_stats(
     let mut by_type: Vec<_> = by_type.into_iter().collect();
     by_type.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let sessions = |status| {
-        let sessions = model.sessions(filter.actor, status).into_iter();
+        let sessions = model.sessions(filter.actor, status, SessionWindow::default()).into_iter();
         count(sessions.filter(|row| filter.session.is_none_or(|is| is == row.id)).count())
     };
     let sessions =
@@ -178,6 +236,17 @@ async fn compare_pages<T: Listed + Clone + PartialEq + Debug>(
     what: &str,
     expected: &[T],
     limit: u32,
+    page: impl AsyncFnMut(PageRequest) -> Page<T>,
+) {
+    compare_sorted_pages(what, expected, limit, Listed::sort_key, page).await;
+}
+
+/// The same for a list that is sorted by other positions than usual.
+async fn compare_sorted_pages<T: Clone + PartialEq + Debug>(
+    what: &str,
+    expected: &[T],
+    limit: u32,
+    sort_key: fn(&T) -> SortKey,
     mut page: impl AsyncFnMut(PageRequest) -> Page<T>,
 ) {
     let total = count(expected.len());
@@ -192,7 +261,7 @@ async fn compare_pages<T: Listed + Clone + PartialEq + Debug>(
         let shown = left.min(limit as usize);
         assert_eq!(skipping.items.len(), shown, "a page of {what} at {request:?}");
         let last = skipping.items.last().filter(|_| shown < left);
-        assert_eq!(skipping.next, last.map(Listed::sort_key), "what follows {request:?} of {what}");
+        assert_eq!(skipping.next, last.map(sort_key), "what follows {request:?} of {what}");
         if let Some(sort_key) = next {
             let request = PageRequest { limit, start: Start::After(sort_key) };
             let expected = Page { items: skipping.items.clone(), request, ..skipping };

@@ -57,7 +57,7 @@ pub use session::{
 };
 pub use todo::{
     ListedTodo, NewTodo, StatusChange, Todo, TodoChange, TodoDeleted, TodoFilter, TodoLog,
-    TodoPage, TodoStatus,
+    TodoPage, TodoSort, TodoStatus,
 };
 pub use usage::{DayCalls, EndpointCalls, Usage, UsageHistory};
 

@@ -167,6 +167,7 @@ fn todo(id: TodoId) -> Todo<Sealed> {
         claims: Claims::NONE,
         created_at: at(30),
         updated_at: at(30),
+        status_since: at(30),
         version: 4,
     }
 }
@@ -459,6 +460,8 @@ fn paid(commands: i64, tune: impl FnOnce(&mut LastIds)) -> WriteSet {
         endpoint: Some(ROUTE.into()),
         actor: Some(ME),
         note: None,
+        subject: None,
+        steps: Steps::default(),
         created_at: now(),
     };
     WriteSet {

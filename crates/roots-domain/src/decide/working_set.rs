@@ -13,6 +13,7 @@ use crate::model::account::{Account, Actor, LastIds};
 use crate::model::activity::Activity;
 use crate::model::api_key::{ApiKey, RecoveryCode};
 use crate::model::bearer::KeyBearer;
+use crate::model::counter::WorkCounts;
 use crate::model::deadline::Deadline;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
 use crate::model::idempotency::IdempotencyRecordKey;
@@ -397,6 +398,7 @@ impl WorkingSet {
         self.write_set.activities = self.activities.difference();
         self.write_set.counters.retain(|_, moved| *moved != 0);
         self.write_set.quarter_hours.retain(|_, moved| *moved != 0);
+        self.write_set.work.retain(|_, moved| *moved != WorkCounts::default());
         self.write_set
     }
 }

@@ -9,7 +9,7 @@ use crate::model::account::{Account, Actor};
 use crate::model::activity::Activity;
 use crate::model::api_key::{ApiKey, RecoveryCode, Wrap, WrapHolder};
 use crate::model::audit::AuditEntry;
-use crate::model::counter::{Counter, QuarterHourCounter};
+use crate::model::counter::{Counter, QuarterHourCounter, WorkCounter, WorkCounts};
 use crate::model::credit::LedgerEntry;
 use crate::model::deadline::Deadline;
 use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
@@ -80,6 +80,8 @@ pub struct WriteSet {
     pub counters: BTreeMap<(AccountId, Counter), i64>,
     /// The change of each counter of a quarter hour; never 0.
     pub quarter_hours: BTreeMap<(AccountId, QuarterHourCounter), i64>,
+    /// The change of the counts of each quarter hour of todos and credits; never empty.
+    pub work: BTreeMap<(AccountId, WorkCounter), WorkCounts>,
     /// The numbers of calls to add.
     pub calls: BTreeMap<Calls, i64>,
     /// Deleted sessions, and how many rows at most to unlink from each now.

@@ -22,9 +22,12 @@ pub mod quota;
 pub mod search;
 pub mod session;
 pub mod source_row;
+pub mod step;
 pub mod todo;
+pub mod todo_list;
 pub mod usage;
 mod value;
+pub mod work;
 
 pub use value::invalid::Invalid;
 pub use value::patch::Patch;

@@ -60,6 +60,18 @@ pub fn session_filter(params: &mut Params) -> Result<Option<SessionId>, InvalidN
     })
 }
 
+/// Reads a flag.
+///
+/// # Errors
+/// It is neither `true` nor `false`.
+pub fn flag(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Invalid::new("must be true or false")),
+    }
+}
+
 /// Restores the `+` of a time's offset: if it was not escaped it arrives as a blank, which no valid
 /// time has after its date.
 #[must_use]

@@ -33,6 +33,7 @@ pub(crate) mod shown;
 pub(crate) mod todo_logs;
 pub(crate) mod todos;
 pub(crate) mod usage;
+pub(crate) mod work_quarter_hours;
 
 /// A row that Roots can't have written.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ use crate::errors::BatchError;
 use crate::table::{
     accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
     claim_deadlines, counters, directory, idempotency, imports, key_wraps, ledger, recovery_codes,
-    session_activity, sessions, todo_logs, todos, usage,
+    session_activity, sessions, todo_logs, todos, usage, work_quarter_hours,
 };
 
 /// Writes the changes of a batch.
@@ -69,7 +69,8 @@ pub(super) async fn store(
     }
     write_counters(tx, write_set).await?;
     write_spans(tx, write_set).await?;
-    put(tx, write_set.calls.iter().map(usage::Model::from), Adding(usage::Column::Calls)).await?;
+    put(tx, write_set.work.iter().map(work_quarter_hours::Model::from), Adding).await?;
+    put(tx, write_set.calls.iter().map(usage::Model::from), Adding).await?;
     unlink::write(tx, write_set).await?;
     let deleted = write_set.activities.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (activities::Column::AccountId, activities::Column::ActivityId);
@@ -170,7 +171,7 @@ async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Resul
     let moves = || write_set.counters.iter();
     let rows =
         moves().map(|((account, counter), moved)| counters::Model::of(*account, counter, *moved));
-    put(tx, rows, Adding(Count)).await?;
+    put(tx, rows, Adding).await?;
     // Counters of activity types are deleted at zero, since types come and go; the others are few.
     let mut emptied = ChunkedFilter::default();
     for ((account, counter), _) in moves().filter(|(_, moved)| **moved < 0) {
@@ -196,7 +197,7 @@ async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(
             .iter()
             .map(|((of, it), moved)| activity_quarter_hours::Model::of(*of, it, *moved))
     };
-    put(tx, rows(), Adding(activity_quarter_hours::Column::Count)).await?;
+    put(tx, rows(), Adding).await?;
     let mut emptied = ChunkedFilter::default();
     for row in rows().filter(|row| row.count < 0) {
         use activity_quarter_hours::Column::{AccountId, ActivityType, ActorId, Quarter};
@@ -229,7 +230,7 @@ async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(
             }
         })
     };
-    put(tx, rows(), Adding(activity_daily::Column::Count)).await?;
+    put(tx, rows(), Adding).await?;
     let mut emptied = ChunkedFilter::default();
     for row in rows().filter(|row| row.count < 0) {
         use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};

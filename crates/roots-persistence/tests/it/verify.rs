@@ -1,7 +1,7 @@
 //! `verify` reports each kind of damage with its account.
 
 use roots_domain::model::credit::LedgerMismatch;
-use roots_domain::model::id::{AccountId, LedgerId};
+use roots_domain::model::id::{AccountId, LedgerId, TodoId};
 use roots_domain::port::store::{Discrepancy, Mismatch, Verifier};
 use roots_testkit::commands::{self, Issuer};
 use roots_testkit::database::TestDatabase;
@@ -121,6 +121,14 @@ fn damage_to_the_ledger() -> Vec<Damage> {
     ]
 }
 
+fn damage_to_todos() -> Vec<Damage> {
+    vec![(
+        "UPDATE todos SET status_since = status_since + 1 WHERE account_id = 2",
+        "UPDATE todos SET status_since = status_since - 1 WHERE account_id = 2",
+        vec![Mismatch::StatusSince(TodoId(1))],
+    )]
+}
+
 fn damage_to_the_counts() -> Vec<Damage> {
     let general = "actor 1's activities general on 2026-04-09";
     let in_quarter = "actor 1's activities general in the quarter hour from 2026-04-09T14:00:00Z";
@@ -202,7 +210,8 @@ fn damage_to_the_counts() -> Vec<Damage> {
 
 async fn each_kind_of_damage_is_reported_with_its_account(db: TestDatabase) {
     three_accounts(&db).await;
-    for (damage, repair, errors) in damage_to_the_ledger().into_iter().chain(damage_to_the_counts())
+    for (damage, repair, errors) in
+        [damage_to_the_ledger(), damage_to_the_counts(), damage_to_todos()].concat()
     {
         assert_eq!(db.execute(damage).await, 1, "{damage}");
         let of_account = |mismatch| Discrepancy { account: Some(AccountId(2)), mismatch };

@@ -68,6 +68,8 @@ fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
         endpoint: None,
         actor: None,
         note: None,
+        subject: None,
+        steps: Steps::default(),
         created_at: now(),
     };
     let counter = ((id, Counter::Ledger(Reason::BootstrapGrant)), 1);
@@ -245,6 +247,8 @@ fn a_grant_writes_a_ledger_and_an_audit_entry_and_costs_nothing() {
             endpoint: None,
             actor: None,
             note: Some("refill".into()),
+            subject: None,
+            steps: Steps::default(),
             created_at: now(),
         };
         let expected = WriteSet {

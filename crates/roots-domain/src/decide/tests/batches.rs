@@ -105,7 +105,8 @@ fn several_status_changes_of_a_todo_leave_a_chain_of_log_entries_and_one_update(
         (44, TODO, Open, Done),
     ];
     assert_eq!(steps, expected);
-    let done = Todo { status: Done, updated_at: now(), version: 8, ..todo(TODO) };
+    let (at, version) = (now(), 8);
+    let done = Todo { status: Done, updated_at: at, status_since: at, version, ..todo(TODO) };
     assert_eq!(write_set.todos, updated(done));
     let moves = [
         (Counter::Todos(ME, Open, priority(2)), -1),

@@ -103,6 +103,7 @@ fn a_claim_takes_the_todo_in_progress_and_logs_it() {
         status: TodoStatus::InProgress,
         claims: Claims { count: 1, standing },
         updated_at: now(),
+        status_since: now(),
         version: 5,
         ..todo(TODO)
     };
@@ -283,6 +284,7 @@ fn a_lapsed_claim_is_taken_again_and_the_log_tells_so() {
                 (43, uid(6), Open, InProgress, None),
             ]
         );
+        assert_eq!(todo.status_since, logs[2].2.logged_at);
     }
 }
 

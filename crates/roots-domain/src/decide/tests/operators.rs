@@ -62,6 +62,8 @@ fn an_operators_grant_changes_the_balance_and_is_audited_in_both_accounts() {
             endpoint: Some(ROUTE.into()),
             actor: None,
             note: Some("refill".into()),
+            subject: None,
+            steps: Steps::default(),
             created_at: now(),
         };
         let action = AuditAction::CreditsGranted;

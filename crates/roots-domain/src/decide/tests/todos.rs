@@ -25,6 +25,7 @@ fn creating_a_todo_inserts_and_counts_the_row_with_or_without_a_session() {
             claims: Claims::NONE,
             created_at: now(),
             updated_at: now(),
+            status_since: now(),
             version: 1,
         };
         let decided = working_set.decide(mine(new_todo(session)));
@@ -50,6 +51,7 @@ fn a_status_change_writes_a_log_entry_with_its_note_and_uid() {
         content: TodoContent { priority: priority(0), ..todo(TODO).content },
         status: TodoStatus::Done,
         updated_at: now(),
+        status_since: now(),
         version: 5,
         ..todo(TODO)
     };

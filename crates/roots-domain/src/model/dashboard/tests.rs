@@ -208,7 +208,7 @@ fn each_agent_has_a_state_a_todo_and_a_last_sign_of_life() {
             (one.actor.0, one.state.name(), todos, one.since, one.last_sign_at)
         })
         .collect();
-    let started = |seconds| Some(ago(seconds + 3_600));
+    let started = |seconds: i64| Some(ago(seconds + 3_600));
     let expected = [
         (5, "waiting", vec![], started(30), Some(ago(30))),
         (77, "working", vec![], started(60), Some(ago(60))),

@@ -54,6 +54,6 @@ pub use search::{
     SearchReader,
 };
 pub use sessions::{SessionQuery, SessionReader, SilenceReader, SilentSessions};
-pub use todos::{LOG_CHUNK_STEPS, TodoLog, TodoQuery, TodoReader};
+pub use todos::{FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
 pub use verify::{Discrepancy, Mismatch, Verifier};

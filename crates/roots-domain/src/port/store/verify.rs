@@ -59,6 +59,9 @@ pub enum Mismatch {
     /// The actor that a status change is kept with is not that of its todo.
     #[error("the status change {0} is kept with an actor that its todo does not belong to")]
     StatusChange(LogId),
+    /// The time since when a todo has its status is not that of the last entry of its log.
+    #[error("the time of the last status change of todo {0} does not fit its log")]
+    StatusSince(TodoId),
     /// A stored counter differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]
     Count {

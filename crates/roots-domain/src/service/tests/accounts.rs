@@ -288,6 +288,8 @@ fn entry(id: i64, balance_after: i64) -> LedgerEntry {
         endpoint: Some("POST /todos".into()),
         actor: Some(ME),
         note: None,
+        subject: None,
+        steps: Steps::default(),
         created_at: at(1),
     }
 }
