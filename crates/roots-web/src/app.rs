@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use roots_domain::model::dashboard::DashboardRules;
 use roots_domain::model::time::Timestamp;
 use roots_domain::service::Services;
 use roots_http_core::middleware::hosts::Hosts;
@@ -25,6 +26,8 @@ pub(crate) struct AppState {
     pub(crate) hosts: Hosts,
     /// How the pages are served.
     pub(crate) dashboard: Dashboard,
+    /// What is called quiet.
+    pub(crate) rules: DashboardRules,
 }
 
 impl Deref for App {

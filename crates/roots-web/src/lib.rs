@@ -22,7 +22,6 @@ mod entries;
 mod first_steps;
 mod form;
 mod guard;
-mod lanes;
 mod layout;
 mod look;
 mod pages;

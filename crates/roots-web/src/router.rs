@@ -19,7 +19,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::app::{App, AppState};
 use crate::assets::{self, ASSETS_PATH};
 use crate::guard::{check, of_another_site};
-use crate::pages::theme;
+use crate::pages::{activity, agents, credits, now, theme};
 use crate::problem_page;
 use crate::settings::Dashboard;
 
@@ -35,7 +35,8 @@ pub fn surface(
         return None;
     }
     let (services, hosts) = (services.clone(), settings.hosts.clone());
-    let app = App(Arc::new(AppState { services, shared, hosts, dashboard }));
+    let rules = settings.dashboard;
+    let app = App(Arc::new(AppState { services, shared, hosts, dashboard, rules }));
     let mut traits = HashMap::new();
     let mut routes = Router::new();
     for (path, limit, methods, route) in pages() {
@@ -79,6 +80,13 @@ fn open(path: &'static str, methods: Vec<Method>, route: MethodRouter<App>) -> P
 /// All pages.
 fn pages() -> Vec<PageRoute> {
     vec![
+        read("/", get(now::show)),
+        read("/activity", get(activity::show)),
+        read("/activity.csv", get(activity::download)),
+        read("/activity/{id}", get(activity::show_one)),
+        read("/agents", get(agents::show)),
+        read("/agents/{id}", get(agents::show_one)),
+        read("/credits", get(credits::show)),
         open("/theme", vec![Method::POST], post(theme::choose)),
     ]
 }

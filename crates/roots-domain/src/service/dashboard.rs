@@ -7,14 +7,16 @@ use super::keyrings::Keyrings;
 use super::outcome::ReadError;
 use super::sealing::open_text;
 use crate::model::activity::Activity;
-use crate::model::chart::WeekHours;
+use crate::model::chart::{LaneSession, WeekHours};
 use crate::model::dashboard::{DashboardRows, DashboardTodo, ShownText};
 use crate::model::id::{ActorId, Uid};
 use crate::model::sealed::{Field, Sealed};
-use crate::model::time::QuarterHour;
+use crate::model::time::{QuarterHour, Timestamp};
 use crate::model::zone::Zone;
 use crate::port::clock::Clock;
-use crate::port::store::{AccountReader, DashboardQuery, DashboardReader, QuarterHourQuery};
+use crate::port::store::{
+    AccountReader, DashboardQuery, DashboardReader, QuarterHourQuery, TimelineQuery,
+};
 
 /// Tells what needs a person, and who works on what.
 #[derive(Clone)]
@@ -68,6 +70,21 @@ impl Dashboards {
         };
         let counts = self.reader.activities_by_quarter_hour(&query).await?;
         Ok(WeekHours::of(counts, zone))
+    }
+
+    /// The sessions that overlap a range, for a [`Timeline`](crate::model::chart::Timeline).
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn lane_sessions(
+        &self,
+        caller: &Caller,
+        scope: ActorScope,
+        range: (Timestamp, Timestamp),
+    ) -> Result<Vec<LaneSession>, ReadError> {
+        let actor = caller.choose(scope)?;
+        let query = TimelineQuery { by: caller.admission(), actor, range };
+        Ok(self.reader.lane_sessions(&query).await?)
     }
 
     /// The same rows with opened texts. One that does not open is

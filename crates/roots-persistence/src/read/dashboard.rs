@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use roots_domain::model::account::Actor;
 use roots_domain::model::activity::Activity;
 use roots_domain::model::brief::claim_order;
+use roots_domain::model::chart::LaneSession;
 use roots_domain::model::dashboard::{
     AgentRow, DashboardCounts, DashboardRows, DashboardSpans, DashboardTodo, ExpiringKey,
     OpenSession, SOON_SECONDS, TodoSession,
@@ -21,8 +22,8 @@ use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::model::todo::{Todo, TodoStatus};
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
-    DashboardQuery, DashboardReader, NEXT_UP_MAX, OVERDUE_MAX, QuarterHourQuery, StoreError,
-    StoreResult,
+    Admission, DashboardQuery, DashboardReader, NEXT_UP_MAX, OVERDUE_MAX, QuarterHourQuery, StoreError,
+    StoreResult, TimelineQuery,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Statement};
 
@@ -88,16 +89,7 @@ impl DashboardReader for Store {
         &self,
         query: &QuarterHourQuery,
     ) -> StoreResult<Vec<(QuarterHour, i64)>> {
-        let tx = self.snapshot().await?;
-        let make = Statements {
-            backend: tx.get_database_backend(),
-            account: query.by.account,
-            actor: query.actor,
-            reader: None,
-            rows: 0,
-        };
-        let head = tx.query_one_raw(make.dashboard_head()).await.map_err(of_read)?;
-        expect_epoch(query.by, head.map(|row| number(&row, AUTH_EPOCH)).transpose()?)?;
+        let (tx, make) = self.admitted(query.by, query.actor).await?;
         let counted = make.activities_by_quarter_hour(query.quarter_hours);
         let found = all(&tx, counted, |row| {
             Ok((QuarterHour(number(row, "quarter")?), number(row, "count")?))
@@ -105,6 +97,30 @@ impl DashboardReader for Store {
         let found = found.await?;
         tx.commit().await.map_err(of_read)?;
         Ok(found)
+    }
+
+    async fn lane_sessions(&self, query: &TimelineQuery) -> StoreResult<Vec<LaneSession>> {
+        let (tx, make) = self.admitted(query.by, query.actor).await?;
+        let (since, until) = query.range;
+        let found = all(&tx, make.lane_sessions(since, until), lane_session).await?;
+        tx.commit().await.map_err(of_read)?;
+        Ok(found)
+    }
+}
+
+impl Store {
+    /// A snapshot in which the caller is still admitted, and its statements.
+    async fn admitted(
+        &self,
+        by: Admission,
+        actor: Option<ActorId>,
+    ) -> StoreResult<(DatabaseTransaction, Statements)> {
+        let tx = self.snapshot().await?;
+        let backend = tx.get_database_backend();
+        let make = Statements { backend, account: by.account, actor, reader: None, rows: 0 };
+        let head = tx.query_one_raw(make.dashboard_head()).await.map_err(of_read)?;
+        expect_epoch(by, head.map(|row| number(&row, AUTH_EPOCH)).transpose()?)?;
+        Ok((tx, make))
     }
 }
 
@@ -146,6 +162,17 @@ fn open_session(row: &QueryResult) -> StoreResult<OpenSession> {
         id: SessionId(number(row, "session_id")?),
         actor: ActorId(number(row, "actor_id")?),
         started_at,
+        last_active_at: optional(row, LAST_ACTIVE_AT)?.map_or(started_at, at),
+    })
+}
+
+fn lane_session(row: &QueryResult) -> StoreResult<LaneSession> {
+    let started_at = at(number(row, "started_at")?);
+    Ok(LaneSession {
+        id: SessionId(number(row, "session_id")?),
+        actor: ActorId(number(row, "actor_id")?),
+        started_at,
+        ended_at: optional(row, "ended_at")?.map(at),
         last_active_at: optional(row, LAST_ACTIVE_AT)?.map_or(started_at, at),
     })
 }

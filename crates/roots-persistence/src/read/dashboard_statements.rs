@@ -5,7 +5,7 @@ use roots_domain::model::brief::WAITING_TYPES;
 use roots_domain::model::dashboard::DashboardSpans;
 use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::port::store::{
-    AGENTS_MAX, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LATEST_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX,
+    AGENTS_MAX, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LANE_SESSIONS_MAX, LATEST_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX,
 };
 use sea_orm::{DbBackend, Statement};
 
@@ -36,6 +36,12 @@ pub(super) const LATEST: i64 = 1;
 
 /// The indexes of the parts: over an actor, and over an account.
 const IN_PROGRESS_TODOS: [&str; 2] = ["todos_in_progress", "todos_in_progress_of_account"];
+const SESSIONS_BY_START: [&str; 2] = ["sessions_by_start", "sessions_of_account"];
+const SESSIONS_BY_WINDOW: [&str; 2] = ["sessions_by_window", "sessions_of_account_by_window"];
+/// The `end_at` of active sessions.
+const NEVER: i64 = i64::MAX;
+/// Most sessions that ended in a range or after it among which the earlier ones are found.
+const ENDED_SEEN_MAX: u32 = 1_000;
 
 impl Statements {
     /// The auth epoch and the balance of the caller's account, and the time of the database if it
@@ -235,6 +241,44 @@ impl Statements {
                  AND t.activity_type IN ({types})"
             ),
         )
+    }
+
+    /// The sessions that overlap a range: those that started in it, those that started earlier and
+    /// ended in it or after, by their ends, and those that are active.
+    pub(super) fn lane_sessions(&self, since: Timestamp, until: Timestamp) -> Statement {
+        let started = self.parts("sessions", SESSIONS_BY_START).map(|[source, whose]| {
+            format!(
+                "SELECT t.session_id FROM {source} WHERE t.account_id = :account AND {whose} \
+                 AND t.started_at BETWEEN :since AND :until \
+                 ORDER BY t.started_at DESC, t.session_id DESC LIMIT {LANE_SESSIONS_MAX}"
+            )
+        });
+        let ended = self.parts("sessions", SESSIONS_BY_WINDOW).map(|[source, whose]| {
+            format!(
+                "SELECT e.session_id FROM (SELECT t.session_id, t.started_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.end_at >= :since \
+                 AND t.end_at < {NEVER} ORDER BY t.end_at, t.started_at, t.session_id \
+                 LIMIT {ENDED_SEEN_MAX}) AS e WHERE e.started_at < :since"
+            )
+        });
+        let active = self.parts("sessions", SESSIONS_BY_WINDOW).map(|[source, whose]| {
+            format!(
+                "SELECT t.session_id FROM {source} WHERE t.account_id = :account AND {whose} \
+                 AND t.end_at = {NEVER} AND t.started_at < :since \
+                 ORDER BY t.started_at DESC, t.session_id DESC LIMIT {LANE_SESSIONS_MAX}"
+            )
+        });
+        let parts = started.chain(ended).chain(active).map(|part| columns("session_id", &part));
+        let sql = self.of_keys(
+            &parts.collect::<Vec<_>>().join(" UNION "),
+            &format!(
+                "t.session_id AS session_id, t.actor_id AS actor_id, t.started_at AS started_at, \
+                 t.ended_at AS ended_at, (SELECT a.last_active_at FROM session_activity AS a \
+                 WHERE a.account_id = :account AND a.session_id = t.session_id) AS {LAST_ACTIVE_AT}"
+            ),
+            "sessions AS t WHERE t.account_id = :account AND t.session_id = k.session_id",
+        );
+        self.statement(&sql, &[("since", since.micros()), ("until", until.micros())])
     }
 
     /// Keys that expire before `soon`, the first one first.

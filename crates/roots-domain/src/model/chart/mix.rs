@@ -15,6 +15,14 @@ pub struct Mix<N> {
 }
 
 impl<N> Mix<N> {
+    /// The same with other names.
+    #[must_use]
+    pub fn map_names<M>(self, mut change: impl FnMut(N) -> M) -> Mix<M> {
+        let Self { parts, other, others } = self;
+        let parts = parts.into_iter().map(|(name, count)| (change(name), count)).collect();
+        Mix { parts, other, others }
+    }
+
     /// All that was counted.
     #[must_use]
     pub fn total(&self) -> i64 {

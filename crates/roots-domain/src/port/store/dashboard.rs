@@ -6,10 +6,11 @@ use async_trait::async_trait;
 
 use super::admission::Admission;
 use super::commands::StoreResult;
+use crate::model::chart::LaneSession;
 use crate::model::dashboard::DashboardRows;
 use crate::model::id::ActorId;
 use crate::model::sealed::Sealed;
-use crate::model::time::QuarterHour;
+use crate::model::time::{QuarterHour, Timestamp};
 use crate::model::zone::Zone;
 use crate::port::clock::Clock;
 
@@ -25,6 +26,8 @@ pub const OVERDUE_MAX: u32 = 50;
 pub const NEXT_UP_MAX: u32 = 5;
 /// Most of the newest activities.
 pub const LATEST_MAX: u32 = 30;
+/// Most sessions of a timeline that started in it, the newest ones.
+pub const LANE_SESSIONS_MAX: u32 = 300;
 /// Most keys that expire soon.
 pub const EXPIRING_KEYS_MAX: u32 = 20;
 
@@ -50,6 +53,17 @@ pub struct QuarterHourQuery {
     pub quarter_hours: (QuarterHour, QuarterHour),
 }
 
+/// A query for the sessions of a timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimelineQuery {
+    /// The admission of the caller.
+    pub by: Admission,
+    /// Only rows of this actor; `None` for all actors of the account.
+    pub actor: Option<ActorId>,
+    /// The first and the last instant.
+    pub range: (Timestamp, Timestamp),
+}
+
 /// Reads what a dashboard tells.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
@@ -70,4 +84,10 @@ pub trait DashboardReader: Send + Sync {
         &self,
         query: &QuarterHourQuery,
     ) -> StoreResult<Vec<(QuarterHour, i64)>>;
+
+    /// The sessions that overlap a range, each once, in any order: those that started in it, up to
+    /// [`LANE_SESSIONS_MAX`], and those that started earlier. MUST NOT read notes, or more rows of a
+    /// large account than of a small one: of very many sessions that started earlier it may leave
+    /// out some.
+    async fn lane_sessions(&self, query: &TimelineQuery) -> StoreResult<Vec<LaneSession>>;
 }

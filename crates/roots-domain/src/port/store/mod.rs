@@ -42,8 +42,9 @@ pub use admission::{Admission, AuthEpochs, EpochListener};
 pub use brief::{BriefQuery, BriefReader, LONG_TEXTS_MAX};
 pub use commands::{ApplyError, CommandStore, StoreError, StoreResult};
 pub use dashboard::{
-    AGENTS_MAX, DashboardQuery, DashboardReader, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LATEST_MAX,
-    NEXT_UP_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery,
+    AGENTS_MAX, DashboardQuery, DashboardReader, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX,
+    LANE_SESSIONS_MAX, LATEST_MAX, NEXT_UP_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery,
+    TimelineQuery,
 };
 pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};

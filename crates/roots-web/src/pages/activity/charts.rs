@@ -96,15 +96,10 @@ fn drawn(
 /// The types, each with a link to its entries.
 fn by_type(filter: &Filter, stats: &ActivityStats) -> Mix<Part> {
     let types = stats.by_type.iter().map(|(name, count)| (name.as_str(), *count));
-    let found = mix(types);
-    Mix {
-        parts: found.parts.into_iter().map(|(name, count)| (part(filter, name), count)).collect(),
-        other: found.other,
-        others: found.others + usize::try_from(stats.by_type_omitted).unwrap_or_default(),
-    }
-}
-
-fn part(filter: &Filter, name: &str) -> Part {
-    let link = filter.link("/activity", &[("type", Some(name.to_owned())), ("q", None)]);
-    Part { name: name.to_owned(), link }
+    let omitted = usize::try_from(stats.by_type_omitted).unwrap_or_default();
+    let found = mix(types).map_names(|name| Part {
+        name: name.to_owned(),
+        link: filter.link("/activity", &[("type", Some(name.to_owned())), ("q", None)]),
+    });
+    Mix { others: found.others + omitted, ..found }
 }

@@ -1,5 +1,7 @@
 //! The page, from the request to the answer.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -19,7 +21,6 @@ use crate::app::App;
 use crate::balance;
 use crate::first_steps;
 use crate::guard;
-use crate::lanes;
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
 use crate::query;
@@ -70,7 +71,7 @@ pub(crate) async fn show(
     let scope = query::scope(query.agent, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
-    let find = |caller: std::sync::Arc<_>| async move {
+    let find = |caller: Arc<_>| async move {
         dashboards.find(&caller, scope, zone.clone()).await
     };
     let (found, room) = rows::read(&mut viewer, find).await?;
@@ -84,7 +85,10 @@ pub(crate) async fn show(
     });
     let stats = stats.await?;
     let of_today = (zone.first_instant(today), zone.last_instant(today));
-    let sessions = lanes::read(&app, &mut viewer, scope, of_today).await?;
+    let lanes = |caller: Arc<_>| async move {
+        dashboards.lane_sessions(&caller, scope, of_today).await
+    };
+    let sessions = viewer.bearer.read(lanes).await?;
     let balance = balance::read(&app, &mut viewer, BALANCE_DAYS).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let year = Year::of(stats.by_day, today);
