@@ -1,10 +1,12 @@
 //! The agents and people of an account, by name, and what the account has left.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use maud::{Markup, html};
 use roots_domain::model::account::Actor;
 use roots_domain::model::id::ActorId;
+use roots_domain::service::access::Caller;
 use roots_http_core::problem::Problem;
 
 use crate::app::App;
@@ -31,8 +33,8 @@ impl Agents {
     /// A database error, or the sign-in has ended.
     pub(crate) async fn read(app: &App, viewer: &mut Viewer) -> Result<Self, Problem> {
         let accounts = &app.services.accounts;
-        let read = |caller| async move { accounts.whoami(&caller).await };
-        let found = viewer.bearer.read(|caller: std::sync::Arc<_>| read(caller)).await?;
+        let read = |caller: Arc<Caller>| async move { accounts.whoami(&caller).await };
+        let found = viewer.bearer.read(read).await?;
         let own = viewer.bearer.actor.clone();
         let mut actors = found.other_actors;
         actors.push(own);
@@ -77,11 +79,20 @@ impl Agents {
         }
     }
 
+    /// What a page says beforehand that has forms, if no credit is left.
+    pub(crate) fn cost_when_out(&self) -> Markup {
+        html! {
+            @if self.balance <= 0 {
+                p.note { "The account has no credits left. Reading goes on; writing needs credits." }
+            }
+        }
+    }
+
     /// What a form says of the cost of its write: nothing while there are many credits left.
     pub(crate) fn cost(&self) -> Markup {
         html! {
             @if self.balance <= 0 {
-                p.fault { "The account has no credits left. Reading goes on; writing needs credits." }
+                span.muted { "Writing needs credits, and none are left." }
             } @else if self.balance < FEW_CREDITS {
                 span.muted { "1 credit of " (self.balance) }
             }

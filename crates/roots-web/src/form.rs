@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::etag::EntityTag;
 use roots_domain::service::{IdempotentRequest, Preconditions};
+use roots_http_core::middleware::pipeline::OwnBody;
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{InvalidField, InvalidNoted};
 use roots_http_core::request::json::read_whole;
@@ -174,6 +175,34 @@ pub(crate) fn see_other(path: &str) -> Response {
     match HeaderValue::from_str(path) {
         Ok(path) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
         Err(_) => Problem::internal("a path is no header").into_response(),
+    }
+}
+
+/// A form that is shown again with its fault, as the answer of this status.
+pub(crate) fn again(status: StatusCode, mut page: Response) -> Response {
+    *page.status_mut() = status;
+    // The page shows the fault itself.
+    page.extensions_mut().insert(OwnBody);
+    page
+}
+
+/// A path of this server that a form or a link brings to lead back to. Anything that a browser
+/// could take for another server's is none.
+pub(crate) fn own_path(text: &str) -> Option<&str> {
+    let is_own = text.starts_with('/')
+        && !text.starts_with("//")
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    is_own.then_some(text)
+}
+
+/// A labelled control, and its fault.
+pub(crate) fn field(faults: &Faults, name: &str, label: &str, control: &Markup) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (label) }
+            (control)
+            (faults.at(name))
+        }
     }
 }
 

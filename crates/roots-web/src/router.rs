@@ -19,7 +19,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::app::{App, AppState};
 use crate::assets::{self, ASSETS_PATH};
 use crate::guard::{check, of_another_site};
-use crate::pages::{activity, agents, credits, now, theme};
+use crate::pages::{accounts, activity, agents, credits, now, sessions, theme, todos};
 use crate::problem_page;
 use crate::settings::Dashboard;
 
@@ -67,6 +67,12 @@ fn read(path: &'static str, route: MethodRouter<App>) -> PageRoute {
     (path, Some(RouteLimit::Caller), vec![Method::GET, Method::HEAD], route)
 }
 
+/// A page that is read, and a form's target.
+fn read_write(path: &'static str, route: MethodRouter<App>) -> PageRoute {
+    let methods = vec![Method::GET, Method::HEAD, Method::POST];
+    (path, Some(RouteLimit::Caller), methods, route)
+}
+
 /// A form's target.
 fn write(path: &'static str, route: MethodRouter<App>) -> PageRoute {
     (path, Some(RouteLimit::Caller), vec![Method::POST], route)
@@ -87,6 +93,21 @@ fn pages() -> Vec<PageRoute> {
         read("/agents", get(agents::show)),
         read("/agents/{id}", get(agents::show_one)),
         read("/credits", get(credits::show)),
+        read("/sessions", get(sessions::list::show)),
+        read("/sessions/{id}", get(sessions::item::show)),
+        write("/sessions/{id}/end", post(sessions::change::end)),
+        write("/sessions/{id}/notes", post(sessions::change::notes)),
+        read("/accounts", get(accounts::list)),
+        read("/accounts/{id}", get(accounts::show)),
+        write("/accounts/{id}/credits", post(accounts::grant)),
+        write("/accounts/{id}/suspend", post(accounts::suspend)),
+        write("/accounts/{id}/resume", post(accounts::resume)),
+        read_write("/todos", get(todos::board::show).post(todos::create::create)),
+        read("/todos/new", get(todos::create::form)),
+        read_write("/todos/{id}", get(todos::item::show).post(todos::edit::save)),
+        read("/todos/{id}/edit", get(todos::edit::form)),
+        write("/todos/{id}/status", post(todos::step::step)),
+        write("/todos/{id}/delete", post(todos::step::delete)),
         open("/theme", vec![Method::POST], post(theme::choose)),
     ]
 }

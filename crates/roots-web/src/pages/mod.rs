@@ -4,4 +4,8 @@ pub(crate) mod activity;
 pub(crate) mod agents;
 pub(crate) mod credits;
 pub(crate) mod now;
+pub(crate) mod accounts;
+mod conflict;
+pub(crate) mod sessions;
 pub(crate) mod theme;
+pub(crate) mod todos;
