@@ -27,6 +27,7 @@ mod m0015_heartbeats;
 mod m0016_brief;
 mod m0018_status_since;
 mod m0019_counts_of_work;
+mod m0020_events;
 mod m0021_dashboard;
 
 /// Updates a database to the newest schema.
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_brief::Brief),
             Box::new(m0018_status_since::StatusSince),
             Box::new(m0019_counts_of_work::CountsOfWork),
+            Box::new(m0020_events::Events),
             Box::new(m0021_dashboard::Dashboard),
         ]
     }

@@ -104,6 +104,7 @@ operations! {
     GetCredits: "getCredits" GET "/api/v1/credits" Safe private;
     ListLedger: "listLedger" GET "/api/v1/credits/ledger" Safe private;
     RenewRecoveryCode: "renewRecoveryCode" POST "/api/v1/recovery-code" Safe private;
+    Events: "events" GET "/api/v1/events" Safe private;
     ListAudit: "listAudit" GET "/api/v1/audit" Safe private;
     ListAccounts: "listAccounts" GET "/api/v1/accounts" Safe private;
     GetAccount: "getAccount" GET "/api/v1/accounts/{id}" Safe private;

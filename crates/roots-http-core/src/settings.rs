@@ -30,6 +30,9 @@ pub struct HttpSettings {
     /// How many request bodies above 128 KiB are held at once, each of at most 1 MiB. One address
     /// gets at most a quarter of them. By default 64.
     pub large_bodies: usize,
+    /// How many streams of events may be open at once, the API's and the pages' together; by
+    /// default 300.
+    pub streams: usize,
     /// How long a caller is remembered, with its keys unlocked. A key that ends still stops at
     /// once: each read checks whether the account's auth epoch has moved, and the store checks each
     /// write. A key found to be wrong is not looked up again for this time, at most 5 s.
@@ -48,6 +51,7 @@ impl Default for HttpSettings {
             shutdown: Shutdown::default(),
             large_answers: MemoryBudget::default(),
             large_bodies: 64,
+            streams: 300,
             caller_ttl: Duration::from_mins(10),
             dashboard: DashboardRules { quiet_after_seconds: Some(1_800) },
         }

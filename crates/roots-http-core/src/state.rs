@@ -12,6 +12,8 @@ use crate::middleware::list_permits::ListPermits;
 use crate::middleware::searches::Searches;
 use crate::settings::HttpSettings;
 use crate::shutdown::Shutdown;
+use crate::streams::account_watch::AccountWatch;
+use crate::streams::places::StreamPlaces;
 
 /// The shared state. A surface provides it from its own state with [`axum::extract::FromRef`].
 pub type SharedState = Arc<HttpState>;
@@ -30,6 +32,10 @@ pub struct HttpState {
     pub list_permits: ListPermits,
     /// Limits on searches: how many run at once.
     pub searches: Searches,
+    /// Limits on streams: how many are open at once.
+    pub stream_places: StreamPlaces,
+    /// Tells streams how far their accounts have come.
+    pub account_watch: AccountWatch,
     /// Tells when the service shuts down.
     pub shutdown: Shutdown,
 }
@@ -48,6 +54,8 @@ impl HttpState {
             callers,
             list_permits: ListPermits::new(settings.large_answers.clone()),
             searches: Searches::default(),
+            stream_places: StreamPlaces::new(settings.streams),
+            account_watch: AccountWatch::new(Arc::clone(&services.events.reader)),
             shutdown: settings.shutdown.clone(),
         })
     }

@@ -12,6 +12,7 @@ mod audit;
 mod brief;
 mod claims;
 mod erasures;
+mod events;
 mod export;
 mod import;
 mod keys;

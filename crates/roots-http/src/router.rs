@@ -27,7 +27,7 @@ use crate::preconditions::{is_idempotent, is_tagged, only_reads};
 use crate::settings::Signup;
 use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
-    accounts, activities, actors, audit, brief, claims, erasures, export, import, keys, meta,
+    accounts, activities, actors, audit, brief, claims, erasures, events, export, import, keys, meta,
     operators, search, sessions, todos, usage,
 };
 
@@ -105,6 +105,7 @@ fn routes() -> Routes {
         .merge(keys::routes())
         .merge(accounts::routes())
         .merge(audit::routes())
+        .merge(events::routes())
         .merge(operators::routes())
         .merge(usage::routes());
     let paths = |routes: &OpenApiRouter<App>| routes.get_openapi().paths.paths.clone().into_keys();

@@ -65,6 +65,8 @@ pub struct AuditEntry {
     pub subject_actor_id: Option<i64>,
     /// The key that it was done to.
     pub subject_key_id: Option<i64>,
+    /// The session that it was done to.
+    pub subject_session_id: Option<i64>,
     /// When it was done.
     pub created_at: DateTime<Utc>,
 }

@@ -8,6 +8,7 @@ mod audit;
 mod brief;
 mod claim;
 mod credit;
+mod event;
 mod export_line;
 mod import;
 mod key;
@@ -40,6 +41,7 @@ pub use credit::{
     CostModel, Credits, CreditsGranted, LedgerEntry, LedgerFilter, LedgerPage, LedgerReason,
     NewCredits,
 };
+pub use event::{Event, EventAction, EventKind, EventOptions, EventUpdate};
 pub use export_line::{
     ActivityLine, ActorLine, Counts, EndLine, ErrorLine, ExportLine, HeaderLine, SessionLine,
     StepLine, TodoLine,

@@ -95,8 +95,10 @@ impl WorkingSet {
         used: &[(KeyId, Timestamp)],
         over: &[KeyId],
     ) -> Result<Applied, Refusal> {
+        let mut is_shown = false;
         for (id, last) in used {
             if let Some(mut key) = self.keys.get((account, *id)).cloned() {
+                is_shown |= key.last_used < Some(*last);
                 key.last_used = key.last_used.max(Some(*last));
                 self.keys.set((account, *id), Some(key));
             }
@@ -106,10 +108,22 @@ impl WorkingSet {
             // that the owner has.
             let now = self.decided_at;
             if self.keys.get((account, *id)).is_some_and(|key| !key.in_force(now)) {
+                is_shown = true;
                 self.close_key(account, *id);
             }
         }
+        if is_shown {
+            self.raise_version(account);
+        }
         self.account_applied(account)
+    }
+
+    /// Raises the account's version, although nothing of its row changes: whoever shows the keys has
+    /// to show them anew. However many commands of a batch do so, it rises by 1.
+    fn raise_version(&mut self, account: AccountId) {
+        if let Some(account) = self.account_mut(account) {
+            account.version += 1;
+        }
     }
 
     pub(super) fn raise_auth_epoch(&mut self, account: AccountId) {

@@ -31,6 +31,7 @@ use crate::model::sealed::Sealed;
 use crate::model::session::{
     EndReason, Session, SessionActivity, SessionPatch, SessionStatus, SessionStatusKind,
 };
+use crate::model::step::Steps;
 use crate::model::text::ActivityType;
 use crate::model::text::Name;
 use crate::model::time::QuarterHour;

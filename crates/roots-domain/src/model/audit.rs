@@ -4,7 +4,7 @@
 use super::account::named;
 use super::api_key::{ApiKey, Succession};
 use super::bearer::KeyBearer;
-use super::id::{AccountId, ActorId, AuditId, KeyId};
+use super::id::{AccountId, ActorId, AuditId, KeyId, SessionId};
 use super::page::{Listed, SortKey};
 use super::time::Timestamp;
 
@@ -66,6 +66,8 @@ pub struct AuditEvent {
     pub subject_actor: Option<ActorId>,
     /// The key it was done to.
     pub subject_key: Option<KeyId>,
+    /// The session it was done to.
+    pub subject_session: Option<SessionId>,
 }
 
 impl AuditEvent {
@@ -80,6 +82,7 @@ impl AuditEvent {
             subject_account: None,
             subject_actor: None,
             subject_key: None,
+            subject_session: None,
         }
     }
 
@@ -119,6 +122,12 @@ impl AuditEvent {
     #[must_use]
     pub const fn to_actor(self, subject: ActorId) -> Self {
         Self { subject_actor: Some(subject), ..self }
+    }
+
+    /// The same event, on a session of an actor.
+    #[must_use]
+    pub const fn to_session(self, actor: ActorId, subject: SessionId) -> Self {
+        Self { subject_session: Some(subject), ..self.to_actor(actor) }
     }
 
     /// The same event, on a key of an actor.

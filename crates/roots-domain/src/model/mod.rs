@@ -15,6 +15,7 @@ pub mod dashboard;
 pub mod deadline;
 pub mod feed;
 pub mod forecast;
+pub mod event;
 pub mod idempotency;
 pub mod import;
 pub mod import_file;

@@ -10,6 +10,7 @@ pub mod activities;
 pub mod brief;
 pub mod dashboard;
 pub mod erasures;
+pub mod events;
 pub mod exports;
 pub mod idle_sessions;
 pub mod imports;

@@ -8,6 +8,7 @@ use super::activities::Activities;
 use super::brief::Briefs;
 use super::dashboard::Dashboards;
 use super::erasures::Erasures;
+use super::events::Events;
 use super::exports::Exports;
 use super::idle_sessions::IdleSessions;
 use super::imports::Imports;
@@ -27,8 +28,8 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
     AccountReader, AccountsReader, ActivityReader, AuthEpochs, BriefReader, CommandStore,
-    DashboardReader, IdempotencyReader, LeftoverReader, Readiness, SearchReader, SessionReader, SilenceReader,
-    TodoReader, UsageReader,
+    DashboardReader, EventReader, IdempotencyReader, LeftoverReader, Readiness, SearchReader,
+    SessionReader, SilenceReader, TodoReader, UsageReader,
 };
 
 /// The ports that the services need.
@@ -63,6 +64,8 @@ pub struct Ports {
     pub idempotency: Arc<dyn IdempotencyReader>,
     /// Reads usage.
     pub usage: Arc<dyn UsageReader>,
+    /// Reads what has happened to accounts.
+    pub events: Arc<dyn EventReader>,
     /// Reports keys that have ended.
     pub epochs: Arc<dyn AuthEpochs>,
     /// Checks whether the database answers.
@@ -90,6 +93,7 @@ impl Ports {
             + LeftoverReader
             + IdempotencyReader
             + UsageReader
+            + EventReader
             + AuthEpochs
             + Readiness
             + 'static,
@@ -111,6 +115,7 @@ impl Ports {
             leftovers: store.clone(),
             idempotency: store.clone(),
             usage: store.clone(),
+            events: store.clone(),
             epochs: store.clone(),
             readiness: store,
             locksmith,
@@ -145,6 +150,8 @@ pub struct Services {
     pub key_usage: KeyUsage,
     /// Counts the calls of accounts.
     pub usage: Usage,
+    /// What has happened to accounts.
+    pub events: Events,
     /// Exports.
     pub exports: Exports,
     /// Imports.
@@ -179,6 +186,7 @@ impl Services {
         let writes =
             Writes { commands: commands.clone(), accounts: accounts.clone(), clock: clock.clone() };
         Self {
+            events: Events { reader: ports.events },
             exports: Exports { access: access.clone(), reader: ports.archive },
             access,
             briefs: Briefs {

@@ -56,6 +56,25 @@ impl Bearer {
         self.key.lookup
     }
 
+    /// The state that it was admitted by.
+    pub(crate) const fn state(&self) -> &SharedState {
+        &self.state
+    }
+
+    /// Whether the time at which its key ends by itself has passed.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.state.access.check_expiry(&self.caller).is_err()
+    }
+
+    /// Looks up whether its key is still in force.
+    ///
+    /// # Errors
+    /// 401 if it is not, or a database error.
+    pub(crate) async fn check_again(&self) -> Result<(), Problem> {
+        self.state.access.check_again(self.key.lookup).await?;
+        Ok(())
+    }
+
     /// Counts this request as one that adds an entry to the audit log at no cost. A request that is
     /// taken with a [`KeyChanger`] is counted already.
     ///
@@ -201,6 +220,24 @@ where
     }
 }
 
+/// The bearer of a key in force that opens a stream. That counts as a request, and not as a use of
+/// the key: a stream is opened again by itself, for as long as a program runs that nobody needs.
+pub struct StreamBearer(pub Bearer);
+
+impl<S: Send + Sync> FromRequestParts<S> for StreamBearer
+where
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, from: &S) -> Result<Self, Problem> {
+        let state = SharedState::from_ref(from);
+        let bearer = unnoted(parts, state, ClientContext::count_request).await?;
+        bearer.count_call(called(parts));
+        Ok(Self(bearer))
+    }
+}
+
 /// The bearer of a key in force whose request changes keys, actors or recovery codes. The request
 /// counts against the account's limit on key changes before its body is read, and so even if it
 /// fails.
@@ -230,6 +267,17 @@ async fn bearer(
     state: SharedState,
     count: fn(&ClientContext, &Caller) -> Result<(), Problem>,
 ) -> Result<Bearer, Problem> {
+    let bearer = unnoted(parts, state, count).await?;
+    bearer.state.key_usage.note(&bearer.caller);
+    Ok(bearer)
+}
+
+/// The same, without recording the use of the key.
+async fn unnoted(
+    parts: &mut Parts,
+    state: SharedState,
+    count: fn(&ClientContext, &Caller) -> Result<(), Problem>,
+) -> Result<Bearer, Problem> {
     let client = ClientContext::of(&parts.extensions)?.clone();
     let access = &state.access;
     let presented = key_text(&mut parts.headers).and_then(|text| Ok(access.parse_key(&text)?));
@@ -242,7 +290,6 @@ async fn bearer(
     };
     let caller = admitted(&state, &client, &key).await?;
     count(&client, &caller)?;
-    state.key_usage.note(&caller);
     Ok(Bearer { caller, key, client, state })
 }
 

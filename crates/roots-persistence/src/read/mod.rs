@@ -12,6 +12,7 @@ mod dashboard;
 mod dashboard_statements;
 mod directory;
 mod epoch;
+mod events;
 mod idempotency;
 mod imports;
 mod keys;

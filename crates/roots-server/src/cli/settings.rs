@@ -106,6 +106,9 @@ const LIMIT_MAX: u32 = 1_000_000;
 const IDLE_SECONDS: RangeInclusive<i64> = 300..=2_592_000;
 /// The most connections that can be set.
 const CONNECTIONS_MAX: usize = 100_000;
+/// The part of the connections that streams of events may hold: a third. The others are for
+/// requests that are answered and go.
+const STREAMS_PART: usize = 3;
 
 impl RawSettings {
     /// Validates the settings.
@@ -119,6 +122,7 @@ impl RawSettings {
         let log_formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let metrics = |given| address(SettingName("ROOTS_METRICS_BIND"), given);
         let bind = address(SettingName("ROOTS_BIND"), self.bind)?;
+        let connections = connections(self.connections)?;
         Ok(Settings {
             bind,
             database_url: database_url(self.database_url)?,
@@ -161,9 +165,10 @@ impl RawSettings {
                     self.trusted_proxies,
                     TrustedProxy::parse,
                 )?,
+                streams: (connections / STREAMS_PART).max(1),
                 ..HttpSettings::default()
             },
-            connections: connections(self.connections)?,
+            connections,
             signup_credits,
             operator_credits: credits(
                 SettingName("ROOTS_OPERATOR_CREDITS"),

@@ -16,6 +16,7 @@ mod conditional;
 mod credits;
 mod erasures;
 mod errors;
+mod events;
 mod exports;
 mod fuzz;
 mod idempotency;

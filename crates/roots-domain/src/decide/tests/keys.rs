@@ -133,6 +133,11 @@ impl KeysFixture {
     }
 
     fn write(&mut self, write_set: WriteSet) {
+        let WriteSet { actors, keys, codes, .. } = &write_set;
+        let written = actors.written().count() + keys.written().count() + codes.written().count();
+        let deleted = keys.deleted.len() + codes.deleted.len();
+        let rises = write_set.accounts_founded.len() + write_set.accounts_changed.len();
+        assert!(rises > 0 || written + deleted == 0, "what pages show raises the version");
         for account in write_set.accounts_founded.into_iter().chain(write_set.accounts_changed) {
             self.account = account;
         }

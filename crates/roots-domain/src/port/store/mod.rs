@@ -6,6 +6,7 @@ mod admission;
 mod brief;
 mod commands;
 mod dashboard;
+mod events;
 mod idempotency;
 mod leftovers;
 mod operators;
@@ -24,6 +25,7 @@ pub use self::{
     brief::MockBriefReader,
     commands::MockCommandStore,
     dashboard::MockDashboardReader,
+    events::MockEventReader,
     idempotency::MockIdempotencyReader,
     leftovers::MockLeftoverReader,
     operators::MockAccountsReader,
@@ -46,6 +48,7 @@ pub use dashboard::{
     LANE_SESSIONS_MAX, LATEST_MAX, NEXT_UP_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery,
     TimelineQuery,
 };
+pub use events::{AccountState, EventReader, STATES_MAX};
 pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};
 pub use operators::{AccountOverview, AccountsReader};

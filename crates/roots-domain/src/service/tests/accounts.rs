@@ -8,6 +8,7 @@ use crate::command::NewAccount;
 use crate::model::api_key::{LookupHash, Wrap, WrapHolder, WrapSubject};
 use crate::model::credit::{GRANT_MAX, LedgerEntry, Reason};
 use crate::model::id::{LedgerId, RecoveryId};
+use crate::model::step::Steps;
 use crate::port::crypto::{ActorIdentity, Founding, Lookup, MintedCode, MintedKey, MockLocksmith};
 use crate::port::store::MockAccountReader;
 use crate::service::accounts::{AccountDraft, Accounts, Grant, NewCredentials};

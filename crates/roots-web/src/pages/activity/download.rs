@@ -18,7 +18,7 @@ use roots_http_core::request::query::Query;
 use super::filter::Filter;
 use crate::agents::Agents;
 use crate::app::App;
-use crate::rows;
+use crate::rows::{self, Opened};
 use crate::viewer::Viewer;
 
 /// Most rows of a download, the newest ones: 20 reads of a page. An export has all.
@@ -78,12 +78,12 @@ impl Rest {
             let (activities, selection) = (activities.clone(), selection.clone());
             async move { activities.find(&caller, selection, request).await }
         };
-        // The room is given back once the page is written.
-        let (found, _room) = rows::page(&self.app, &mut self.viewer, find).await?;
+        let agents = &self.agents;
+        let keep = |item: Opened<Activity>| line(agents, &item.row);
+        let found = rows::page(&self.app, &mut self.viewer, find, keep).await?;
         self.rows += LIMIT_MAX;
         self.next = found.next.map(Start::After);
-        let lines = found.items.iter().map(|item| line(&self.agents, &item.row));
-        Ok(Some(lines.collect()))
+        Ok(Some(found.items.concat()))
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Filter {
 impl FromParams for Filter {
     fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let agent = query::agent(params);
-        let activity_type = query::optional(params, "type", ActivityType::parse);
+        let activity_type = query::optional(params, "type", |text| ActivityType::parse(text));
         let session = query::optional(params, "session", |text| {
             SessionId::parse(text).ok_or_else(|| Invalid::new("must be the id of a session"))
         });

@@ -18,7 +18,7 @@ use super::filter::Filter;
 use crate::address::Address;
 use crate::agents::Agents;
 use crate::app::App;
-use crate::chart::{number, plural};
+use crate::chart::{number, plural, shortened};
 use crate::entries;
 use crate::first_steps;
 use crate::guard;
@@ -29,6 +29,8 @@ use crate::text;
 use crate::time;
 use crate::viewer::Viewer;
 
+/// Most characters of an entry that are kept of its text.
+const LINE_CHARS: usize = 240;
 /// Most results of a search on a page.
 const HITS: u32 = 20;
 
@@ -51,9 +53,9 @@ pub(crate) async fn show(
         let selection = selection.clone();
         async move { activities.find(&caller, selection, request).await }
     };
-    let (found, room) = rows::page(&app, &mut viewer, find).await?;
+    let found = rows::page(&app, &mut viewer, find, line).await?;
     let charts = charts::read(&app, &mut viewer, filter).await?;
-    let answer = guard::html(layout::page(&viewer, Frame {
+    Ok(guard::html(layout::page(&viewer, Frame {
         title: "Activity",
         section: Section::Activity,
         tools: html! {
@@ -83,14 +85,19 @@ pub(crate) async fn show(
                 (charts)
             }
         },
-    }));
-    Ok(room.hold(answer).await)
+    })))
+}
+
+/// An entry with no more of its text than its line shows.
+fn line(item: Opened<Activity>) -> Activity {
+    let description = shortened(&item.row.description, LINE_CHARS);
+    Activity { description, ..item.row }
 }
 
 /// The rows of each day under its date.
-fn days(viewer: &Viewer, agents: &Agents, found: &Page<Opened<Activity>>) -> Markup {
+fn days(viewer: &Viewer, agents: &Agents, found: &Page<Activity>) -> Markup {
     let zone = viewer.look.zone();
-    let rows = feed::fold(found.items.iter().map(|item| item.row.clone()));
+    let rows = feed::fold(found.items.iter().cloned());
     let mut by_day = Vec::<(Day, Vec<FeedRow<Activity>>)>::new();
     for row in rows {
         let day = zone.wall_clock(row.newest.logged_at).day;
@@ -109,7 +116,7 @@ fn days(viewer: &Viewer, agents: &Agents, found: &Page<Opened<Activity>>) -> Mar
 }
 
 /// The link to what happened earlier.
-fn next(viewer: &Viewer, page: &RequestedPage, found: &Page<Opened<Activity>>) -> Markup {
+fn next(viewer: &Viewer, page: &RequestedPage, found: &Page<Activity>) -> Markup {
     let limit = found.request.limit;
     let link = found.next.map(|last| page.after_link(&viewer.bearer, last, limit));
     html! { @if let Some(link) = link { p { a.earlier href=(link) { "Earlier" } } } }
@@ -135,7 +142,7 @@ async fn search(
         Start::Offset(_) => None,
     };
     viewer.bearer.count_search()?;
-    let selection = &SearchSelection {
+    let selection = SearchSelection {
         terms: terms.clone(),
         scope: query::scope(filter.agent, viewer.is_owner()),
         kinds: SearchedKinds::new(Some(SearchKind::Activity), None).unwrap_or_default(),
@@ -143,9 +150,9 @@ async fn search(
         range: filter.range(viewer.look.zone())?,
     };
     let actor = (viewer.bearer.account.id, viewer.bearer.actor.id);
-    let search = &app.services.search;
-    let find = |caller: std::sync::Arc<_>| async move {
-        search.find(&caller, selection, HITS, after).await
+    let find = |caller: std::sync::Arc<_>| {
+        let (search, selection) = (app.services.search.clone(), selection.clone());
+        async move { search.find(&caller, &selection, HITS, after).await }
     };
     let searches = &app.shared.searches;
     let found = viewer.bearer.read(|caller| searches.run(actor, find(caller))).await??;

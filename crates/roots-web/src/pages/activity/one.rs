@@ -27,10 +27,8 @@ pub(crate) async fn show(
     let agents = Agents::read(&app, &mut viewer).await?;
     let activities = &app.services.activities;
     let find = |caller: std::sync::Arc<_>| async move { activities.find_one(&caller, id).await };
-    let (found, room) = rows::read(&mut viewer, find).await?;
-    let found = found.ok_or_else(|| Problem::not_found("activity"))?;
-    let mut opened = rows::open(&app, &viewer, vec![found]).await?;
-    let entry = opened.pop().ok_or_else(|| Problem::not_found("activity"))?.row;
+    let (found, room) = rows::one(&app, &mut viewer, "activity", find).await?;
+    let entry = found.row;
     let look = &viewer.look;
     let title = format!("Entry {id}");
     let answer = guard::html(layout::page(&viewer, Frame {

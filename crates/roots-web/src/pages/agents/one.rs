@@ -10,9 +10,9 @@ use roots_domain::model::chart::{DayColumn, columns, mix};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::page::{LIMIT_MAX, PageRequest};
 use roots_domain::model::time::{Day, TimeRange};
-use roots_domain::port::store::ListedKey;
 use roots_domain::service::access::ActorScope;
 use roots_domain::service::activities::ActivitySelection;
+use roots_domain::service::keys::KeyEntry;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::path::Id;
 use roots_http_core::request::query::{NoParams, Query};
@@ -65,7 +65,7 @@ pub(crate) async fn show(
     let week = viewer.bearer.read(stats).await?;
     let keys = &app.services.keys;
     let of_agent = |caller: Arc<_>| async move {
-        keys.keys(&caller, Some(id), PageRequest::skipping(0, LIMIT_MAX)).await
+        keys.keys_of(&caller, id, PageRequest::skipping(0, LIMIT_MAX)).await
     };
     let keys = viewer.bearer.read(of_agent).await?.items;
     let rows = dashboards.open(&viewer.bearer, found).await?;
@@ -128,10 +128,10 @@ fn of_week(look: &Look, id: ActorId, week: &ActivityStats, days: (Day, Day)) -> 
 }
 
 /// The keys that are not ended.
-fn of_keys(viewer: &Viewer, keys: &[ListedKey]) -> Markup {
+fn of_keys(viewer: &Viewer, keys: &[KeyEntry]) -> Markup {
     let look = &viewer.look;
-    let in_force: Vec<_> =
-        keys.iter().map(|listed| &listed.key).filter(|key| key.in_force(look.now)).collect();
+    let in_force = keys.iter().filter(|entry| entry.is_active).map(|entry| &entry.listed.key);
+    let in_force: Vec<_> = in_force.collect();
     html! {
         section.card.c12 #keys data-live aria-labelledby="keys-h" {
             header { h2 #keys-h { "Keys (" (in_force.len()) ")" } a href="/access" { "Access" } }
