@@ -180,7 +180,7 @@ impl Keys {
     ///
     /// # Errors
     /// [`Refusal::OwnerOnly`], or a database error.
-    pub async fn keys_of(
+    pub async fn keys_of_actor(
         &self,
         caller: &Caller,
         actor: ActorId,

@@ -18,7 +18,7 @@ use crate::viewer::Viewer;
 
 /// Which activities. Times are read in the viewer's zone, which only the page knows.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     pub(super) agent: Option<ActorId>,
     pub(super) activity_type: Option<ActivityType>,
     pub(super) session: Option<SessionId>,

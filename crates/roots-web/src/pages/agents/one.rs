@@ -65,7 +65,7 @@ pub(crate) async fn show(
     let week = viewer.bearer.read(stats).await?;
     let keys = &app.services.keys;
     let of_agent = |caller: Arc<_>| async move {
-        keys.keys_of(&caller, id, PageRequest::skipping(0, LIMIT_MAX)).await
+        keys.keys_of_actor(&caller, id, PageRequest::skipping(0, LIMIT_MAX)).await
     };
     let keys = viewer.bearer.read(of_agent).await?.items;
     let rows = dashboards.open(&viewer.bearer, found).await?;

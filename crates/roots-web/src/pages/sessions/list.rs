@@ -93,7 +93,11 @@ pub(crate) async fn show(
     let agents = Agents::read(&app, &mut viewer).await?;
     let request = PageRequest::skipping(query.offset, PAGE_ROWS);
     let filter =
-        SessionFilter { scope: scope(query.agent, viewer.is_owner()), status: query.status };
+        SessionFilter {
+        scope: scope(query.agent, viewer.is_owner()),
+        status: query.status,
+        ..SessionFilter::default()
+    };
     let sessions = &app.services.sessions;
     let find = |caller: Arc<Caller>| async move { sessions.find(&caller, filter, request).await };
     let page = rows::page(&app, &mut viewer, find, Row::of).await?;

@@ -5,6 +5,7 @@ use roots_domain::model::Invalid;
 use roots_domain::model::id::ActorId;
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::todo::{Priority, TodoStatus};
+use roots_domain::model::todo_list::TodoRows;
 use roots_domain::service::todos::TodoFilter;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::query::{FromParams, Params};
@@ -62,9 +63,11 @@ impl BoardQuery {
     pub(super) fn column(&self, status: TodoStatus, is_owner: bool) -> TodoFilter {
         TodoFilter {
             scope: scope(self.agent, is_owner),
-            status: Some(status),
-            priority: self.priority,
-            ..TodoFilter::default()
+            rows: TodoRows::ByPriority {
+                status: Some(status),
+                priority: self.priority,
+                session: None,
+            },
         }
     }
 
