@@ -27,7 +27,7 @@ pub const NEXT_UP_MAX: u32 = 5;
 /// Most of the newest activities.
 pub const LATEST_MAX: u32 = 30;
 /// Most sessions of a timeline that started in it, the newest ones.
-pub const LANE_SESSIONS_MAX: u32 = 300;
+pub const LANE_SESSIONS_MAX: u32 = 2_000;
 /// Most keys that expire soon.
 pub const EXPIRING_KEYS_MAX: u32 = 20;
 
@@ -86,8 +86,7 @@ pub trait DashboardReader: Send + Sync {
     ) -> StoreResult<Vec<(QuarterHour, i64)>>;
 
     /// The sessions that overlap a range, each once, in any order: those that started in it, up to
-    /// [`LANE_SESSIONS_MAX`], and those that started earlier. MUST NOT read notes, or more rows of a
-    /// large account than of a small one: of very many sessions that started earlier it may leave
-    /// out some.
+    /// [`LANE_SESSIONS_MAX`], and those that started earlier. MUST NOT read notes. MUST read a
+    /// bounded number of rows: of very many sessions that started earlier it may leave out some.
     async fn lane_sessions(&self, query: &TimelineQuery) -> StoreResult<Vec<LaneSession>>;
 }
