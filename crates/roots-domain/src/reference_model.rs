@@ -61,6 +61,7 @@ impl ReferenceModel {
             status: AccountStatus::Active,
             balance: 0,
             auth_epoch,
+            sign_in_epoch: 0,
             key_epoch: KeyEpoch::FIRST,
             last_ids: LastIds::default(),
             keys: 0,

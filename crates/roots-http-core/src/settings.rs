@@ -21,8 +21,11 @@ pub struct HttpSettings {
     pub hosts: Hosts,
     /// The rate limits.
     pub limits: RateLimits,
-    /// The proxies whose `X-Forwarded-For` is trusted; by default none.
+    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted; by default none.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// Whether the cookie of a sign-in may travel over plain HTTP between machines, where everybody
+    /// on the way can read it; by default not.
+    pub allows_plain_cookies: bool,
     /// Tells when the service shuts down.
     pub shutdown: Shutdown,
     /// The memory that large answers share until they are sent.
@@ -48,6 +51,7 @@ impl Default for HttpSettings {
             hosts: Hosts::default(),
             limits: RateLimits::default(),
             trusted_proxies: Vec::new(),
+            allows_plain_cookies: false,
             shutdown: Shutdown::default(),
             large_answers: MemoryBudget::default(),
             large_bodies: 64,

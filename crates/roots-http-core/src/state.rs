@@ -8,6 +8,7 @@ use roots_domain::service::key_usage::KeyUsage;
 use roots_domain::service::usage::Usage;
 
 use crate::auth::caller_cache::Callers;
+use crate::auth::cookie::CookiePolicy;
 use crate::middleware::list_permits::ListPermits;
 use crate::middleware::searches::Searches;
 use crate::settings::HttpSettings;
@@ -28,6 +29,8 @@ pub struct HttpState {
     pub key_usage: KeyUsage,
     /// The cache of recently admitted callers.
     pub callers: Callers,
+    /// Which cookies can be set.
+    pub cookies: CookiePolicy,
     /// Limits on lists: how many are read at once, and how much memory their answers may hold.
     pub list_permits: ListPermits,
     /// Limits on searches: how many run at once.
@@ -52,6 +55,10 @@ impl HttpState {
             usage: services.usage.clone(),
             key_usage: services.key_usage.clone(),
             callers,
+            cookies: CookiePolicy {
+                trusted: settings.trusted_proxies.clone(),
+                allows_plain: settings.allows_plain_cookies,
+            },
             list_permits: ListPermits::new(settings.large_answers.clone()),
             searches: Searches::default(),
             stream_places: StreamPlaces::new(settings.streams),

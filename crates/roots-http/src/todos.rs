@@ -486,7 +486,7 @@ impl LogChunks {
         let mut chunk = services.todos.log_after(&self.caller, self.id, Some(after)).await;
         if matches!(chunk, Err(StoreError::EpochMoved)) {
             // Some key of the account has ended. If it was not this one, the log continues.
-            let by = services.access.check_again(self.lookup).await?;
+            let by = services.access.check_again(self.lookup).await?.admission;
             let auth_epoch = by.auth_epoch.unwrap_or(self.caller.auth_epoch);
             self.caller = Arc::new(Caller { auth_epoch, ..Caller::clone(&self.caller) });
             chunk = services.todos.log_after(&self.caller, self.id, Some(after)).await;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use roots_domain::model::account::Account;
 use roots_domain::model::credit::LedgerVerifier;
-use roots_domain::model::id::{AccountId, LedgerId, LogId, SessionId, TodoId};
+use roots_domain::model::id::{AccountId, LedgerId, LogId, SessionId, SignInId, TodoId};
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour};
 use roots_domain::port::store::{Discrepancy, Mismatch, StoreResult, Verifier};
 use sea_orm::sea_query::Expr;
@@ -76,12 +76,13 @@ impl Verifier for Store {
 
 /// The tables whose rows have an id that the account assigned, the id's column, and the last
 /// assigned id.
-fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
+fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 9] {
     let given = account.last_ids;
     [
         ("actors", "actor_id", given.actor),
         ("api_keys", "key_id", given.key),
         ("recovery_codes", "recovery_id", given.recovery),
+        ("sign_ins", "sign_in_id", given.sign_in),
         ("sessions", "session_id", given.session),
         ("todos", "todo_id", given.todo),
         ("activities", "activity_id", given.activity),
@@ -93,10 +94,11 @@ fn given_ids(account: &Account) -> [(&'static str, &'static str, i64); 8] {
 /// Rows of accounts that do not exist, except erased ones that are not swept yet. A foreign key
 /// would cost a check for every written row.
 async fn ownerless(tx: &DatabaseTransaction) -> Result<Vec<Discrepancy>, DbErr> {
-    const TABLES: [&str; 20] = [
+    const TABLES: [&str; 21] = [
         "actors",
         "api_keys",
         "recovery_codes",
+        "sign_ins",
         "key_wraps",
         "claim_deadlines",
         "session_activity",
@@ -203,6 +205,7 @@ async fn verify_account(
         }));
     }
     errors.extend(verify_activity(tx, account.id).await?);
+    errors.extend(verify_sign_ins(tx, account.id).await?);
     errors.extend(verify_claims(tx, account.id).await?);
     errors.extend(verify_status_changes(tx, account.id).await?);
     errors.extend(verify_status_times(tx, account.id).await?);
@@ -239,6 +242,22 @@ async fn verify_activity(
     );
     let found = numbers(tx, &sql).await?.into_iter();
     Ok(found.map(|(id, _)| Mismatch::SessionActivity(SessionId(id))).collect())
+}
+
+/// Sign-ins that outlived the key that opened them, or their actor.
+async fn verify_sign_ins(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+) -> Result<Vec<Mismatch>, DbErr> {
+    let sql = format!(
+        "SELECT s.sign_in_id, s.opener_id FROM sign_ins AS s WHERE s.account_id = {account} \
+         AND s.ended IS NULL AND NOT EXISTS (SELECT 1 FROM api_keys AS k \
+         INNER JOIN actors AS o ON o.account_id = k.account_id AND o.actor_id = k.actor_id \
+         WHERE k.account_id = {account} AND k.key_id = s.opener_id AND k.actor_id = s.actor_id \
+         AND k.is_ended = 0 AND o.is_active = 1) ORDER BY s.sign_in_id"
+    );
+    let found = numbers(tx, &sql).await?.into_iter();
+    Ok(found.map(|(id, _)| Mismatch::SignIn(SignInId(id))).collect())
 }
 
 /// Todos whose claim does not fit their status or has no deadline that fits it, and deadlines of no

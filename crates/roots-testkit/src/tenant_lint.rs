@@ -46,7 +46,7 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 11] = [
     ),
     (
         "accounts that streams follow",
-        "SELECT account_id, version, auth_epoch, last_ledger_id, last_audit_id FROM accounts WHERE account_id = ANY($1)",
+        "SELECT account_id, version, auth_epoch, sign_in_epoch, last_ledger_id, last_audit_id FROM accounts WHERE account_id = ANY($1)",
     ),
     (
         "sweep of erased accounts",

@@ -89,7 +89,7 @@
     if (document.hidden) return;
     const flips = Number(main.dataset.nextChange || 0) - Number(main.dataset.now);
     let wait = flips > 0 ? Math.min(flips + 50, SLOWEST) : SLOWEST;
-    if (soon || wanted > version()) wait = Math.max(0, lastRefresh + RUSH - Date.now());
+    if (soon || (version() && wanted > version())) wait = Math.max(0, lastRefresh + RUSH - Date.now());
     if (!stream) wait = Math.min(wait, POLL);
     timer = setTimeout(refresh, wait);
   }
@@ -172,8 +172,10 @@
     stream = new EventSource('/events');
     stream.onopen = () => badge('live', 'Live');
     stream.onmessage = (event) => {
+      const before = wanted;
       wanted = Number(event.data);
-      if (wanted > version()) schedule(true);
+      // A page without a version only knows that it has changed since.
+      if (version() ? wanted > version() : before && wanted !== before) schedule(true);
     };
     stream.onerror = () => {
       if (stream && stream.readyState !== EventSource.CLOSED) return badge('waiting', 'Reconnecting');

@@ -27,7 +27,7 @@ pub(crate) struct Agents {
 }
 
 impl Agents {
-    /// Reads them.
+    /// Reads them, and the account's version. So read them before anything else of the page.
     ///
     /// # Errors
     /// A database error, or the sign-in has ended.
@@ -35,6 +35,7 @@ impl Agents {
         let accounts = &app.services.accounts;
         let read = |caller: Arc<Caller>| async move { accounts.whoami(&caller).await };
         let found = viewer.bearer.read(read).await?;
+        viewer.version = Some(found.version);
         let own = viewer.bearer.actor.clone();
         let mut actors = found.other_actors;
         actors.push(own);

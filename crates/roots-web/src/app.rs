@@ -10,8 +10,6 @@ use roots_domain::service::Services;
 use roots_http_core::middleware::hosts::Hosts;
 use roots_http_core::state::SharedState;
 
-use crate::settings::Dashboard;
-
 /// The state of the handlers. A clone refers to the same state.
 #[derive(Clone)]
 pub(crate) struct App(pub(crate) Arc<AppState>);
@@ -24,8 +22,6 @@ pub(crate) struct AppState {
     pub(crate) shared: SharedState,
     /// The names of this server.
     pub(crate) hosts: Hosts,
-    /// How the pages are served.
-    pub(crate) dashboard: Dashboard,
     /// What is called quiet.
     pub(crate) rules: DashboardRules,
 }

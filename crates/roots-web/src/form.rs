@@ -1,7 +1,9 @@
 //! Forms: reading them, the hidden fields that make their writes safe, and faults at their fields.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::body::Body;
 use axum::http::header::LOCATION;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -110,7 +112,7 @@ impl FromRequest<App> for Posted {
     /// The body comes first, so that whatever is refused then loses nothing typed.
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let Sent { typed, request } = Sent::read(&parts, body).await?;
+        let Sent { typed, request } = Sent::of(&parts, body).await?;
         match Viewer::from_request_parts(&mut parts, app).await {
             Ok(viewer) => Ok(Self { viewer, typed, request }),
             Err(refused) => Err(failed(refused, typed)),
@@ -126,10 +128,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    async fn read(
-        parts: &axum::http::request::Parts,
-        body: axum::body::Body,
-    ) -> Result<Self, Response> {
+    /// Reads a form.
+    ///
+    /// # Errors
+    /// It is too large, does not arrive or is no form.
+    pub(crate) async fn of(parts: &Parts, body: Body) -> Result<Self, Response> {
         let bytes = read_whole(parts, body).await.map_err(IntoResponse::into_response)?;
         let malformed =
             || Problem::bad_request("The body must be a form in UTF-8.").into_response();
@@ -151,12 +154,12 @@ impl<S: Sync> FromRequest<S> for Sent {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        Self::read(&parts, body).await
+        Self::of(&parts, body).await
     }
 }
 
 /// The answer to a form that failed, with what was typed for the page of the error.
-fn failed(mut response: Response, typed: Typed) -> Response {
+pub(crate) fn failed(mut response: Response, typed: Typed) -> Response {
     response.extensions_mut().insert(typed);
     response
 }

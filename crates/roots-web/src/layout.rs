@@ -117,6 +117,7 @@ pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
         div.shell {
             (rail(viewer, section))
             main #main tabindex="-1" data-now=(look.now.micros() / 1_000)
+                data-version=[viewer.version]
                 data-next-change=[next_change] {
                 div.top {
                     h1 { (text::line(title)) }

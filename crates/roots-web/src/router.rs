@@ -19,9 +19,12 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::app::{App, AppState};
 use crate::assets::{self, ASSETS_PATH};
 use crate::guard::{check, of_another_site};
-use crate::pages::{accounts, activity, agents, credits, now, sessions, theme, todos};
+use crate::pages::{
+    access, accounts, activity, agents, credits, live, now, sessions, sign_in, theme, todos,
+};
 use crate::problem_page;
 use crate::settings::Dashboard;
+use crate::viewer::SIGN_IN_PATH;
 
 /// The pages, on these services. None if they are off.
 #[must_use]
@@ -36,7 +39,7 @@ pub fn surface(
     }
     let (services, hosts) = (services.clone(), settings.hosts.clone());
     let rules = settings.dashboard;
-    let app = App(Arc::new(AppState { services, shared, hosts, dashboard, rules }));
+    let app = App(Arc::new(AppState { services, shared, hosts, rules }));
     let mut traits = HashMap::new();
     let mut routes = Router::new();
     for (path, limit, methods, route) in pages() {
@@ -108,6 +111,17 @@ fn pages() -> Vec<PageRoute> {
         read("/todos/{id}/edit", get(todos::edit::form)),
         write("/todos/{id}/status", post(todos::step::step)),
         write("/todos/{id}/delete", post(todos::step::delete)),
+        read("/access", get(access::page::show)),
+        read("/access/audit", get(access::audit::show)),
+        write("/access/keys", post(access::key_forms::add)),
+        write("/access/keys/rotate", post(access::key_forms::rotate)),
+        write("/access/keys/{id}/revoke", post(access::key_forms::revoke)),
+        write("/access/recovery-code", post(access::key_forms::recovery_code)),
+        write("/access/sign-ins/end", post(access::sign_ins::end_all)),
+        write("/access/sign-ins/{id}/end", post(access::sign_ins::end)),
+        read("/events", get(live::events)),
+        read_write(SIGN_IN_PATH, get(sign_in::form).post(sign_in::sign_in)),
+        write("/sign-out", post(sign_in::sign_out)),
         open("/theme", vec![Method::POST], post(theme::choose)),
     ]
 }

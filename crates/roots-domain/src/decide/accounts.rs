@@ -101,6 +101,7 @@ impl WorkingSet {
             status: AccountStatus::Active,
             balance: 0,
             auth_epoch: 1,
+            sign_in_epoch: 0,
             key_epoch: KeyEpoch::FIRST,
             last_ids,
             keys: 1,

@@ -29,6 +29,12 @@ named! {
         KeyRevoked = "key_revoked",
         /// An actor's key was renewed: a new epoch begins.
         KeyRenewed = "key_renewed",
+        /// A person signed in on the pages, with the key that is named.
+        SignedIn = "signed_in",
+        /// A person signed out. The key is the one that opened the sign-in.
+        SignedOut = "signed_out",
+        /// Sign-ins of an actor were ended from a list.
+        SignInsEnded = "sign_ins_ended",
         /// The recovery code was used.
         RecoveryUsed = "recovery_used",
         /// A new recovery code replaced the old one.
@@ -56,7 +62,7 @@ pub struct AuditEvent {
     pub action: AuditAction,
     /// The actor that did it; `None` if it was not an actor of the account.
     pub actor: Option<ActorId>,
-    /// The key that the actor used.
+    /// The key that the actor used or, on the pages, the key that opened its sign-in.
     pub key: Option<KeyId>,
     /// The operator's account that did it, in the audit log of another one.
     pub by_account: Option<AccountId>,
@@ -175,6 +181,7 @@ mod tests {
             actor: ActorId(2),
             role: Role::Owner,
             key: KeyId(3),
+            sign_in: None,
             auth_epoch: 1,
             ends_at: None,
         };

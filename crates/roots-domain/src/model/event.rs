@@ -224,8 +224,8 @@ impl Event {
     }
 
     /// The event that an entry of the audit log of `account` tells, after a ledger read up to
-    /// `ledger`. `None` if a row of the ledger tells it already: that credits were granted to this
-    /// account.
+    /// `ledger`. `None` for sign-ins, and if a row of the ledger tells it already: that credits were
+    /// granted to this account.
     #[must_use]
     pub fn of_audit(account: AccountId, entry: &AuditEntry, ledger: LedgerId) -> Option<Self> {
         let event = entry.event;
@@ -259,6 +259,10 @@ impl Event {
                 (EventKind::Account, EventAction::Suspended, on_account)
             }
             AuditAction::AccountResumed => (EventKind::Account, EventAction::Resumed, on_account),
+            // Who looks at the pages changes nothing that an agent could see.
+            AuditAction::SignedIn | AuditAction::SignedOut | AuditAction::SignInsEnded => {
+                return None;
+            }
         };
         Some(Self {
             position: EventPosition { ledger, audit: entry.id },

@@ -22,6 +22,7 @@ pub mod import_file;
 pub mod quota;
 pub mod search;
 pub mod session;
+pub mod sign_in;
 pub mod source_row;
 pub mod step;
 pub mod todo;

@@ -98,6 +98,8 @@ pub struct Whoami {
     pub other_actors_total: i64,
     /// The account's balance.
     pub credits_remaining: i64,
+    /// The account's version: it rises with every change of the account and its rows.
+    pub version: i64,
 }
 
 /// The credits of an account.
@@ -198,19 +200,25 @@ impl Accounts {
     /// # Errors
     /// A database error.
     pub async fn whoami(&self, caller: &Caller) -> Result<Whoami, ReadError> {
+        // First, so that what is read after it is as new as its version, or newer.
+        let account = self.account(caller).await?;
         // One more, since the caller may be among them.
         let mut others = self.reader.first_actors(caller.account.id, OTHER_ACTORS_MAX + 1).await?;
         let are_all = others.len() <= OTHER_ACTORS_MAX as usize;
         others.retain(|actor| actor.id != caller.actor.id);
         others.truncate(OTHER_ACTORS_MAX as usize);
-        let account = self.account(caller).await?;
         // Actor ids are never reused. So the last assigned id is the number of actors, except for
         // reserved ids that were never used.
         let other_actors_total = match i64::try_from(others.len()) {
             Ok(found) if are_all => found,
             _ => account.last_ids.actor - 1,
         };
-        Ok(Whoami { other_actors: others, other_actors_total, credits_remaining: account.balance })
+        Ok(Whoami {
+            other_actors: others,
+            other_actors_total,
+            credits_remaining: account.balance,
+            version: account.version,
+        })
     }
 
     /// The balance of the caller's account.

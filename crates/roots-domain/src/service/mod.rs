@@ -26,6 +26,7 @@ mod sealing;
 pub mod search;
 mod services;
 pub mod sessions;
+pub mod sign_ins;
 pub mod todos;
 pub mod usage;
 mod write;

@@ -19,6 +19,7 @@ use super::maintenance::Maintenance;
 use super::operators::Operators;
 use super::search::Search;
 use super::sessions::Sessions;
+use super::sign_ins::SignIns;
 use super::todos::Todos;
 use super::usage::Usage;
 use super::write::Writes;
@@ -146,6 +147,8 @@ pub struct Services {
     pub operators: Operators,
     /// Actors and keys.
     pub keys: Keys,
+    /// Sign-ins on the pages.
+    pub sign_ins: SignIns,
     /// When keys were last used.
     pub key_usage: KeyUsage,
     /// Counts the calls of accounts.
@@ -227,6 +230,11 @@ impl Services {
                 reader: accounts.clone(),
                 clock: clock.clone(),
                 uids: uids.clone(),
+            },
+            sign_ins: SignIns {
+                commands: commands.clone(),
+                reader: accounts.clone(),
+                clock: clock.clone(),
             },
             key_usage: KeyUsage {
                 commands: commands.clone(),

@@ -222,6 +222,7 @@ mod tests {
                 account: *account,
                 version,
                 auth_epoch: 1,
+                sign_in_epoch: 1,
                 position,
             };
             Ok(accounts.iter().filter(|account| account.0 < 10).map(state).collect())

@@ -33,7 +33,7 @@ pub struct OpenStream {
     following: Following,
     shutdown: Shutdown,
     /// The auth epoch under which the key was last found in force.
-    checked: Option<i64>,
+    checked: Option<(i64, i64)>,
     /// The state that was told last.
     told: Option<AccountState>,
     comment_at: Instant,
@@ -84,7 +84,7 @@ impl OpenStream {
     /// the account is gone, the database is away, or it was open for [`OPEN_FOR`].
     ///
     /// Each round looks whether the key has ended: by time, or by an act, which raises the account's
-    /// auth epoch. So a stream outlives its key by less than 1 s, wherever the act was done.
+    /// auth epoch or its sign-in epoch. So a stream outlives its key by less than 1 s, wherever the act was done.
     pub async fn next(&mut self) -> Option<Moment> {
         loop {
             let round = select! {
@@ -98,7 +98,7 @@ impl OpenStream {
                 }
             };
             let state = round.ok()?;
-            let epoch = state.map(|state| state.auth_epoch);
+            let epoch = state.map(|state| (state.auth_epoch, state.sign_in_epoch));
             if (epoch != self.checked || self.bearer.has_expired())
                 && self.bearer.check_again().await.is_err()
             {

@@ -20,8 +20,8 @@ use crate::store::Store;
 use crate::table::{InvalidRow, audit_log, ledger};
 
 /// The states of accounts. Their ids are one value, so that the text is always the same.
-const STATES: &str =
-    "SELECT account_id, version, auth_epoch, last_ledger_id, last_audit_id FROM accounts WHERE ";
+const STATES: &str = "SELECT account_id, version, auth_epoch, sign_in_epoch, last_ledger_id, \
+                      last_audit_id FROM accounts WHERE ";
 const ANY_OF_ARRAY: &str = "account_id = ANY($1)";
 const ANY_OF_JSON: &str = "account_id IN (SELECT value FROM json_each($1))";
 
@@ -42,9 +42,10 @@ fn state(row: &QueryResult) -> Result<AccountState, DbErr> {
         account: AccountId(row.try_get_by_index(0)?),
         version: row.try_get_by_index(1)?,
         auth_epoch: row.try_get_by_index(2)?,
+        sign_in_epoch: row.try_get_by_index(3)?,
         position: EventPosition {
-            ledger: LedgerId(row.try_get_by_index(3)?),
-            audit: AuditId(row.try_get_by_index(4)?),
+            ledger: LedgerId(row.try_get_by_index(4)?),
+            audit: AuditId(row.try_get_by_index(5)?),
         },
     })
 }

@@ -23,6 +23,7 @@ mod rows;
 mod search;
 mod selection;
 mod sessions;
+mod sign_ins;
 mod stats;
 mod stats_by_day;
 pub(crate) mod stats_cache;

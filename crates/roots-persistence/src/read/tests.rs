@@ -15,7 +15,7 @@ use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, TimeRange,
 use roots_domain::model::todo::{Priority, TodoStatus};
 use roots_domain::model::todo_list::FinishedStatus;
 use roots_domain::model::zone::Zone;
-use roots_domain::port::crypto::Lookup;
+use roots_domain::port::crypto::{Lookup, LookupKind};
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, BriefQuery, BriefReader, DashboardQuery,
     DashboardReader, FinishedTodos, ItemFilter, ItemPosition, ItemSource, OverdueTodos, QuarterHourQuery, SearchReader, SessionQuery, SessionReader,
@@ -213,7 +213,7 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
     ask_for_dashboards(store, issuer, &mut asked).await;
     let deep = [deep_session, deep_todo, deep_activity];
     ask_for_searches(store, account, deep, &mut asked).await;
-    let lookup = Lookup { account, hash: LookupHash([0; 32]) };
+    let lookup = Lookup { account, hash: LookupHash([0; 32]), kind: LookupKind::ApiKey };
     store.credentials(lookup).await.unwrap().unwrap();
     asked("a key".to_owned());
     let held = store.held_actors(account, &[ActorId(2), ActorId(MEMBERS)]).await.unwrap();
@@ -685,7 +685,7 @@ async fn keys_that_arrive_together_are_looked_up_by_one_statement() {
             lookups.push(context.access.parse_key(&secret).unwrap().lookup);
         }
         let [first, second, damaged] = lookups[..] else { unreachable!() };
-        let foreign = Lookup { account: second.account, hash: first.hash };
+        let foreign = Lookup { account: second.account, ..first };
         let damage =
             format!("UPDATE accounts SET name = '' WHERE account_id = {}", damaged.account);
         db.execute(&damage).await;

@@ -30,6 +30,7 @@ pub(crate) mod session_activity;
 pub(crate) mod session_deletions;
 pub(crate) mod sessions;
 pub(crate) mod shown;
+pub(crate) mod sign_ins;
 pub(crate) mod todo_logs;
 pub(crate) mod todos;
 pub(crate) mod usage;

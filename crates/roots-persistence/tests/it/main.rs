@@ -41,6 +41,8 @@ mod resources;
 #[cfg(test)]
 mod search;
 #[cfg(test)]
+mod sign_ins;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod tenants;

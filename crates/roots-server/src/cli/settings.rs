@@ -20,6 +20,7 @@ use roots_http_core::middleware::cors::CorsOrigin;
 use roots_http_core::middleware::hosts::{HostName, Hosts};
 use roots_http_core::settings::HttpSettings;
 use roots_persistence::DatabaseUrl;
+use roots_web::Dashboard;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::cli::raw_settings::RawSettings;
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) http: HttpSettings,
     /// Whether anybody may create an account.
     pub(crate) signup: Signup,
+    /// Whether and how the pages are served.
+    pub(crate) dashboard: Dashboard,
     /// How many connections may be open at once.
     pub(crate) connections: usize,
     /// The credits of a new account.
@@ -123,9 +126,12 @@ impl RawSettings {
         let metrics = |given| address(SettingName("ROOTS_METRICS_BIND"), given);
         let bind = address(SettingName("ROOTS_BIND"), self.bind)?;
         let connections = connections(self.connections)?;
+        let named = Dashboard::ALL.map(|dashboard| (dashboard.name(), dashboard));
+        let dashboard = one_of(SettingName("ROOTS_DASHBOARD"), self.dashboard, named)?;
         Ok(Settings {
             bind,
             database_url: database_url(self.database_url)?,
+            dashboard,
             signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
             http: HttpSettings {
                 cors_origins: list(
@@ -151,6 +157,10 @@ impl RawSettings {
                         SettingName("ROOTS_SEARCHES_PER_MINUTE"),
                         self.searches_per_minute,
                     )?,
+                    sign_ins_per_hour: limit(
+                        SettingName("ROOTS_SIGN_INS_PER_HOUR"),
+                        self.sign_ins_per_hour,
+                    )?,
                     signups_per_hour: limit(
                         SettingName("ROOTS_SIGNUPS_PER_HOUR"),
                         self.signups_per_hour,
@@ -165,6 +175,7 @@ impl RawSettings {
                     self.trusted_proxies,
                     TrustedProxy::parse,
                 )?,
+                allows_plain_cookies: dashboard == Dashboard::Plain,
                 streams: (connections / STREAMS_PART).max(1),
                 ..HttpSettings::default()
             },
@@ -382,6 +393,8 @@ mod tests {
             ("--database-url", "mysql://x/y"),
             ("--database-url", ""),
             ("--signup", "maybe"),
+            ("--dashboard", "yes"),
+            ("--dashboard", ""),
             ("--signup", "Open"),
             ("--signup-credits", "-1"),
             ("--signup-credits", "+1"),
@@ -460,6 +473,7 @@ mod tests {
             "--account-rate-limit-per-minute=3",
             "--key-changes-per-hour=4",
             "--searches-per-minute=5",
+            "--sign-ins-per-hour=6",
             "--signups-per-hour=1",
             "--recovers-per-hour=2",
             "--trusted-proxies=127.0.0.1, 10.0.0.0/8,",
@@ -470,6 +484,7 @@ mod tests {
             account_requests_per_minute: NonZeroU32::new(3),
             key_changes_per_hour: NonZeroU32::new(4),
             searches_per_minute: NonZeroU32::new(5),
+            sign_ins_per_hour: NonZeroU32::new(6),
             signups_per_hour: NonZeroU32::new(1),
             recovers_per_hour: NonZeroU32::new(2),
         };

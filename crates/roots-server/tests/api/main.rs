@@ -35,6 +35,7 @@ mod rust_client;
 mod search;
 mod seeds;
 mod sessions;
+mod sign_ins;
 mod text_search;
 mod todos;
 mod usage;

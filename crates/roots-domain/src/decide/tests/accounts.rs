@@ -25,11 +25,13 @@ fn founded(id: AccountId, credits: i64) -> Account {
         status: AccountStatus::Active,
         balance: credits,
         auth_epoch: 1,
+        sign_in_epoch: 0,
         key_epoch: KeyEpoch::FIRST,
         last_ids: LastIds {
             actor: 1,
             key: 1,
             recovery: 1,
+            sign_in: 0,
             ledger: i64::from(credits > 0),
             ..LastIds::default()
         },

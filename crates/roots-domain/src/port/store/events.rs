@@ -21,6 +21,8 @@ pub struct AccountState {
     pub version: i64,
     /// Rises with every write that may end a key.
     pub auth_epoch: i64,
+    /// Rises with every write that may end a sign-in and no key.
+    pub sign_in_epoch: i64,
     /// The last row of its ledger and the last entry of its audit log.
     pub position: EventPosition,
 }

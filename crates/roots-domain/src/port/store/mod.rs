@@ -37,7 +37,8 @@ pub use self::{
     verify::MockVerifier,
 };
 pub use accounts::{
-    AccountReader, Credentials, HeldActor, KeyAccount, KeyQuery, KeysOver, ListedKey, Recoverable,
+    AccountReader, Credentials, HeldActor, KeyAccount, KeyQuery, KeysOver, ListedKey, ListedSignIn,
+    Recoverable, SignInQuery,
 };
 pub use activities::{ActivityFilter, ActivityReader};
 pub use admission::{Admission, AuthEpochs, EpochListener};

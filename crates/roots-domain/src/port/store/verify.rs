@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::commands::StoreResult;
 use crate::model::credit::LedgerMismatch;
-use crate::model::id::{AccountId, LogId, SessionId, TodoId};
+use crate::model::id::{AccountId, LogId, SessionId, SignInId, TodoId};
 
 /// An inconsistency in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,9 @@ pub enum Mismatch {
     /// the session whether it is active.
     #[error("the stored activity of session {0} does not fit the session")]
     SessionActivity(SessionId),
+    /// A sign-in outlived the key that opened it, or its actor's activity.
+    #[error("sign-in {0} is in force, but the key that opened it is not")]
+    SignIn(SignInId),
     /// The claim of a todo does not fit its status, or its deadline is missing or does not fit it.
     #[error("the claim of todo {0} or its deadline does not fit the todo")]
     Claim(TodoId),

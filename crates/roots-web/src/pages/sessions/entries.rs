@@ -8,9 +8,9 @@ use roots_domain::model::id::{ActivityId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{ListedTodo, TodoStatus};
+use roots_domain::model::todo_list::TodoRows;
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::activities::ActivitySelection;
-use roots_domain::model::todo_list::TodoRows;
 use roots_domain::service::todos::TodoFilter;
 use roots_http_core::problem::Problem;
 
@@ -83,10 +83,8 @@ pub(super) async fn of_session(
     offset: i64,
 ) -> Result<(Vec<Entry>, i64), Problem> {
     let scope = if viewer.is_owner() { ActorScope::All } else { ActorScope::Own };
-    let filter = TodoFilter {
-        scope,
-        rows: TodoRows::ByPriority { status: None, priority: None, session: Some(session) },
-    };
+    let rows = TodoRows::ByPriority { status: None, priority: None, session: Some(session) };
+    let filter = TodoFilter { scope, rows };
     let request = PageRequest::skipping(0, ROWS);
     let todos = &app.services.todos;
     let find = |caller: Arc<Caller>| async move { todos.find(&caller, filter, request).await };

@@ -92,8 +92,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let agents = Agents::read(&app, &mut viewer).await?;
     let request = PageRequest::skipping(query.offset, PAGE_ROWS);
-    let filter =
-        SessionFilter {
+    let filter = SessionFilter {
         scope: scope(query.agent, viewer.is_owner()),
         status: query.status,
         ..SessionFilter::default()

@@ -37,16 +37,11 @@ pub(crate) async fn show(
     Query(query): Query<BoardQuery>,
 ) -> Result<Response, Problem> {
     let agents = Agents::read(&app, &mut viewer).await?;
-    let statuses = query.status.map_or(TodoStatus::ALL.to_vec(), |status| vec![status]);
-    let limit = if query.status.is_some() { PAGE_CARDS } else { COLUMN_CARDS };
-    let request = PageRequest::skipping(query.offset, limit);
-    let mut columns: Vec<Column> = Vec::new();
-    for status in statuses {
-        let filter = query.column(status, viewer.is_owner());
-        let todos = &app.services.todos;
-        let find = |caller: Arc<Caller>| async move { todos.find(&caller, filter, request).await };
-        columns.push((status, rows::page(&app, &mut viewer, find, Card::of).await?));
-    }
+    let columns = if query.is_overdue {
+        overdue(&app, &mut viewer, &query).await?
+    } else {
+        by_status(&app, &mut viewer, &query).await?
+    };
     let next_change = next_due(&columns, viewer.look.now);
     let board = Board { app: &app, viewer: &viewer, agents: &agents, query: &query };
     let page = Frame {
@@ -68,6 +63,49 @@ pub(crate) async fn show(
     Ok(html(layout::page(&viewer, page)))
 }
 
+/// A page of each column that is asked for.
+async fn by_status(
+    app: &App,
+    viewer: &mut Viewer,
+    query: &BoardQuery,
+) -> Result<Vec<Column>, Problem> {
+    let statuses = query.status.map_or(TodoStatus::ALL.to_vec(), |status| vec![status]);
+    let limit = if query.status.is_some() { PAGE_CARDS } else { COLUMN_CARDS };
+    let request = PageRequest::skipping(query.offset, limit);
+    let mut columns = Vec::new();
+    for status in statuses {
+        let filter = query.column(status, viewer.is_owner());
+        let todos = &app.services.todos;
+        let find = |caller: Arc<Caller>| async move { todos.find(&caller, filter, request).await };
+        columns.push((status, rows::page(app, viewer, find, Card::of).await?));
+    }
+    Ok(columns)
+}
+
+/// The overdue cards, the earliest due first, in their columns.
+async fn overdue(
+    app: &App,
+    viewer: &mut Viewer,
+    query: &BoardQuery,
+) -> Result<Vec<Column>, Problem> {
+    let filter = query.overdue(viewer.is_owner());
+    let request = PageRequest::skipping(0, PAGE_CARDS);
+    let todos = &app.services.todos;
+    let find = |caller: Arc<Caller>| async move { todos.find(&caller, filter, request).await };
+    let mut rest = rows::page(app, viewer, find, Card::of).await?.items;
+    rest.retain(|card| query.priority.is_none_or(|priority| priority == card.priority));
+    let mut columns = Vec::new();
+    for status in [TodoStatus::Open, TodoStatus::InProgress] {
+        if query.status.is_some_and(|asked| asked != status) {
+            continue;
+        }
+        let items: Vec<_> = rest.extract_if(.., |card| card.status == status).collect();
+        let total = i64::try_from(items.len()).unwrap_or_default();
+        columns.push((status, Page { items, total, request, next: None }));
+    }
+    Ok(columns)
+}
+
 /// When the next card becomes overdue.
 fn next_due(columns: &[Column], now: Timestamp) -> Option<Timestamp> {
     let cards = columns.iter().flat_map(|(_, page)| &page.items);
@@ -85,20 +123,15 @@ impl Board<'_> {
     fn column(&self, (status, page): &Column) -> Markup {
         let Self { app, viewer, agents, query } = self;
         let back = query.path();
-        let shown: Vec<_> = page
-            .items
-            .iter()
-            .filter(|card| !query.is_overdue || card.is_overdue(viewer.look.now))
-            .collect();
         html! {
             section.col id={ "column-" (status.name()) } data-live="" data-column=(status.name())
                 aria-labelledby={ "title-" (status.name()) } {
                 header {
                     h2 id={ "title-" (status.name()) } { (labels::status(*status)) }
-                    span.muted { (if query.is_overdue { shown.len().to_string() } else { page.total.to_string() }) }
+                    span.muted { (page.total) }
                 }
-                @for card in &shown { (card.show(app, &viewer.look, agents, &back)) }
-                @if shown.is_empty() { p.muted.empty { (nothing(*status)) } }
+                @for card in &page.items { (card.show(app, &viewer.look, agents, &back)) }
+                @if page.items.is_empty() { p.muted.empty { (nothing(*status)) } }
                 (self.more(*status, page))
             }
         }

@@ -21,8 +21,8 @@ pub(super) struct Card {
     tag: EntityTag,
     title: String,
     actor: ActorId,
-    status: TodoStatus,
-    priority: Priority,
+    pub(super) status: TodoStatus,
+    pub(super) priority: Priority,
     pub(super) due_at: Option<Timestamp>,
     since: Timestamp,
 }
@@ -38,17 +38,12 @@ impl Card {
             status: todo.status,
             priority: todo.content.priority,
             due_at: todo.content.due_at,
-            since: todo.updated_at,
+            since: todo.status_since,
         }
     }
 
     fn is_to_be_done(&self) -> bool {
         matches!(self.status, TodoStatus::Open | TodoStatus::InProgress)
-    }
-
-    /// Whether it is overdue at that time.
-    pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
-        self.is_to_be_done() && self.due_at.is_some_and(|due| due < now)
     }
 
     /// The card. Its menu moves it without script, and leads back to `back`.

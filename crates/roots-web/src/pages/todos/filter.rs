@@ -5,7 +5,7 @@ use roots_domain::model::Invalid;
 use roots_domain::model::id::ActorId;
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::todo::{Priority, TodoStatus};
-use roots_domain::model::todo_list::TodoRows;
+use roots_domain::model::todo_list::{FinishedStatus, TodoRows};
 use roots_domain::service::todos::TodoFilter;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::query::{FromParams, Params};
@@ -59,16 +59,23 @@ impl BoardQuery {
         ])
     }
 
-    /// The rows of one column.
+    /// The rows of one column: done and cancelled ones latest first, unless one priority is chosen.
     pub(super) fn column(&self, status: TodoStatus, is_owner: bool) -> TodoFilter {
-        TodoFilter {
-            scope: scope(self.agent, is_owner),
-            rows: TodoRows::ByPriority {
+        let finished = FinishedStatus::of(status).filter(|_| self.priority.is_none());
+        let rows = match finished {
+            Some(finished) => TodoRows::Finished(finished),
+            None => TodoRows::ByPriority {
                 status: Some(status),
                 priority: self.priority,
                 session: None,
             },
-        }
+        };
+        TodoFilter { scope: scope(self.agent, is_owner), rows }
+    }
+
+    /// The overdue rows of all columns.
+    pub(super) fn overdue(&self, is_owner: bool) -> TodoFilter {
+        TodoFilter { scope: scope(self.agent, is_owner), rows: TodoRows::Overdue }
     }
 
     /// The controls.
