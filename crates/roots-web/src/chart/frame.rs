@@ -5,7 +5,7 @@ use maud::{Markup, html};
 /// A drawing that scrolls by itself where it is wider than the page.
 pub(super) fn scrolling(name: &str, drawing: Markup) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label={ (name) ", scrolls sideways" } {
+        div.scroll.chart tabindex="0" role="region" aria-label={ (name) ", scrolls sideways" } {
             (drawing)
         }
     }

@@ -12,6 +12,7 @@ use roots_http_core::problem::Problem;
 use roots_http_core::request::query::{NoParams, Query};
 
 use crate::address::Address;
+use crate::agents::Agents;
 use crate::app::App;
 use crate::chart::{self, number};
 use crate::first_steps;
@@ -30,6 +31,7 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     _: Query<NoParams>,
 ) -> Result<Response, Problem> {
+    Agents::read(&app, &mut viewer).await?;
     let scope = query::scope(None, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;

@@ -17,6 +17,7 @@ use roots_http_core::problem::Problem;
 use roots_http_core::request::path::Id;
 use roots_http_core::request::query::{NoParams, Query};
 
+use crate::agents::Agents;
 use crate::app::App;
 use crate::chart::columns::Series;
 use crate::chart::mix::Part;
@@ -44,6 +45,7 @@ pub(crate) async fn show(
     if !viewer.bearer.reaches(id) {
         return Err(Problem::not_found("agent"));
     }
+    Agents::read(&app, &mut viewer).await?;
     let scope = ActorScope::Of(id);
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;

@@ -17,6 +17,7 @@ use roots_http_core::request::query::{FromParams, Params, Query};
 use super::cards;
 use super::needs::card as needs_card;
 use crate::address::Address;
+use crate::agents::Agents;
 use crate::app::App;
 use crate::balance;
 use crate::first_steps;
@@ -68,6 +69,7 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     Query(query): Query<NowQuery>,
 ) -> Result<Response, Problem> {
+    let agents = Agents::read(&app, &mut viewer).await?;
     let scope = query::scope(query.agent, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
@@ -106,7 +108,7 @@ pub(crate) async fn show(
     let answer = guard::html(layout::page(&viewer, Frame {
         title: "Now",
         section: Section::Now,
-        tools: tools(&shown, viewer.is_owner()),
+        tools: tools(&agents, query.agent, viewer.is_owner()),
         next_change: Some(rows.next_flip(app.rules)),
         content: content(&shown, &address),
     }));
@@ -114,22 +116,14 @@ pub(crate) async fn show(
 }
 
 /// The choice of an agent, and the way to a new todo.
-fn tools(shown: &Shown<'_>, is_owner: bool) -> Markup {
+fn tools(agents: &Agents, chosen: Option<ActorId>, is_owner: bool) -> Markup {
     html! {
-        @if is_owner && shown.rows.agents.len() > 1 || shown.agent.is_some() {
-            form.pick action="/" {
-                label for="agent" { span.muted { "Agent" } }
-                select #agent name="agent" data-submit {
-                    option value="" { "All agents" }
-                    @for agent in &shown.rows.agents {
-                        option value=(agent.actor.id) selected[shown.agent == Some(agent.actor.id)] {
-                            (agent.actor.name.as_str())
-                        }
-                    }
-                }
-                button.quiet { "Show" }
+        @if is_owner && agents.all().count() > 1 {
+            form.filters method="get" action="/" data-filter="" {
+                label.vh for="agent" { "Agent" }
+                (agents.choice("agent", "All agents", chosen))
+                button { "Show" }
             }
-            @if shown.agent.is_some() { a href="/" { "All agents" } }
         }
         a.button.primary href="/todos/new" { "New todo" }
     }
