@@ -11,15 +11,19 @@ use roots_domain::model::id::{AccountId, ActorId, KeyId, LogId, SessionId, TodoI
 use roots_domain::model::page::{PageRequest, SortKey, Start};
 use roots_domain::model::session::{SessionStatusKind, SessionWindow};
 use roots_domain::model::text::ActivityType;
-use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, TimeRange, Timestamp};
+use roots_domain::model::time::{
+    DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour, TimeRange, Timestamp,
+};
 use roots_domain::model::todo::{Priority, TodoStatus};
 use roots_domain::model::todo_list::FinishedStatus;
+use roots_domain::model::work::WorkWindow;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::crypto::{Lookup, LookupKind};
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, BriefQuery, BriefReader, DashboardQuery,
-    DashboardReader, FinishedTodos, ItemFilter, ItemPosition, ItemSource, OverdueTodos, QuarterHourQuery, SearchReader, SessionQuery, SessionReader,
-    StoreError, TodoQuery, TodoReader,
+    DashboardReader, FinishedTodos, ItemFilter, ItemPosition, ItemSource, OverdueTodos,
+    QuarterHourQuery, SearchReader, SessionQuery, SessionReader, StoreError, TodoQuery, TodoReader,
+    WorkQuery,
 };
 use roots_domain::service::access::Access;
 use roots_domain::service::keyrings::Keyrings;
@@ -97,7 +101,12 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
         format!(
             "{n} INSERT INTO ledger SELECT {account}, i + 1, 1, i, \
                 CASE WHEN i % 2 = 0 THEN 'api_write' ELSE 'operator_grant' END, \
-                NULL, NULL, NULL, 0 FROM n"
+                NULL, NULL, NULL, 0, NULL, NULL, NULL FROM n"
+        ),
+        format!(
+            "{both} INSERT INTO work_quarter_hours SELECT {account}, {} - i, {whose}, 1, 1, 0, 3, 0 \
+                FROM n CROSS JOIN whose",
+            issuer.at.quarter_hour().0
         ),
         format!(
             "{n} INSERT INTO actors SELECT {account}, i + 1, {uid}, 'a', 'agent', 'member', 1, 1, 0, 0, 0 \
@@ -193,6 +202,7 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
         }
     }
     ask_by_time(store, account, each, &mut asked).await;
+    ask_for_work(store, issuer, &mut asked).await;
     for (what, reason) in
         [("the ledger", None), ("the ledger, grants", Some(Reason::OperatorGrant))]
     {
@@ -326,6 +336,28 @@ async fn ask_for_dashboards(store: &Store, issuer: &Issuer, asked: &mut impl FnM
         let query = QuarterHourQuery { by, actor, quarter_hours };
         assert!(store.activities_by_quarter_hour(&query).await.unwrap().len() > 30);
         asked(format!("{DASHBOARD} by the hours of the week{whose}"));
+    }
+}
+
+/// Asks for statistics of todos and credits of one day and a half.
+async fn ask_for_work(store: &Store, issuer: &Issuer, asked: &mut impl FnMut(String)) {
+    let last = issuer.at.quarter_hour();
+    let window = WorkWindow { first: QuarterHour(last.0 - 144), last };
+    for (whose, actor) in [("", Some(ActorId(1))), (" of all", None)] {
+        let query = WorkQuery { by: issuer.account.into(), actor, window };
+        for zone in ["UTC", "Asia/Kathmandu"] {
+            let zone = Zone::parse(zone).unwrap();
+            let actors: i64 = if actor.is_some() { 1 } else { 2 };
+            let todos = store.todo_stats(&query, &zone).await.unwrap();
+            assert_eq!(
+                (todos.total.made, todos.by_actor.len()),
+                (144 * actors, usize::try_from(actors).unwrap())
+            );
+            asked(format!("todos counted{whose}, {}", zone.name()));
+            let credits = store.credit_stats(&query, &zone).await.unwrap();
+            assert_eq!((credits.spent, credits.by_day.len()), (3 * 144 * actors, 3));
+            asked(format!("credits counted{whose}, {}", zone.name()));
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod sessions;
 mod todos;
 mod usage;
 mod verify;
+mod work;
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
@@ -62,3 +63,4 @@ pub use sessions::{SessionQuery, SessionReader, SilenceReader, SilentSessions};
 pub use todos::{FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
 pub use verify::{Discrepancy, Mismatch, Verifier};
+pub use work::WorkQuery;

@@ -39,6 +39,10 @@ pub(crate) async fn show(
     let ledger = viewer.bearer.read(ledger).await?;
     let calls = |caller: Arc<_>| async move { usage.of_month(&caller, None).await };
     let (month, calls) = viewer.bearer.read(calls).await?;
+    let scope = query::scope(None, viewer.is_owner());
+    let spent = balance::spent(&app, &mut viewer, scope, DAYS).await?;
+    let curve = balance::of_days(&viewer, &spent, DAYS);
+    let week = balance::spent(&app, &mut viewer, scope, FORECAST_DAYS + 1).await?;
     let next = ledger.next.map(|last| page.after_link(&viewer.bearer, last, request.limit));
     let look = &viewer.look;
     Ok(guard::html(layout::page(&viewer, Frame {
@@ -48,6 +52,9 @@ pub(crate) async fn show(
         next_change: None,
         content: html! {
             div.grid {
+                (cards::balance(look, &curve, forecast))
+                (cards::by_agent(&agents, &spent))
+                (cards::by_day(look, &spent, balance::window(&viewer, SPENT_DAYS)))
                 (cards::ledger(look, &agents, &ledger, next.as_deref()))
                 (cards::calls(month, &calls))
             }

@@ -91,7 +91,8 @@ pub(crate) async fn show(
         dashboards.lane_sessions(&caller, scope, of_today).await
     };
     let sessions = viewer.bearer.read(lanes).await?;
-    let balance = balance::read(&app, &mut viewer, BALANCE_DAYS).await?;
+    let spent = balance::spent(&app, &mut viewer, scope, BALANCE_DAYS).await?;
+    let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS);
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let year = Year::of(stats.by_day, today);
     let quiet = app.rules.quiet_after_seconds;
