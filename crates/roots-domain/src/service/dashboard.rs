@@ -8,7 +8,8 @@ use super::outcome::ReadError;
 use super::sealing::open_text;
 use crate::model::activity::Activity;
 use crate::model::chart::{LaneSession, WeekHours};
-use crate::model::dashboard::{DashboardRows, DashboardTodo, ShownText};
+use crate::model::dashboard::{DashboardRows, DashboardSpans, DashboardTodo, ShownText};
+use crate::model::forecast::Forecast;
 use crate::model::id::{ActorId, Uid};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::time::{QuarterHour, Timestamp};
@@ -49,6 +50,21 @@ impl Dashboards {
         let actor = caller.choose(scope)?;
         let query = DashboardQuery { by: caller.admission(), actor, zone };
         Ok(self.reader.dashboard(&query, self.clock.clone()).await?)
+    }
+
+    /// How long the credits of the account last. `None` if nothing was spent lately.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn forecast(
+        &self,
+        caller: &Caller,
+        zone: &Zone,
+    ) -> Result<Option<Forecast>, ReadError> {
+        let now = self.clock.now();
+        let spans = DashboardSpans::of(now, zone);
+        let spending = self.reader.spending(caller.admission(), &spans).await?;
+        Ok(Forecast::of(spending, now))
     }
 
     /// The activities of the last [`WEEKS`] weeks by the hours of the week in that zone.

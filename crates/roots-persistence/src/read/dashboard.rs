@@ -74,22 +74,25 @@ impl DashboardReader for Store {
             latest,
             keys: all(&tx, make.expiring_keys(now, now.plus_seconds(SOON_SECONDS)), key).await?,
             today: all(&tx, make.activities_by_actor(spans.today), counted).await?,
-            spending: Spending {
-                balance: number(&head, BALANCE)?,
-                whole_days: number(&numbers, SPENT_WHOLE_DAYS)?,
-                last_day: number(&numbers, SPENT_LAST_DAY)?,
-            },
+            spending: spending(number(&head, BALANCE)?, &numbers)?,
             counts: counts(&tx, &make).await?,
         };
         tx.commit().await.map_err(of_read)?;
         Ok(rows)
     }
 
+    async fn spending(&self, by: Admission, spans: &DashboardSpans) -> StoreResult<Spending> {
+        let (tx, make, balance) = self.admitted(by, None).await?;
+        let numbers = one(&tx, make.dashboard_numbers(Timestamp::LAST, spans)).await?;
+        tx.commit().await.map_err(of_read)?;
+        spending(balance, &numbers)
+    }
+
     async fn activities_by_quarter_hour(
         &self,
         query: &QuarterHourQuery,
     ) -> StoreResult<Vec<(QuarterHour, i64)>> {
-        let (tx, make) = self.admitted(query.by, query.actor).await?;
+        let (tx, make, _) = self.admitted(query.by, query.actor).await?;
         let counted = make.activities_by_quarter_hour(query.quarter_hours);
         let found = all(&tx, counted, |row| {
             Ok((QuarterHour(number(row, "quarter")?), number(row, "count")?))
@@ -100,7 +103,7 @@ impl DashboardReader for Store {
     }
 
     async fn lane_sessions(&self, query: &TimelineQuery) -> StoreResult<Vec<LaneSession>> {
-        let (tx, make) = self.admitted(query.by, query.actor).await?;
+        let (tx, make, _) = self.admitted(query.by, query.actor).await?;
         let (since, until) = query.range;
         let found = all(&tx, make.lane_sessions(since, until), lane_session).await?;
         tx.commit().await.map_err(of_read)?;
@@ -109,18 +112,20 @@ impl DashboardReader for Store {
 }
 
 impl Store {
-    /// A snapshot in which the caller is still admitted, and its statements.
+    /// A snapshot in which the caller is still admitted, its statements, and the balance.
     async fn admitted(
         &self,
         by: Admission,
         actor: Option<ActorId>,
-    ) -> StoreResult<(DatabaseTransaction, Statements)> {
+    ) -> StoreResult<(DatabaseTransaction, Statements, i64)> {
         let tx = self.snapshot().await?;
         let backend = tx.get_database_backend();
         let make = Statements { backend, account: by.account, actor, reader: None, rows: 0 };
         let head = tx.query_one_raw(make.dashboard_head()).await.map_err(of_read)?;
-        expect_epoch(by, head.map(|row| number(&row, AUTH_EPOCH)).transpose()?)?;
-        Ok((tx, make))
+        let epoch = head.as_ref().map(|row| number(row, AUTH_EPOCH)).transpose()?;
+        expect_epoch(by, epoch)?;
+        let balance = head.map_or(Ok(0), |row| number(&row, BALANCE))?;
+        Ok((tx, make, balance))
     }
 }
 
@@ -148,6 +153,11 @@ fn optional(row: &QueryResult, column: &str) -> StoreResult<Option<i64>> {
 
 fn text(row: &QueryResult, column: &str) -> StoreResult<String> {
     row.try_get("", column).map_err(of_read)
+}
+
+fn spending(balance: i64, numbers: &QueryResult) -> StoreResult<Spending> {
+    let whole_days = number(numbers, SPENT_WHOLE_DAYS)?;
+    Ok(Spending { balance, whole_days, last_day: number(numbers, SPENT_LAST_DAY)? })
 }
 
 fn agent(row: &QueryResult) -> StoreResult<AgentRow> {

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use super::admission::Admission;
 use super::commands::StoreResult;
 use crate::model::chart::LaneSession;
-use crate::model::dashboard::DashboardRows;
+use crate::model::dashboard::{DashboardRows, DashboardSpans};
+use crate::model::forecast::Spending;
 use crate::model::id::ActorId;
 use crate::model::sealed::Sealed;
 use crate::model::time::{QuarterHour, Timestamp};
@@ -77,6 +78,14 @@ pub trait DashboardReader: Send + Sync {
         query: &DashboardQuery,
         clock: Arc<dyn Clock>,
     ) -> StoreResult<DashboardRows<Option<Sealed>>>;
+
+    /// What the account has, and what it spent in the spans of the viewer's days at that time. MUST
+    /// NOT read the ledger.
+    async fn spending(
+        &self,
+        by: Admission,
+        spans: &DashboardSpans,
+    ) -> StoreResult<Spending>;
 
     /// The number of activities in each of some quarter hours that has any, in any order. MUST NOT
     /// read activities.

@@ -1,9 +1,12 @@
 //! The charts of activities: the mix by type, the hours of the week, and the year.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 use roots_domain::model::activity::ActivityStats;
-use roots_domain::model::chart::{Mix, WeekHours, Year, mix};
-use roots_domain::model::time::TimeRange;
+use roots_domain::model::chart::{Mix, WeekHours, Year, columns, mix};
+use roots_domain::model::time::{Day, TimeRange};
+use roots_domain::service::access::Caller;
 use roots_domain::service::activities::ActivitySelection;
 use roots_domain::service::dashboard::WEEKS;
 use roots_http_core::problem::Problem;
@@ -11,9 +14,14 @@ use roots_http_core::problem::Problem;
 use super::filter::Filter;
 use crate::app::App;
 use crate::chart;
+use crate::chart::columns::Series;
 use crate::chart::mix::Part;
 use crate::query;
 use crate::viewer::Viewer;
+
+/// The days of todos made and done.
+const FLOW_DAYS: i64 = 30;
+const TODOS: Series<2> = Series { what: "Todos", names: [("made", "made"), ("bar", "done")] };
 
 /// Reads the charts that fit the filters and draws them.
 ///
@@ -36,7 +44,7 @@ pub(super) async fn read(
     let activities = &app.services.activities;
     let stats = |selection: &ActivitySelection| {
         let selection = selection.clone();
-        move |caller: std::sync::Arc<_>| {
+        move |caller: Arc<_>| {
             let selection = selection.clone();
             async move { activities.stats(&caller, selection, zone).await }
         }
@@ -47,15 +55,39 @@ pub(super) async fn read(
     let has_hours = filter.activity_type.is_none() && filter.session.is_none();
     let dashboards = &app.services.dashboards;
     let week = if has_hours {
-        let week = |caller: std::sync::Arc<_>| async move {
+        let week = |caller: Arc<_>| async move {
             dashboards.week_hours(&caller, scope, zone).await
         };
         Some(viewer.bearer.read(week).await?)
     } else {
         None
     };
+    let (first, range) = last_days(viewer);
+    let todos = &app.services.todos;
+    let flow = |caller: Arc<Caller>| async move {
+        todos.stats(&caller, scope, range, zone).await
+    };
+    let flow = viewer.bearer.read(flow).await?;
+    let flow = flow.by_day.iter().map(|(day, counts)| (*day, [counts.made, counts.done]));
+    let flow = columns(flow, (first, today));
     let year = Year::of(year.by_day, today);
-    Ok(drawn(viewer, filter, &found, week.as_ref(), &year))
+    Ok(html! {
+        (drawn(viewer, filter, &found, week.as_ref(), &year))
+        section.card.c12 #flow data-live aria-labelledby="flow-h" {
+            header {
+                h2 #flow-h { "Todos made and done" }
+                span.muted { "the last " (FLOW_DAYS) " days" }
+            }
+            (chart::columns::chart(&viewer.look, &flow, &TODOS, "made-and-done"))
+        }
+    })
+}
+
+/// The first of the last days, and the time since it began.
+fn last_days(viewer: &Viewer) -> (Day, TimeRange) {
+    let zone = viewer.look.zone();
+    let first = Day(zone.wall_clock(viewer.look.now).day.0 - FLOW_DAYS + 1);
+    (first, TimeRange { since: Some(zone.first_instant(first)), until: None })
 }
 
 fn drawn(

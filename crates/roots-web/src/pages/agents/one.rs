@@ -10,6 +10,7 @@ use roots_domain::model::chart::{DayColumn, columns, mix};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::page::{LIMIT_MAX, PageRequest};
 use roots_domain::model::time::{Day, TimeRange};
+use roots_domain::model::work::CreditStats;
 use roots_domain::service::access::ActorScope;
 use roots_domain::service::activities::ActivitySelection;
 use roots_domain::service::keys::KeyEntry;
@@ -19,6 +20,7 @@ use roots_http_core::request::query::{NoParams, Query};
 
 use crate::agents::Agents;
 use crate::app::App;
+use crate::balance;
 use crate::chart::columns::Series;
 use crate::chart::mix::Part;
 use crate::chart::{self, plural};
@@ -32,8 +34,10 @@ use crate::time;
 use crate::viewer::Viewer;
 use crate::work;
 
-/// The days that the page tells of.
+/// The days whose entries the page tells.
 const DAYS: i64 = 7;
+/// The days of what was spent.
+const SPENT_DAYS: i64 = 30;
 
 /// `GET /agents/{id}`.
 pub(crate) async fn show(
@@ -70,6 +74,8 @@ pub(crate) async fn show(
         keys.keys_of_actor(&caller, id, PageRequest::skipping(0, LIMIT_MAX)).await
     };
     let keys = viewer.bearer.read(of_agent).await?.items;
+    let spent = balance::spent(&app, &mut viewer, scope, SPENT_DAYS).await?;
+    let spent_days = balance::window(&viewer, SPENT_DAYS);
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let look = &viewer.look;
     let name = work::name(&rows, id);
@@ -93,6 +99,7 @@ pub(crate) async fn show(
                     }
                 }
                 (of_week(look, id, &week, (first, today)))
+                (of_credits(look, &spent, spent_days))
                 (of_keys(&viewer, &keys))
             }
         },
@@ -125,6 +132,18 @@ fn of_week(look: &Look, id: ActorId, week: &ActivityStats, days: (Day, Day)) -> 
             header { h2 #mix-h { "By type" } }
             @if week.total == 0 { p.muted { "Nothing was logged in these days." } }
             @else { (chart::mix::chart(&by_type, ("entry", "entries"), "types")) }
+        }
+    }
+}
+
+/// What it spent on each day.
+fn of_credits(look: &Look, spent: &CreditStats, days: (Day, Day)) -> Markup {
+    const SPENT: Series<1> = Series { what: "Credits", names: [("bar", "spent")] };
+    let by_day = columns(spent.by_day.iter().map(|day| (day.day, [day.spent])), days);
+    html! {
+        section.card.c12 #spent data-live aria-labelledby="spent-h" {
+            header { h2 #spent-h { "Spent" } span.muted { "30 days" } }
+            (chart::columns::chart(look, &by_day, &SPENT, "spent-by-day"))
         }
     }
 }

@@ -13,9 +13,16 @@ use roots_http_core::request::query::{FromParams, Params};
 use super::cards;
 use crate::agents::Agents;
 use crate::app::App;
+use crate::balance;
 use crate::guard;
 use crate::layout::{self, Frame, Section};
+use crate::query;
 use crate::viewer::Viewer;
+
+/// The days of the curve, and of what was spent by agent.
+const DAYS: i64 = 90;
+/// The days of what was spent by day.
+const SPENT_DAYS: i64 = 30;
 
 /// The page has no filters.
 pub(crate) struct NoFilter;
@@ -42,7 +49,9 @@ pub(crate) async fn show(
     let scope = query::scope(None, viewer.is_owner());
     let spent = balance::spent(&app, &mut viewer, scope, DAYS).await?;
     let curve = balance::of_days(&viewer, &spent, DAYS);
-    let week = balance::spent(&app, &mut viewer, scope, FORECAST_DAYS + 1).await?;
+    let (dashboards, zone) = (&app.services.dashboards, &viewer.look.zone().clone());
+    let forecast = |caller: Arc<_>| async move { dashboards.forecast(&caller, zone).await };
+    let forecast = viewer.bearer.read(forecast).await?;
     let next = ledger.next.map(|last| page.after_link(&viewer.bearer, last, request.limit));
     let look = &viewer.look;
     Ok(guard::html(layout::page(&viewer, Frame {
