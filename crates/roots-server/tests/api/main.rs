@@ -14,6 +14,7 @@ mod claims;
 mod client;
 mod conditional;
 mod credits;
+mod dashboard;
 mod erasures;
 mod errors;
 mod events;
