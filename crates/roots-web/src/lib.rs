@@ -12,9 +12,14 @@
 //! - `rows` reads rows and opens their texts.
 
 mod agents;
+mod address;
 mod app;
 mod assets;
+mod balance;
+mod chart;
 mod cookie;
+mod entries;
+mod first_steps;
 mod form;
 mod guard;
 mod layout;
@@ -28,6 +33,7 @@ mod settings;
 mod text;
 mod time;
 mod viewer;
+mod work;
 
 pub use router::surface;
 pub use settings::Dashboard;

@@ -35,6 +35,7 @@ use crate::port::store::{
 mod access;
 mod accounts;
 mod activities;
+mod dashboard;
 mod events;
 mod exports;
 mod idempotency;

@@ -8,6 +8,8 @@ mod activities;
 pub(crate) mod admission;
 mod brief;
 mod brief_statements;
+mod dashboard;
+mod dashboard_statements;
 mod directory;
 mod epoch;
 mod events;

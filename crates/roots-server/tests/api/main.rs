@@ -27,6 +27,7 @@ mod limits;
 mod lists;
 mod middleware;
 mod moved_ciphertexts;
+mod now;
 mod operators;
 mod owner;
 mod recovery;
