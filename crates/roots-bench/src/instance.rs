@@ -34,11 +34,12 @@ pub(crate) enum RateLimiting {
 }
 
 /// The settings of the limits. `0` lifts a limit.
-const LIMITS: [&str; 5] = [
+const LIMITS: [&str; 6] = [
     "ROOTS_RATE_LIMIT_PER_MINUTE",
     "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE",
     "ROOTS_KEY_CHANGES_PER_HOUR",
     "ROOTS_SEARCHES_PER_MINUTE",
+    "ROOTS_SIGN_INS_PER_HOUR",
     "ROOTS_SIGNUPS_PER_HOUR",
 ];
 

@@ -6,6 +6,7 @@ use clap_complete::Shell;
 use crate::command::actors::ActorsCommand;
 use crate::command::brief::BriefArguments;
 use crate::command::credits::CreditsArguments;
+use crate::command::events::EventsArguments;
 use crate::command::export::ExportArguments;
 use crate::command::import::ImportArguments;
 use crate::command::keys::KeysCommand;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Brief(BriefArguments),
     /// Find words in all texts: notes, todos and activities
     Search(SearchArguments),
+    /// Show what happens to the account, as it happens
+    Events(EventsArguments),
     /// Count activities by type and by day
     Stats(StatsArguments),
     /// Show the balance, its changes, or how many calls there were

@@ -7,8 +7,8 @@ use tokio::runtime::Builder;
 
 use crate::arguments::{Command, CommandLine};
 use crate::command::{
-    actors, brief, credits, export, import, keys, log, login, search, session, setup, shell, stats,
-    status, todo,
+    actors, brief, credits, events, export, import, keys, log, login, search, session, setup,
+    shell, stats, status, todo,
 };
 use crate::error::CliError;
 use crate::hook;
@@ -54,6 +54,7 @@ async fn perform(command: Command, output: &Output) -> Result<(), CliError> {
         Command::Todo(command) => todo::run(&command, output).await,
         Command::Brief(arguments) => brief::brief(&arguments, output).await,
         Command::Search(arguments) => search::search(&arguments, output).await,
+        Command::Events(arguments) => events::events(&arguments, output).await,
         Command::Stats(arguments) => stats::stats(&arguments, output).await,
         Command::Credits(arguments) => credits::credits(&arguments, output).await,
         Command::Keys(command) => keys::run(&command, output).await,

@@ -36,6 +36,8 @@
 //!   and `None` if there is none to claim. Send the claim's token with each write of the todo.
 //! - **Errors.** A refusal of the server is an [`Error::Refused`] with its [`Problem`].
 //!   [`Error::code`] names its kind.
+//! - **Events.** [`events`](Client::events) is a stream of what happens to the account. It opens
+//!   itself again where it was cut.
 //! - **Other endpoints.** [`Client::send_raw`] sends what has no method here, such as a message of
 //!   MCP.
 //! - **Secrets.** `Debug` shows neither keys nor recovery codes. The client follows no redirect, so
@@ -51,6 +53,7 @@ mod api;
 mod call;
 mod client;
 mod error;
+mod events;
 mod export;
 mod idempotency;
 pub mod model;

@@ -2,7 +2,7 @@
 //!
 //! | holder                     | opens                                                        |
 //! |----------------------------|--------------------------------------------------------------|
-//! | an API key                 | its actor's key; an owner's also the account key             |
+//! | an API key, a browser key  | its actor's key; an owner's also the account key             |
 //! | a recovery code            | the account key                                              |
 //! | an account key of an epoch | earlier account keys, every actor's keys                     |
 //! | an actor key of an epoch   | earlier keys of the same actor                               |
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use roots_domain::model::api_key::{KeyEpoch, Wrap, WrapHolder, WrapSubject};
-use roots_domain::model::id::{ActorId, KeyId, RecoveryId};
+use roots_domain::model::api_key::{AnyKeyId, KeyEpoch, Wrap, WrapHolder, WrapSubject};
+use roots_domain::model::id::{ActorId, KeyId, RecoveryId, SignInId};
 use roots_domain::model::sealed::{Sealed, TextPlace};
 use roots_domain::port::crypto::{
     AccountIdentity, AccountRenewal, ActorIdentity, CryptoError, EARLIER_EPOCHS_KEPT, Founding,
@@ -60,6 +60,11 @@ impl Locksmith for RingLocksmith {
         Some(PresentedKey { lookup: token.lookup().ok()?, secret: token.into_secret() })
     }
 
+    fn parse_browser_key(&self, text: &SecretString) -> Option<PresentedKey> {
+        let token = Token::read(Form::BrowserKey, text)?;
+        Some(PresentedKey { lookup: token.lookup().ok()?, secret: token.into_secret() })
+    }
+
     fn parse_code(&self, text: &SecretString) -> Option<PresentedCode> {
         let token = Token::read(Form::RecoveryCode, text)?;
         Some(PresentedCode { lookup: token.lookup().ok()?, secret: token.into_secret() })
@@ -95,13 +100,15 @@ impl Locksmith for RingLocksmith {
         presented: &PresentedKey,
         account: AccountIdentity,
         actor: ActorIdentity,
-        key: KeyId,
+        key: AnyKeyId,
         wraps: &[Wrap],
     ) -> Result<Arc<dyn Keyring>, CryptoError> {
-        let start = (
-            WrapHolder::ApiKey(key),
-            Form::ApiKey.wrapping_key(presented.lookup.account, &presented.secret)?,
-        );
+        let form = match key {
+            AnyKeyId::Api(_) => Form::ApiKey,
+            AnyKeyId::Browser(_) => Form::BrowserKey,
+        };
+        let wrapping_key = form.wrapping_key(presented.lookup.account, &presented.secret)?;
+        let start = (key.holder(), wrapping_key);
         let Reached { account_keys, actor_keys } = reach(account, actor.id, vec![start], wraps)?;
         let account_keys = (!account_keys.is_empty())
             .then(|| AccountKeys { owner: actor.id, keys: account_keys.into() });
@@ -235,7 +242,7 @@ fn reach(
 fn leads(wrap: &Wrap) -> bool {
     use {WrapHolder as Holder, WrapSubject as Subject};
     match (wrap.holder, wrap.subject) {
-        (Holder::ApiKey(_), _)
+        (Holder::ApiKey(_) | Holder::Browser(_), _)
         | (Holder::Recovery(_), Subject::Account(_))
         | (Holder::Account(_), Subject::Actor(..)) => true,
         (Holder::Account(later), Subject::Account(earlier)) => earlier < later,
@@ -342,6 +349,22 @@ impl RingKeyring {
         )
     }
 
+    /// Makes a key of that form for the actor, which opens the keys in force.
+    fn mint(&self, form: Form, holder: WrapHolder) -> Result<MintedKey, CryptoError> {
+        let token = Token::draw(form, self.account.id, &*self.entropy)?;
+        let wrapping_key = token.wrapping_key()?;
+        let holder = (holder, &wrapping_key);
+        let actors = WrapSubject::Actor(self.actor.id, self.actor.epoch);
+        let mut wraps = vec![self.wrap((actors, &*self.key_in_force()?), holder)?];
+        if self.is_owners_own() {
+            let accounts = WrapSubject::Account(self.account.epoch);
+            wraps.push(self.wrap((accounts, &*self.account_key_in_force()?), holder)?);
+        }
+        let secret = token.written();
+        let prefix = key_prefix(&secret);
+        Ok(MintedKey { secret, prefix, lookup: token.lookup()?.hash, wraps })
+    }
+
     /// A keyring that holds only a new key, for the actor's next epoch.
     fn next(
         &self,
@@ -390,18 +413,11 @@ impl Keyring for RingKeyring {
     }
 
     fn mint_key(&self, key: KeyId) -> Result<MintedKey, CryptoError> {
-        let token = Token::draw(Form::ApiKey, self.account.id, &*self.entropy)?;
-        let wrapping_key = token.wrapping_key()?;
-        let holder = (WrapHolder::ApiKey(key), &wrapping_key);
-        let actors = WrapSubject::Actor(self.actor.id, self.actor.epoch);
-        let mut wraps = vec![self.wrap((actors, &*self.key_in_force()?), holder)?];
-        if self.is_owners_own() {
-            let accounts = WrapSubject::Account(self.account.epoch);
-            wraps.push(self.wrap((accounts, &*self.account_key_in_force()?), holder)?);
-        }
-        let secret = token.written();
-        let prefix = key_prefix(&secret);
-        Ok(MintedKey { secret, prefix, lookup: token.lookup()?.hash, wraps })
+        self.mint(Form::ApiKey, WrapHolder::ApiKey(key))
+    }
+
+    fn mint_browser_key(&self, sign_in: SignInId) -> Result<MintedKey, CryptoError> {
+        self.mint(Form::BrowserKey, WrapHolder::Browser(sign_in))
     }
 
     fn for_actor(

@@ -168,6 +168,7 @@ fn wrap_aad(account: AccountIdentity, subject: WrapSubject, holder: WrapHolder) 
     };
     let (holder, holder_id, holder_epoch) = match holder {
         WrapHolder::ApiKey(key) => ("api-key", key.0, NO_EPOCH),
+        WrapHolder::Browser(sign_in) => ("browser-key", sign_in.0, NO_EPOCH),
         WrapHolder::Recovery(code) => ("recovery-code", code.0, NO_EPOCH),
         WrapHolder::Account(epoch) => (ACCOUNT, account.id.0, epoch),
         WrapHolder::Actor(actor, epoch) => of_actor(actor, epoch),

@@ -1,19 +1,22 @@
-//! API keys and recovery codes: how they are written and read, and the keys derived from them.
+//! API keys, browser keys and recovery codes: how they are written and read, and the keys derived
+//! from them.
 
 use data_encoding::BASE32_NOPAD;
 use roots_domain::model::api_key::LookupHash;
 use roots_domain::model::id::AccountId;
-use roots_domain::port::crypto::{CryptoError, Lookup};
+use roots_domain::port::crypto::{CryptoError, Lookup, LookupKind};
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretSlice, SecretString};
 use zeroize::Zeroizing;
 
 use crate::seal::{Entropy, Key, expand, extract};
 
-/// Whether a token is an API key or a recovery code.
+/// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// `roots_<account>_`, 43 base62 characters of the secret, and 6 of a CRC-32.
     ApiKey,
+    /// `roots-browser_<account>_`, and the rest as of an API key. No API key begins like this.
+    BrowserKey,
     /// Account, secret and CRC-32 in Crockford's base32, in groups of five characters.
     RecoveryCode,
 }
@@ -21,7 +24,7 @@ pub(crate) enum Form {
 impl Form {
     const fn secret_bytes(self) -> usize {
         match self {
-            Self::ApiKey => 32,
+            Self::ApiKey | Self::BrowserKey => 32,
             Self::RecoveryCode => 20,
         }
     }
@@ -34,6 +37,7 @@ impl Form {
     ) -> Result<Key, CryptoError> {
         let label = match self {
             Self::ApiKey => "roots/1/api-key/wrap",
+            Self::BrowserKey => "roots/1/browser-key/wrap",
             Self::RecoveryCode => "roots/1/recovery-code/wrap",
         };
         self.derived(label, account, secret)
@@ -48,6 +52,7 @@ impl Form {
         let prk = extract(
             match self {
                 Self::ApiKey => "roots/1/api-key",
+                Self::BrowserKey => "roots/1/browser-key",
                 Self::RecoveryCode => "roots/1/recovery-code",
             },
             secret.expose_secret(),
@@ -56,7 +61,7 @@ impl Form {
     }
 }
 
-/// An API key or a recovery code.
+/// An API key, a browser key or a recovery code.
 #[derive(Debug)]
 pub(crate) struct Token {
     form: Form,
@@ -80,7 +85,8 @@ impl Token {
     pub(crate) fn read(form: Form, presented: &SecretString) -> Option<Self> {
         let presented = presented.expose_secret();
         let (account, secret) = match form {
-            Form::ApiKey => read_api_key(presented)?,
+            Form::ApiKey => read_key(API_KEY, presented)?,
+            Form::BrowserKey => read_key(BROWSER_KEY, presented)?,
             Form::RecoveryCode => read_recovery_code(presented)?,
         };
         Some(Self { form, account, secret })
@@ -90,7 +96,12 @@ impl Token {
     pub(crate) fn written(&self) -> SecretString {
         let mut text = Zeroizing::new(String::with_capacity(LONGEST));
         match self.form {
-            Form::ApiKey => write_api_key(self.account, self.secret.expose_secret(), &mut text),
+            Form::ApiKey => {
+                write_key(API_KEY, self.account, self.secret.expose_secret(), &mut text);
+            }
+            Form::BrowserKey => {
+                write_key(BROWSER_KEY, self.account, self.secret.expose_secret(), &mut text);
+            }
             Form::RecoveryCode => {
                 write_recovery_code(self.account, self.secret.expose_secret(), &mut text);
             }
@@ -100,12 +111,14 @@ impl Token {
 
     /// The account, and the hash to find the token in the database. It opens nothing.
     pub(crate) fn lookup(&self) -> Result<Lookup, CryptoError> {
-        let label = match self.form {
-            Form::ApiKey => "roots/1/api-key/lookup",
-            Form::RecoveryCode => "roots/1/recovery-code/lookup",
+        let (kind, label) = match self.form {
+            Form::ApiKey => (LookupKind::ApiKey, "roots/1/api-key/lookup"),
+            Form::BrowserKey => (LookupKind::BrowserKey, "roots/1/browser-key/lookup"),
+            Form::RecoveryCode => (LookupKind::RecoveryCode, "roots/1/recovery-code/lookup"),
         };
         let derived = self.form.derived(label, self.account, &self.secret)?;
-        Ok(Lookup { account: self.account, hash: LookupHash(*derived.expose_secret()) })
+        let hash = LookupHash(*derived.expose_secret());
+        Ok(Lookup { account: self.account, hash, kind })
     }
 
     /// The key that opens the wraps of this token.
@@ -122,22 +135,24 @@ impl Token {
 /// Longer than any token. A longer text is refused without reading it.
 const LONGEST: usize = 128;
 
-// API keys.
+// API keys and browser keys.
 
+const API_KEY: &str = "roots_";
+const BROWSER_KEY: &str = "roots-browser_";
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECRET_DIGITS: usize = 43;
 const CHECK_DIGITS: usize = 6;
 const PREFIX_SECRET_DIGITS: usize = 6;
 
-/// The first characters of an API key, by which people recognize it. Empty if the text is no key.
+/// The first characters of a key, by which people recognize it. Empty if the text is no key.
 pub(crate) fn key_prefix(written: &SecretString) -> String {
     let text = written.expose_secret();
     let shown = text.rfind('_').map_or(0, |last| last + 1 + PREFIX_SECRET_DIGITS);
     text.get(..shown).unwrap_or_default().to_owned()
 }
 
-fn write_api_key(account: AccountId, secret: &[u8], text: &mut String) {
-    text.push_str("roots_");
+fn write_key(prefix: &str, account: AccountId, secret: &[u8], text: &mut String) {
+    text.push_str(prefix);
     text.push_str(&account.to_string());
     text.push('_');
     push_base62(secret, SECRET_DIGITS, text);
@@ -145,11 +160,11 @@ fn write_api_key(account: AccountId, secret: &[u8], text: &mut String) {
     push_base62(&check.to_be_bytes(), CHECK_DIGITS, text);
 }
 
-fn read_api_key(text: &str) -> Option<(AccountId, SecretSlice<u8>)> {
+fn read_key(prefix: &str, text: &str) -> Option<(AccountId, SecretSlice<u8>)> {
     if text.len() > LONGEST {
         return None;
     }
-    let (account, digits) = text.strip_prefix("roots_")?.split_once('_')?;
+    let (account, digits) = text.strip_prefix(prefix)?.split_once('_')?;
     let account = AccountId::parse(account)?;
     if digits.len() != SECRET_DIGITS + CHECK_DIGITS {
         return None;

@@ -27,6 +27,7 @@ use crate::model::id::{AccountId, ActivityId, ActorId, LedgerId, LogId, SessionI
 use crate::model::import::{Import, ImportRow, Imported, Origin};
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
+use crate::model::step::{Steps, Subject};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::model::todo::{NewTodo, StatusChange, Todo, TodoPatch, TodoStatus};
@@ -34,9 +35,18 @@ use crate::model::todo::{NewTodo, StatusChange, Todo, TodoPatch, TodoStatus};
 mod claims;
 mod lists;
 mod rows;
+mod told;
 
 pub use rows::{ReferenceModel, counts};
 use rows::{WriteResult, check_maker, find, is_idle, later, next};
+
+/// What a ledger entry tells beside its amounts and texts.
+#[derive(Default)]
+struct Told {
+    actor: Option<ActorId>,
+    subject: Option<Subject>,
+    steps: Steps,
+}
 
 /// The commands.
 impl ReferenceModel {
@@ -51,6 +61,7 @@ impl ReferenceModel {
             status: AccountStatus::Active,
             balance: 0,
             auth_epoch,
+            sign_in_epoch: 0,
             key_epoch: KeyEpoch::FIRST,
             last_ids: LastIds::default(),
             keys: 0,
@@ -71,7 +82,7 @@ impl ReferenceModel {
             imported: BTreeMap::new(),
         };
         if credits > 0 {
-            model.enter(credits, Reason::BootstrapGrant, [None, None], None, at);
+            model.enter(credits, Reason::BootstrapGrant, [None, None], Told::default(), at);
         }
         model
     }
@@ -95,6 +106,7 @@ impl ReferenceModel {
         match &command.action {
             Action::Resource(bearer, action) => {
                 self.admit(bearer, at)?;
+                let before = self.clone();
                 let row = self.write(bearer, action.clone(), at)?;
                 if row == AppliedRow::NothingToClaim {
                     return Ok((row, 0));
@@ -105,8 +117,12 @@ impl ReferenceModel {
                 if balance < cost {
                     return Err(Refusal::InsufficientCredits { balance, cost });
                 }
-                let (text, actor) = ([Some(charge.endpoint), None], Some(bearer.actor));
-                self.enter(-cost, Reason::ApiWrite, text, actor, at);
+                let told = Told {
+                    actor: Some(bearer.actor),
+                    subject: before.subject(action, &row),
+                    steps: self.steps_since(before.account.last_ids),
+                };
+                self.enter(-cost, Reason::ApiWrite, [Some(charge.endpoint), None], told, at);
                 Ok((row, cost))
             }
             Action::Transfer(bearer, TransferAction::Import(import)) => {
@@ -118,7 +134,7 @@ impl ReferenceModel {
                 OperatorAction::GrantCredits { amount, note, .. },
             ) => {
                 let text = [None, note.as_ref().map(Name::as_str)];
-                self.enter(*amount, Reason::OperatorGrant, text, None, at);
+                self.enter(*amount, Reason::OperatorGrant, text, Told::default(), at);
                 self.account.last_ids.audit += 1;
                 Ok((AppliedRow::Account(Box::new(self.account.clone())), 0))
             }
@@ -152,7 +168,7 @@ impl ReferenceModel {
         delta: i64,
         reason: Reason,
         [endpoint, note]: [Option<&str>; 2],
-        actor: Option<ActorId>,
+        Told { actor, subject, steps }: Told,
         created_at: Timestamp,
     ) {
         self.account.balance += delta;
@@ -165,6 +181,8 @@ impl ReferenceModel {
             endpoint: endpoint.map(Into::into),
             actor,
             note: note.map(Into::into),
+            subject,
+            steps,
             created_at,
         };
         self.ledger.insert(id, entry);
@@ -265,6 +283,7 @@ impl ReferenceModel {
             claims: Claims::NONE,
             created_at: now,
             updated_at: now,
+            status_since: now,
             version: 1,
         };
         self.todos.insert(row.id, row.clone());
@@ -349,6 +368,7 @@ impl ReferenceModel {
             row.updated_at = later(now, before.updated_at);
         }
         if has_moved {
+            row.status_since = row.updated_at;
             let log = StatusChange {
                 id: LogId(next(&mut self.account.last_ids.log)),
                 uid: log_uid,
@@ -389,6 +409,7 @@ impl ReferenceModel {
             return Err(Refusal::OwnerOnly);
         }
         let (mut outcomes, mut cost) = (Vec::new(), 0);
+        let before = self.account.last_ids;
         for row in &import.rows {
             let key = (import.source, row.origin());
             if let Some(id) = self.imported.get(&key) {
@@ -410,7 +431,9 @@ impl ReferenceModel {
         }
         if cost > 0 {
             let text = [Some("POST /import"), None];
-            self.enter(-cost, Reason::Import, text, Some(by.actor), at);
+            let steps = self.steps_since(before);
+            let told = Told { actor: Some(by.actor), subject: None, steps };
+            self.enter(-cost, Reason::Import, text, told, at);
         }
         Ok((AppliedRow::Imported(outcomes), cost))
     }
@@ -460,6 +483,7 @@ impl ReferenceModel {
                     self.deadlines.remove(&todo.id);
                 }
                 todo.updated_at = later(step.logged_at, todo.updated_at);
+                todo.status_since = step.logged_at;
                 let id = LogId(next(&mut self.account.last_ids.log));
                 self.logs.insert(id, StatusChange { id, todo: todo.id, ..step });
                 Ok(id.0)

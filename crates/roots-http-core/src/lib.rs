@@ -14,5 +14,6 @@ pub mod schema;
 pub mod settings;
 pub mod shutdown;
 pub mod state;
+pub mod streams;
 pub mod surface;
 pub mod wire;

@@ -8,10 +8,13 @@ use roots_domain::service::key_usage::KeyUsage;
 use roots_domain::service::usage::Usage;
 
 use crate::auth::caller_cache::Callers;
+use crate::auth::cookie::CookiePolicy;
 use crate::middleware::list_permits::ListPermits;
 use crate::middleware::searches::Searches;
 use crate::settings::HttpSettings;
 use crate::shutdown::Shutdown;
+use crate::streams::account_watch::AccountWatch;
+use crate::streams::places::StreamPlaces;
 
 /// The shared state. A surface provides it from its own state with [`axum::extract::FromRef`].
 pub type SharedState = Arc<HttpState>;
@@ -26,10 +29,16 @@ pub struct HttpState {
     pub key_usage: KeyUsage,
     /// The cache of recently admitted callers.
     pub callers: Callers,
+    /// Which cookies can be set.
+    pub cookies: CookiePolicy,
     /// Limits on lists: how many are read at once, and how much memory their answers may hold.
     pub list_permits: ListPermits,
     /// Limits on searches: how many run at once.
     pub searches: Searches,
+    /// Limits on streams: how many are open at once.
+    pub stream_places: StreamPlaces,
+    /// Tells streams how far their accounts have come.
+    pub account_watch: AccountWatch,
     /// Tells when the service shuts down.
     pub shutdown: Shutdown,
 }
@@ -46,8 +55,14 @@ impl HttpState {
             usage: services.usage.clone(),
             key_usage: services.key_usage.clone(),
             callers,
+            cookies: CookiePolicy {
+                trusted: settings.trusted_proxies.clone(),
+                allows_plain: settings.allows_plain_cookies,
+            },
             list_permits: ListPermits::new(settings.large_answers.clone()),
             searches: Searches::default(),
+            stream_places: StreamPlaces::new(settings.streams),
+            account_watch: AccountWatch::new(Arc::clone(&services.events.reader)),
             shutdown: settings.shutdown.clone(),
         })
     }

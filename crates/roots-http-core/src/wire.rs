@@ -24,6 +24,8 @@ pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-pol
 pub const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// The header with the media types that a path takes in a POST.
 pub const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+/// The header with the id of the last event that a client has handled.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The header with the cost of a write.
 pub const CREDITS_COST: HeaderName = HeaderName::from_static("x-credits-cost");
 /// The header with the account's balance.

@@ -48,6 +48,9 @@ struct EntryBody {
     /// The key it was done to.
     #[schema(required)]
     subject_key_id: Option<i64>,
+    /// The session it was done to.
+    #[schema(required)]
+    subject_session_id: Option<i64>,
     #[schema(format = DateTime)]
     created_at: String,
 }
@@ -63,6 +66,7 @@ impl From<AuditEntry> for EntryBody {
             subject_account_id: event.subject_account.map(|id| id.0),
             subject_actor_id: event.subject_actor.map(|id| id.0),
             subject_key_id: event.subject_key.map(|id| id.0),
+            subject_session_id: event.subject_session.map(|id| id.0),
             created_at: created_at.to_string(),
         }
     }
@@ -101,6 +105,7 @@ struct AuditPage {
                 "subject_account_id": null,
                 "subject_actor_id": null,
                 "subject_key_id": null,
+                "subject_session_id": null,
                 "created_at": "2026-04-09T10:00:00Z"
             }],
             "total": 1,

@@ -12,6 +12,7 @@ mod audit;
 mod brief;
 mod claims;
 mod erasures;
+mod events;
 mod export;
 mod import;
 mod keys;
@@ -29,9 +30,11 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod todo_bodies;
+mod todo_query;
 mod todos;
 mod usage;
 mod wire;
+mod work;
 
 pub use accounts::Bootstrapped;
 pub use router::{openapi, surface};

@@ -108,6 +108,7 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
             "The brief: what an agent has to know when it wakes, in one answer of limited size. It \
              costs nothing.",
         ),
+        tag("events", "Events tell what happens to an account, as it happens. They cost nothing."),
         tag("search", "Search finds words in encrypted texts. It costs nothing."),
         tag(
             "keys",

@@ -27,8 +27,8 @@ use crate::preconditions::{is_idempotent, is_tagged, only_reads};
 use crate::settings::Signup;
 use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
-    accounts, activities, actors, audit, brief, claims, erasures, export, import, keys, meta,
-    operators, search, sessions, todos, usage,
+    accounts, activities, actors, audit, brief, claims, erasures, events, export, import, keys,
+    meta, operators, search, sessions, todos, usage, work,
 };
 
 /// The whole API, on these services.
@@ -59,6 +59,7 @@ pub fn surface(services: Services, signup: Signup, shared: SharedState) -> Surfa
                 is_tagged: is_tagged(route),
                 is_idempotent: is_idempotent(route),
                 only_reads: only_reads(&path),
+                write_problem: None,
             };
             (path, traits)
         })
@@ -66,7 +67,7 @@ pub fn surface(services: Services, signup: Signup, shared: SharedState) -> Surfa
     for (path, limit) in limits {
         traits.entry(path).or_default().limit = Some(limit);
     }
-    Surface { routes: routes.with_state(app), traits }
+    Surface { routes: routes.with_state(app), traits, no_such_page: None }
 }
 
 /// The API as an `OpenAPI` 3.1 document. It is the same for every server.
@@ -104,8 +105,10 @@ fn routes() -> Routes {
         .merge(keys::routes())
         .merge(accounts::routes())
         .merge(audit::routes())
+        .merge(events::routes())
         .merge(operators::routes())
-        .merge(usage::routes());
+        .merge(usage::routes())
+        .merge(work::routes());
     let paths = |routes: &OpenApiRouter<App>| routes.get_openapi().paths.paths.clone().into_keys();
     let private: HashSet<_> = paths(&keyed).collect();
     let signup = accounts::signup_routes().layer(from_fn(signups)).layer(map_response(secret));

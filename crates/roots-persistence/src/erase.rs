@@ -12,7 +12,8 @@ use crate::errors::BatchError;
 use crate::table::{
     accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
     claim_deadlines, counters, erasures, idempotency, imports, key_wraps, ledger, recovery_codes,
-    session_activity, session_deletions, sessions, todo_logs, todos, usage,
+    session_activity, session_deletions, sessions, sign_ins, todo_logs, todos, usage,
+    work_quarter_hours,
 };
 
 /// Most rows that one command sweeps.
@@ -20,7 +21,7 @@ const SWEEP_MAX_ROWS: u64 = 1_000;
 
 /// The tables whose rows are deleted at once.
 #[cfg(test)]
-const ENDED: &[&str] = &["recovery_codes", "accounts"];
+const ENDED: &[&str] = &["recovery_codes", "sign_ins", "accounts"];
 
 /// Deletes at most `most` rows of an account from the named tables, in that order, and defines the
 /// list of these tables.
@@ -51,11 +52,12 @@ tables! {
     SWEPT, clear_rest:
     key_wraps, api_keys, actors, activities, todo_logs, claim_deadlines, todos, sessions, session_activity,
     session_deletions, ledger,
-    counters, activity_daily, activity_quarter_hours, idempotency, usage, audit_log, imports
+    counters, activity_daily, activity_quarter_hours, work_quarter_hours, idempotency, usage,
+    audit_log, imports
 }
 
-/// Ends an account: deletes its recovery codes, all wraps under its keys and codes, and its own
-/// row. Everything that opens a text begins with one of these wraps, and nobody is admitted to an
+/// Ends an account: deletes its recovery codes, its sign-ins, all wraps under its keys and codes, and
+/// its own row. Everything that opens a text begins with one of these wraps, and nobody is admitted to an
 /// account that does not exist. So the remaining rows, including its keys' hashes and the wraps
 /// under its own keys, open nothing.
 pub(crate) async fn end(
@@ -73,6 +75,10 @@ pub(crate) async fn end(
         .await?;
     recovery_codes::Entity::delete_many()
         .filter(recovery_codes::Column::AccountId.eq(account.0))
+        .exec(tx)
+        .await?;
+    sign_ins::Entity::delete_many()
+        .filter(sign_ins::Column::AccountId.eq(account.0))
         .exec(tx)
         .await?;
     accounts::Entity::delete_by_id(account.0).exec(tx).await?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use roots_domain::service::accounts::NewCredentials;
 use roots_http_core::settings::HttpSettings;
 use roots_http_core::shutdown::Shutdown;
+use roots_web::Dashboard;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::time::{self, Instant};
@@ -43,7 +44,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), ProgramError> {
     let database = &settings.database_url;
     let credits = settings.operator_credits;
     let operator = first_start::found_operator(&services.accounts, database, file, credits).await?;
-    announce(operator.as_ref(), file, address);
+    announce(operator.as_ref(), settings, address);
 
     let background = Background::start(&services, settings.session_idle_seconds, &stop);
     let mut stopping = stop.clone();
@@ -51,7 +52,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), ProgramError> {
         stopping.requested().await;
     });
     let http = HttpSettings { shutdown, ..settings.http.clone() };
-    let api = wiring::router(services, settings.signup, &http);
+    let api = wiring::router(services, settings.signup, settings.dashboard, &http);
     let (servers, ends): (Vec<_>, Vec<_>) =
         threads::serve(&api, &stop).map_err(ProgramError::System)?.into_iter().unzip();
     let proxies = settings.http.trusted_proxies.clone();
@@ -92,7 +93,9 @@ fn bind(
 
 /// Reports the address and the location of the operator's key: in the log and, if there is one, on
 /// the terminal.
-fn announce(operator: Option<&NewCredentials>, file: &Path, address: SocketAddr) {
+fn announce(operator: Option<&NewCredentials>, settings: &Settings, address: SocketAddr) {
+    let file = &*settings.operator_file;
+    let has_pages = settings.dashboard != Dashboard::Off;
     if operator.is_some() {
         info!(path = %file.display(), "the operator account was made; the file holds its key");
     }
@@ -104,10 +107,13 @@ fn announce(operator: Option<&NewCredentials>, file: &Path, address: SocketAddr)
         );
     }
     info!(%address, "listening");
+    if has_pages {
+        info!(url = %url_of(address), "the dashboard is served");
+    }
     let mut terminal = io::stdout();
     if terminal.is_terminal() {
         // If this fails, the log and the file still say it.
-        let _ = terminal.write_all(greeting(operator, file, address).as_bytes());
+        let _ = terminal.write_all(greeting(operator, file, address, has_pages).as_bytes());
     }
 }
 
@@ -115,9 +121,16 @@ fn greeting(
     operator: Option<&NewCredentials>,
     file: &Path,
     address: SocketAddr,
+    has_pages: bool,
 ) -> Zeroizing<String> {
-    let url = format!("http://{}", reachable(address));
-    let served = format!("Roots is served on {url}, its documents on {url}/docs. Ctrl-C ends it.");
+    let url = url_of(address);
+    let pages = if has_pages {
+        format!("Look at it in a browser: {url}/ (sign in with an API key)\n")
+    } else {
+        String::new()
+    };
+    let served =
+        format!("{pages}Roots is served on {url}, its documents on {url}/docs. Ctrl-C ends it.");
     let Some(operator) = operator else { return zeroized::text(format_args!("\n{served}\n\n")) };
     let (key, code) = (operator.api_key.expose_secret(), operator.recovery_code.expose_secret());
     zeroized::text(format_args!(
@@ -130,6 +143,11 @@ fn greeting(
          {served}\n\n",
         file.display()
     ))
+}
+
+/// The URL to call.
+fn url_of(address: SocketAddr) -> String {
+    format!("http://{}", reachable(address))
 }
 
 /// The address to call: an address that means all addresses of this machine can't be called itself.
@@ -223,11 +241,16 @@ mod tests {
             credits: 1,
         };
         let address = SocketAddr::from(([0, 0, 0, 0], 8080));
-        let text = greeting(Some(&operator), Path::new("operator.txt"), address);
+        let greet = |operator, has_pages| {
+            greeting(operator, Path::new("operator.txt"), address, has_pages)
+        };
+        let text = greet(Some(&operator), true);
         let line = "\n  curl http://127.0.0.1:8080/api/v1/whoami -H \"X-API-Key: the-key\"\n";
         assert!(text.contains(line), "{}", *text);
         assert!(text.contains("the-code") && text.contains("operator.txt"), "{}", *text);
-        assert!(!greeting(None, Path::new("operator.txt"), address).contains("operator"));
+        assert!(text.contains("in a browser: http://127.0.0.1:8080/ "), "{}", *text);
+        assert!(!greet(None, true).contains("operator"));
+        assert!(!greet(None, false).contains("browser"));
         Ok(())
     }
 

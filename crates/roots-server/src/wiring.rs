@@ -10,6 +10,7 @@ use roots_http_core::settings::HttpSettings;
 use roots_http_core::state::HttpState;
 use roots_http_core::surface;
 use roots_persistence::{DatabaseUrl, OpenError, Store, Threads};
+use roots_web::Dashboard;
 
 use crate::ambient::{SystemClock, TimedUids};
 
@@ -30,9 +31,16 @@ pub(crate) fn services(store: &Store) -> Services {
 }
 
 /// Everything that is served over HTTP.
-pub(crate) fn router(services: Services, signup: Signup, settings: &HttpSettings) -> Router {
+pub(crate) fn router(
+    services: Services,
+    signup: Signup,
+    dashboard: Dashboard,
+    settings: &HttpSettings,
+) -> Router {
     let shared = HttpState::new(&services, settings);
     let uids = Arc::clone(&services.uids);
     let mcp = roots_mcp::surface(&services, settings, Arc::clone(&shared));
-    surface::router([roots_http::surface(services, signup, shared), mcp], settings, uids)
+    let pages = roots_web::surface(&services, settings, Arc::clone(&shared), dashboard);
+    let api = roots_http::surface(services, signup, shared);
+    surface::router([api, mcp].into_iter().chain(pages), settings, uids)
 }

@@ -12,6 +12,7 @@ use roots_http_core::auth::rate_limit::RateLimits;
 use roots_http_core::settings::HttpSettings;
 use roots_http_core::state::HttpState;
 use roots_http_core::surface;
+use roots_web::Dashboard;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -120,8 +121,9 @@ impl TestApp {
         let uids = Arc::clone(&services.uids);
         let signup = Signup::Open { credits: SIGNUP_CREDITS };
         let mcp = roots_mcp::surface(&services, &settings, Arc::clone(&shared));
+        let pages = roots_web::surface(&services, &settings, Arc::clone(&shared), Dashboard::On);
         let api = roots_http::surface(services, signup, shared);
-        let router = surface::router([api, mcp], &settings, uids);
+        let router = surface::router([api, mcp].into_iter().chain(pages), &settings, uids);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("its address"));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();

@@ -94,6 +94,7 @@ impl Issuer {
             account: self.account,
             actor: self.actor,
             role,
+            sign_in: None,
             key: self.key,
             auth_epoch: self.auth_epoch,
             ends_at: None,

@@ -74,6 +74,7 @@ async fn put_wraps(database: &TestDatabase, owner: &Caller, wraps: &[Wrap]) {
     for wrap in wraps {
         let (holder_kind, holder_id, holder_epoch) = match wrap.holder {
             WrapHolder::ApiKey(id) => ("api_key", id.0, 0),
+            WrapHolder::Browser(_) => unreachable!("it is a column of its sign-in"),
             WrapHolder::Recovery(id) => ("recovery", id.0, 0),
             WrapHolder::Account(epoch) => ("account", 0, epoch.0),
             WrapHolder::Actor(id, epoch) => ("actor", id.0, epoch.0),

@@ -22,7 +22,7 @@ pub const SHARED_TABLES: [&str; 2] = ["directory", "seaql_migrations"];
 
 /// The allowed statements over all tenants, with the names that `docs/operations.md` lists. `…`
 /// matches any text.
-pub const OVER_ALL_TENANTS: [(&str, &str); 10] = [
+pub const OVER_ALL_TENANTS: [(&str, &str); 11] = [
     ("first start", r#"SELECT …FROM "accounts" LIMIT $1"#),
     (
         "list of accounts",
@@ -43,6 +43,10 @@ pub const OVER_ALL_TENANTS: [(&str, &str); 10] = [
     (
         "silent sessions",
         "SELECT account_id FROM accounts WHERE account_id > $1 AND (SELECT last_active_at FROM session_activity …",
+    ),
+    (
+        "accounts that streams follow",
+        "SELECT account_id, version, auth_epoch, sign_in_epoch, last_ledger_id, last_audit_id FROM accounts WHERE account_id = ANY($1)",
     ),
     (
         "sweep of erased accounts",

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::run::{self, BackgroundProcess};
 
 /// Rate limits are off, and every account has enough credits.
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("ROOTS_BIND", "127.0.0.1:0"),
     ("ROOTS_SIGNUP", "open"),
     ("ROOTS_SIGNUP_CREDITS", "1000000"),
@@ -19,6 +19,7 @@ const SETTINGS: [(&str, &str); 10] = [
     ("ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE", "0"),
     ("ROOTS_KEY_CHANGES_PER_HOUR", "0"),
     ("ROOTS_SEARCHES_PER_MINUTE", "0"),
+    ("ROOTS_SIGN_INS_PER_HOUR", "0"),
     ("ROOTS_SIGNUPS_PER_HOUR", "0"),
     ("ROOTS_RECOVERS_PER_HOUR", "0"),
 ];

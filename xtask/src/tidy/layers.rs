@@ -7,7 +7,7 @@ pub(super) struct Rule {
     forbidden: &'static [&'static str],
 }
 
-pub(super) const RULES: [Rule; 10] = [
+pub(super) const RULES: [Rule; 11] = [
     Rule {
         package: "roots-domain",
         forbidden: &[
@@ -33,6 +33,16 @@ pub(super) const RULES: [Rule; 10] = [
             "roots-crypto",
             "roots-persistence",
             "roots-web",
+            "roots-server",
+        ],
+    },
+    Rule {
+        package: "roots-web",
+        forbidden: &[
+            "=roots-http",
+            "roots-crypto",
+            "roots-persistence",
+            "roots-mcp",
             "roots-server",
         ],
     },

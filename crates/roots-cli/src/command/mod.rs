@@ -4,6 +4,7 @@ pub(crate) mod actors;
 pub(crate) mod brief;
 mod brief_text;
 pub(crate) mod credits;
+pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;
 mod import_text;

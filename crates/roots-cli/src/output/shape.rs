@@ -59,6 +59,7 @@ pub(crate) const TODO: Shape = Shape::of(&[
     "due_at",
     "created_at",
     "updated_at",
+    "status_since",
     "claim",
     "actor_id",
 ]);
@@ -74,6 +75,7 @@ const LISTED_TODO: &[&str] = &[
     "due_at",
     "created_at",
     "updated_at",
+    "status_since",
     "claim",
     "actor_id",
     "until",
@@ -114,6 +116,20 @@ pub(crate) const BRIEF: Shape = Shape::of(&[
 /// What a search found.
 pub(crate) const SEARCH_RESULTS: Shape =
     Shape::list("results", &["kind", "id", "at", "field", "excerpt", "title", "actor_id"]);
+
+/// An event.
+pub(crate) const EVENT: Shape = Shape::of(&[
+    "id",
+    "kind",
+    "action",
+    "actor_id",
+    "subject_id",
+    "subject_actor_id",
+    "rows",
+    "status",
+    "credits",
+    "created_at",
+]);
 
 /// Statistics of activities.
 pub(crate) const STATS: Shape = Shape::of(&[
@@ -237,6 +253,11 @@ mod tests {
     fn the_fields_are_those_of_the_api() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
         let document: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let mut events = fields(&document, &document["components"]["schemas"]["Event"]);
+        let mut listed = EVENT.fields.to_vec();
+        events.sort();
+        listed.sort_unstable();
+        assert_eq!(listed, events, "events");
         for (shape, path, method, status) in [
             (SESSION, "/api/v1/sessions/{id}", "get", "200"),
             (ACTIVITY, "/api/v1/activities", "post", "201"),

@@ -6,6 +6,7 @@ mod actors;
 mod brief;
 mod claims;
 mod credits;
+mod events;
 mod keys;
 mod operators;
 mod search;

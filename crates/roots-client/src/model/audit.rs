@@ -27,6 +27,12 @@ open_words! {
         KeyRevoked = "key_revoked",
         /// A key was renewed after a leak.
         KeyRenewed = "key_renewed",
+        /// A person signed in on the pages.
+        SignedIn = "signed_in",
+        /// A person signed out.
+        SignedOut = "signed_out",
+        /// Sign-ins of an actor were ended.
+        SignInsEnded = "sign_ins_ended",
         /// The recovery code was used.
         RecoveryUsed = "recovery_used",
         /// A new recovery code was made.
@@ -55,7 +61,7 @@ pub struct AuditEntry {
     pub action: AuditAction,
     /// The actor that did it; none if it was not an actor of this account.
     pub actor_id: Option<i64>,
-    /// The key that the actor used.
+    /// The key that the actor used or, on the pages, that opened its sign-in.
     pub key_id: Option<i64>,
     /// The operator's account that did it to this one.
     pub by_account_id: Option<i64>,
@@ -65,6 +71,8 @@ pub struct AuditEntry {
     pub subject_actor_id: Option<i64>,
     /// The key that it was done to.
     pub subject_key_id: Option<i64>,
+    /// The session that it was done to.
+    pub subject_session_id: Option<i64>,
     /// When it was done.
     pub created_at: DateTime<Utc>,
 }

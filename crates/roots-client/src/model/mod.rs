@@ -8,6 +8,7 @@ mod audit;
 mod brief;
 mod claim;
 mod credit;
+mod event;
 mod export_line;
 mod import;
 mod key;
@@ -18,6 +19,7 @@ mod session;
 mod todo;
 mod usage;
 mod words;
+mod work;
 
 pub use account::{
     Account, AccountErased, AccountPage, AccountState, AccountStatus, AccountType, Bootstrapped,
@@ -40,6 +42,7 @@ pub use credit::{
     CostModel, Credits, CreditsGranted, LedgerEntry, LedgerFilter, LedgerPage, LedgerReason,
     NewCredits,
 };
+pub use event::{Event, EventAction, EventKind, EventOptions, EventUpdate};
 pub use export_line::{
     ActivityLine, ActorLine, Counts, EndLine, ErrorLine, ExportLine, HeaderLine, SessionLine,
     StepLine, TodoLine,
@@ -57,8 +60,11 @@ pub use session::{
 };
 pub use todo::{
     ListedTodo, NewTodo, StatusChange, Todo, TodoChange, TodoDeleted, TodoFilter, TodoLog,
-    TodoPage, TodoStatus,
+    TodoPage, TodoSort, TodoStatus,
 };
 pub use usage::{DayCalls, EndpointCalls, Usage, UsageHistory};
+pub use work::{
+    ActorCredits, ActorTodos, CreditStats, DayCredits, DayTodos, TodoStats, WindowFilter,
+};
 
 pub(crate) use paging::Query;

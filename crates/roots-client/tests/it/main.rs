@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what goes wrong in a test has to fail it")]
 
 mod document;
+mod events;
 mod examples;
 mod operations;
 mod repeats;

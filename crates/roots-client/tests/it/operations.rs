@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use roots_client::model::{
-    ActivityFilter, BriefQuery, ImportOptions, LedgerFilter, Paging, SessionFilter, StatsFilter,
-    TodoFilter,
+    ActivityFilter, BriefQuery, EventOptions, EventUpdate, ImportOptions, LedgerFilter, Paging,
+    SessionFilter, StatsFilter, TodoFilter, WindowFilter,
 };
 use roots_client::{Client, Error, Operation, Repeat, Tagged};
 use serde::Serialize;
@@ -48,6 +48,7 @@ async fn each_method_sends_and_reads_the_examples_of_the_document() {
         let described = &described[id];
         let (status, kind, _, example) = described.success();
         let body = match example.clone() {
+            Value::String(text) if *operation == Operation::Events => text,
             Value::String(line) => format!("{line}\n{END}\n"),
             // The two that have no example: any text and any JSON.
             Value::Null => "{}".to_owned(),
@@ -75,6 +76,10 @@ fn expected(operation: Operation, example: Value) -> Value {
     match (operation, example) {
         (Operation::Problems, _) => json!("{}"),
         (Operation::Openapi, _) => json!({}),
+        (Operation::Events, Value::String(text)) => {
+            let data = text.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap();
+            serde_json::from_str(data).unwrap()
+        }
         (Operation::Export, Value::String(line)) => {
             json!([
                 serde_json::from_str::<Value>(&line).unwrap(),
@@ -117,6 +122,7 @@ async fn call(operation: Operation, client: &Client, body: Value) -> Value {
         Operation::UpdateSession => tagged(client.update_session(7, &typed(body)).await),
         Operation::ListTodos => plain(client.list_todos(&TodoFilter::default(), first).await),
         Operation::CreateTodo => tagged(client.create_todo(&typed(body)).await),
+        Operation::GetTodoStats => plain(client.get_todo_stats(&WindowFilter::default()).await),
         Operation::GetTodo => tagged(client.get_todo(7).await),
         Operation::DeleteTodo => tagged(client.delete_todo(7).await),
         Operation::UpdateTodo => tagged(client.update_todo(7, &typed(body)).await),
@@ -147,8 +153,16 @@ async fn call(operation: Operation, client: &Client, body: Value) -> Value {
         Operation::RevokeKey => plain(client.revoke_key(7).await),
         Operation::Whoami => plain(client.whoami().await),
         Operation::GetCredits => plain(client.get_credits().await),
+        Operation::GetCreditStats => plain(client.get_credit_stats(&WindowFilter::default()).await),
         Operation::ListLedger => plain(client.list_ledger(&LedgerFilter::default(), first).await),
         Operation::RenewRecoveryCode => plain(client.renew_recovery_code().await),
+        Operation::Events => {
+            let mut updates = pin!(client.events(&EventOptions::default()));
+            match updates.try_next().await.unwrap().unwrap() {
+                EventUpdate::Event(event) => plain(Ok(event)),
+                other => panic!("{other:?}"),
+            }
+        }
         Operation::ListAudit => plain(client.list_audit(first).await),
         Operation::ListAccounts => plain(client.list_accounts(first).await),
         Operation::GetAccount => plain(client.get_account(7).await),

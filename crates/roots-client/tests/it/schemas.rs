@@ -14,8 +14,11 @@ fn examples_are_written_as_they_are_read() {
     let mut examples = Vec::new();
     for described in described(&document).values() {
         examples.extend(described.request(&document));
-        let (_, _, schema, example) = described.success();
+        let (_, kind, schema, example) = described.success();
         match (schema, example) {
+            (Some(_), Value::String(text)) if kind == "text/event-stream" => {
+                examples.push(("Event".to_owned(), event_in(&text)));
+            }
             (Some(_), Value::String(line)) => {
                 examples.push(("ExportLine".to_owned(), serde_json::from_str(&line).unwrap()));
             }
@@ -59,6 +62,12 @@ fn every_word_of_the_document_is_known() {
     }
 }
 
+/// The last event of a stream.
+fn event_in(text: &str) -> Value {
+    let data = text.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    serde_json::from_str(data).unwrap()
+}
+
 fn knows(schema: &str, word: &Value) -> bool {
     match schema {
         "Action" => !matches!(serde_json::from_value(word.clone()).unwrap(), Action::Other(_)),
@@ -78,6 +87,12 @@ fn knows(schema: &str, word: &Value) -> bool {
         }
         "EndReason" => {
             !matches!(serde_json::from_value(word.clone()).unwrap(), EndReason::Other(_))
+        }
+        "EventKind" => {
+            !matches!(serde_json::from_value(word.clone()).unwrap(), EventKind::Other(_))
+        }
+        "EventAction" => {
+            !matches!(serde_json::from_value(word.clone()).unwrap(), EventAction::Other(_))
         }
         "LedgerReason" => {
             !matches!(serde_json::from_value(word.clone()).unwrap(), LedgerReason::Other(_))
@@ -160,7 +175,9 @@ fn written(schema: &str, value: &Value) -> Value {
         Actor,
         ActorChange,
         ActorDeactivated,
+        ActorCredits,
         ActorPage,
+        ActorTodos,
         AuditEntry,
         AuditPage,
         Bootstrapped,
@@ -172,12 +189,16 @@ fn written(schema: &str, value: &Value) -> Value {
         Claim,
         CostModel,
         Counts,
+        CreditStats,
         Credits,
         CreditsGranted,
         DayCalls,
         DayCount,
+        DayCredits,
+        DayTodos,
         EndpointCalls,
         Erasure,
+        Event,
         Health,
         Import,
         ImportedCounts,
@@ -225,6 +246,7 @@ fn written(schema: &str, value: &Value) -> Value {
         TodoDeleted,
         TodoLog,
         TodoPage,
+        TodoStats,
         TypeCount,
         Usage,
         UsageHistory,

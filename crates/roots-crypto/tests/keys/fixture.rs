@@ -172,7 +172,7 @@ impl AccountFixture {
         actor: ActorIdentity,
     ) -> Result<Arc<dyn Keyring>, CryptoError> {
         let key = self.locksmith.parse_key(key).unwrap();
-        self.locksmith.unlock(&key, self.account, actor, *id, &self.wraps)
+        self.locksmith.unlock(&key, self.account, actor, (*id).into(), &self.wraps)
     }
 
     /// Unlocks the owner's keyring with its API key.

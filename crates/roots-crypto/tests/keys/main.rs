@@ -1,6 +1,8 @@
 //! Tests of the key hierarchy through the domain's ports.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod forms;

@@ -144,8 +144,8 @@ fn a_wrap_is_bound_to_its_account_subject_holder_and_epochs() {
     let owner = fixture.owner().unwrap();
     let minted = owner.mint_key(KeyId(5)).unwrap();
     let key = fixture.locksmith.parse_key(&minted.secret).unwrap();
-    let unlock = |fixture: &AccountFixture, id, account, actor, wraps: &[_]| {
-        fixture.locksmith.unlock(&key, account, actor, id, wraps).map(drop)
+    let unlock = |fixture: &AccountFixture, id: KeyId, account, actor, wraps: &[_]| {
+        fixture.locksmith.unlock(&key, account, actor, id.into(), wraps).map(drop)
     };
     assert_eq!(unlock(&fixture, KeyId(5), fixture.account, fixture.owner, &minted.wraps), Ok(()));
     let refused = Err(CryptoError::DoesNotOpen);
@@ -198,7 +198,7 @@ fn a_wrap_is_bound_to_its_account_subject_holder_and_epochs() {
     let foreign = AccountFixture::founded(8).owner_key.1;
     let foreign = fixture.locksmith.parse_key(&foreign).unwrap();
     let with_foreign =
-        fixture.locksmith.unlock(&foreign, fixture.account, fixture.owner, KeyId(5), &minted.wraps);
+        fixture.locksmith.unlock(&foreign, fixture.account, fixture.owner, KeyId(5).into(), &minted.wraps);
     assert_eq!(with_foreign.map(drop), refused);
     assert!(fixture.locksmith.parse_key(&"roots_7_".into()).is_none());
     assert!(fixture.locksmith.parse_key(&fixture.code.1).is_none());
@@ -235,7 +235,7 @@ fn a_wrap_with_a_flipped_bit_or_a_cut_or_added_byte_does_not_open() {
         let mut wraps = minted.wraps.clone();
         wraps[0].sealed = Sealed(sealed);
         let outcome =
-            fixture.locksmith.unlock(&key, fixture.account, fixture.owner, KeyId(5), &wraps);
+            fixture.locksmith.unlock(&key, fixture.account, fixture.owner, KeyId(5).into(), &wraps);
         outcome.map(drop)
     };
     let sealed = &minted.wraps[0].sealed.0;

@@ -3,7 +3,7 @@
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use roots_crypto::RingLocksmith;
 use roots_domain::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapHolder, WrapSubject};
-use roots_domain::model::id::{ActorId, KeyId, RecoveryId, Uid};
+use roots_domain::model::id::{ActorId, KeyId, RecoveryId, SignInId, Uid};
 use roots_domain::model::sealed::{Field, Sealed};
 use roots_domain::port::crypto::{
     AccountIdentity, ActorIdentity, Keyring, Locksmith, MacPurpose, MintedCode, MintedKey,
@@ -23,7 +23,7 @@ const TEXTS: [(Field, &str); 5] = [
     (Field::ActivityDescription, "\u{1f331} any Unicode, e\u{301} and \u{e9},\r\n\tas it comes"),
 ];
 
-fn hex(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     HEXLOWER.encode(bytes.as_ref())
 }
 
@@ -34,6 +34,7 @@ fn wrap_json(wrap: &Wrap) -> Value {
     };
     let holder = match wrap.holder {
         WrapHolder::ApiKey(key) => json!(["api-key", key.0]),
+        WrapHolder::Browser(sign_in) => json!(["browser-key", sign_in.0]),
         WrapHolder::Recovery(code) => json!(["recovery-code", code.0]),
         WrapHolder::Account(epoch) => json!(["account", epoch.0]),
         WrapHolder::Actor(actor, epoch) => json!(["actor", actor.0, epoch.0]),
@@ -41,11 +42,11 @@ fn wrap_json(wrap: &Wrap) -> Value {
     json!({ "subject": subject, "holder": holder, "sealed": hex(&wrap.sealed.0) })
 }
 
-fn wraps_json(wraps: &[Wrap]) -> Value {
+pub(crate) fn wraps_json(wraps: &[Wrap]) -> Value {
     wraps.iter().map(wrap_json).collect()
 }
 
-fn key_json(key: &MintedKey) -> Value {
+pub(crate) fn key_json(key: &MintedKey) -> Value {
     json!({
         "text": key.secret.expose_secret(),
         "prefix": key.prefix,
@@ -88,7 +89,7 @@ fn macs_json(keyring: &dyn Keyring) -> Value {
     })
 }
 
-fn drawn_json(entropy: &RecordedEntropy) -> Value {
+pub(crate) fn drawn_json(entropy: &RecordedEntropy) -> Value {
     entropy.take_given().iter().map(hex).collect()
 }
 
@@ -105,7 +106,7 @@ fn vectors() -> Value {
         "code": code_json(&founding.code), "wraps": wraps_json(&founding.wraps) });
     let wraps = [founding.wraps, founding.key.wraps].concat();
     let key = locksmith.parse_key(&founding.key.secret).unwrap();
-    let keyring = locksmith.unlock(&key, account, owner, KeyId(1), &wraps).unwrap();
+    let keyring = locksmith.unlock(&key, account, owner, KeyId(1).into(), &wraps).unwrap();
     let owners_texts = texts_json(&*keyring, &entropy, 0x100);
 
     let mut wraps = keyring.add_actor(member).unwrap();
@@ -133,7 +134,7 @@ fn vectors() -> Value {
     owner.epoch = renewal.owner_epoch;
     let wraps = [renewal.wraps, renewal.key.wraps].concat();
     let key = locksmith.parse_key(&renewal.key.secret).unwrap();
-    let keyring = locksmith.unlock(&key, account, owner, KeyId(4), &wraps).unwrap();
+    let keyring = locksmith.unlock(&key, account, owner, KeyId(4).into(), &wraps).unwrap();
     let account_renewed_texts = texts_json(&*keyring, &entropy, 0x400);
 
     json!({
@@ -180,11 +181,11 @@ fn format_1_still_produces_the_committed_vectors() {
     }
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+pub(crate) fn bytes(value: &Value) -> Vec<u8> {
     HEXLOWER_PERMISSIVE.decode(value.as_str().unwrap().as_bytes()).unwrap()
 }
 
-fn number(value: &Value) -> i64 {
+pub(crate) fn number(value: &Value) -> i64 {
     value.as_i64().unwrap()
 }
 
@@ -192,12 +193,12 @@ fn epoch(value: &Value) -> KeyEpoch {
     KeyEpoch(i32::try_from(number(value)).unwrap())
 }
 
-fn secret(value: &Value) -> SecretString {
+pub(crate) fn secret(value: &Value) -> SecretString {
     value["text"].as_str().unwrap().into()
 }
 
 /// Collects all wraps in the vectors.
-fn read_wraps(value: &Value, wraps: &mut Vec<Wrap>) {
+pub(crate) fn read_wraps(value: &Value, wraps: &mut Vec<Wrap>) {
     match value {
         Value::Array(values) => values.iter().for_each(|value| read_wraps(value, wraps)),
         Value::Object(object) if object.contains_key("holder") => {
@@ -209,6 +210,7 @@ fn read_wraps(value: &Value, wraps: &mut Vec<Wrap>) {
             let holder = match holder[0].as_str().unwrap() {
                 "account" => WrapHolder::Account(epoch(&holder[1])),
                 "api-key" => WrapHolder::ApiKey(KeyId(number(&holder[1]))),
+                "browser-key" => WrapHolder::Browser(SignInId(number(&holder[1]))),
                 "recovery-code" => WrapHolder::Recovery(RecoveryId(number(&holder[1]))),
                 _ => WrapHolder::Actor(ActorId(number(&holder[1])), epoch(&holder[2])),
             };
@@ -256,7 +258,7 @@ fn committed_texts_still_open_with_the_committed_keys_and_code() {
             key.lookup.hash,
             LookupHash(bytes(&step["answer"]["key"]["lookup"]).try_into().unwrap())
         );
-        locksmith.unlock(&key, account, actor, KeyId(id), &wraps).unwrap()
+        locksmith.unlock(&key, account, actor, KeyId(id).into(), &wraps).unwrap()
     };
     let second = KeyEpoch::FIRST.next();
     let (account, owner, member) = (account(12), actor(1), actor(2));

@@ -90,6 +90,21 @@ impl ManageAction {
         }
     }
 
+    /// Whether a browser key may not do it. It may add actors, which have no keys, rename and
+    /// activate them.
+    #[must_use]
+    pub const fn needs_api_key(&self) -> bool {
+        match self {
+            Self::ReserveIds(kinds) => !matches!(kinds, Reservation::Actor),
+            Self::AddActor(_) => false,
+            Self::PatchActor { is_active, .. } => matches!(is_active, Some(false)),
+            Self::AddKey { .. }
+            | Self::RevokeKey(_)
+            | Self::RenewCode(_)
+            | Self::EraseAccount { .. } => true,
+        }
+    }
+
     /// Whether a suspended account may do it.
     #[must_use]
     pub const fn is_open_to_suspended(&self) -> bool {

@@ -9,6 +9,7 @@ mod operator;
 mod outcome;
 mod refusal;
 mod resource;
+mod sign_in;
 mod system;
 mod transfer;
 
@@ -19,6 +20,7 @@ pub use operator::{Operator, OperatorAction};
 pub use outcome::{Applied, AppliedRow, IdempotencyRecord};
 pub use refusal::{ClaimFate, Refusal};
 pub use resource::{ClaimRequest, LAPSE_NOTE, Resealed, ResourceAction, RowPatch};
+pub use sign_in::{NewSignIn, SignInAction};
 pub use system::{NewAccount, SystemAction};
 pub use transfer::TransferAction;
 
@@ -51,6 +53,9 @@ pub enum Action {
     Resource(KeyBearer, ResourceAction),
     /// The bearer of an API key changes actors, keys and recovery codes, or erases its account.
     Manage(KeyBearer, ManageAction),
+    /// The bearer of an API key signs in, or ends sign-ins, which the bearer of a browser key may
+    /// do too.
+    SignIn(KeyBearer, SignInAction),
     /// The bearer of an API key takes data out of its account or brings data in.
     Transfer(KeyBearer, TransferAction),
     /// The bearer of a recovery code makes a new key for the owner.
@@ -104,13 +109,14 @@ impl Charge {
 }
 
 impl Action {
-    /// The bearer of the API key that asks, if a key does.
+    /// The bearer of the API key or browser key that asks, if a key does.
     #[must_use]
     pub const fn bearer(&self) -> Option<KeyBearer> {
         match self {
-            Self::Resource(bearer, _) | Self::Manage(bearer, _) | Self::Transfer(bearer, _) => {
-                Some(*bearer)
-            }
+            Self::Resource(bearer, _)
+            | Self::Manage(bearer, _)
+            | Self::SignIn(bearer, _)
+            | Self::Transfer(bearer, _) => Some(*bearer),
             Self::Operate(operator, _) => operator.bearer(),
             Self::Recover(..) | Self::System(_) => None,
         }
@@ -148,7 +154,21 @@ impl Action {
             Self::Recover(..) => true,
             Self::Operate(_, action) => matches!(action, OperatorAction::SetAccountStatus { .. }),
             Self::System(action) => matches!(action, SystemAction::UseKey { .. }),
-            Self::Resource(..) | Self::Transfer(..) => false,
+            Self::Resource(..) | Self::Transfer(..) | Self::SignIn(..) => false,
+        }
+    }
+
+    /// Whether a browser key may not ask for it: it hands out or ends API keys or recovery codes,
+    /// or all data at once. An API key of the same actor is then typed again, and its bearer asks.
+    #[must_use]
+    pub const fn needs_api_key(&self) -> bool {
+        match self {
+            Self::Manage(_, action) => action.needs_api_key(),
+            Self::SignIn(_, action) => {
+                matches!(action, SignInAction::ReserveId | SignInAction::Open(_))
+            }
+            Self::Transfer(_, action) => matches!(action, TransferAction::NoteExport { .. }),
+            Self::Resource(..) | Self::Recover(..) | Self::Operate(..) | Self::System(_) => false,
         }
     }
 }
@@ -176,6 +196,7 @@ impl Command {
         match &self.action {
             Action::Resource(bearer, _)
             | Action::Manage(bearer, _)
+            | Action::SignIn(bearer, _)
             | Action::Transfer(bearer, _) => Some(bearer.account),
             Action::Recover(bearer, _) => Some(bearer.account),
             Action::Operate(_, action) => Some(action.account()),

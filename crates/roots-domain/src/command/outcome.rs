@@ -9,6 +9,7 @@ use crate::model::idempotency::{IdempotencyMacs, oldest_kept};
 use crate::model::import::Imported;
 use crate::model::sealed::Sealed;
 use crate::model::session::Session;
+use crate::model::sign_in::SignIn;
 use crate::model::time::Timestamp;
 use crate::model::todo::Todo;
 
@@ -45,6 +46,8 @@ pub enum AppliedRow {
     Actor(Actor),
     /// A key made or ended.
     Key(ApiKey),
+    /// A sign-in that began.
+    SignIn(SignIn),
     /// The results of imported rows. If credits ran out, the last result is
     /// [`Refusal::InsufficientCredits`], and nothing was done from that row on.
     Imported(Vec<Result<Imported, Refusal>>),

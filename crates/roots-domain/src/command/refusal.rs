@@ -3,6 +3,7 @@
 use crate::model::claim::ClaimToken;
 use crate::model::id::{AccountId, ActorId, SessionId, TodoId};
 use crate::model::import::Origin;
+use crate::model::sign_in::SignInEnd;
 use crate::model::time::Timestamp;
 use crate::model::todo::TodoStatus;
 
@@ -26,6 +27,15 @@ pub enum Refusal {
     /// A key in its grace period can't manage keys.
     #[error("This key was rotated and is in its grace period: it can't manage actors or keys.")]
     KeyInGrace,
+    /// The browser key of a sign-in does not admit its bearer any more.
+    #[error(transparent)]
+    SignInEnded(SignInEnd),
+    /// A browser key may not do this.
+    #[error("A sign-in can't do this: enter an API key once more.")]
+    NeedsApiKey,
+    /// The API key that was entered for one act is another actor's.
+    #[error("This API key belongs to another actor than the one that is signed in.")]
+    OtherActorsKey,
     /// The owner's last key would be ended.
     #[error("This is the last key in force of the account's owner: rotate it instead.")]
     LastOwnerKey,

@@ -1,7 +1,7 @@
 //! Commands of the program itself.
 
 use crate::model::account::{AccountKind, ActorKind, Role};
-use crate::model::api_key::{LookupHash, Wrap};
+use crate::model::api_key::{AnyKeyId, LookupHash, Wrap};
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, SessionId, Uid};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
@@ -25,14 +25,16 @@ pub enum SystemAction {
         /// The key.
         key: KeyId,
     },
-    /// Record when keys of an account were used, and end those that are no longer in force.
+    /// Record when keys and sign-ins of an account were used, and end those that are no longer in
+    /// force.
     MaintainKeys {
         /// The account.
         account: AccountId,
         /// When each was last used.
-        used: Vec<(KeyId, Timestamp)>,
-        /// Keys that may have expired, or whose grace may have ended.
-        over: Vec<KeyId>,
+        used: Vec<(AnyKeyId, Timestamp)>,
+        /// Keys that may have expired, or whose grace may have ended, and sign-ins whose time may
+        /// be over.
+        over: Vec<AnyKeyId>,
     },
     /// Unlink some of the rows that are still linked to a deleted session.
     UnlinkSession {

@@ -101,6 +101,7 @@ impl WorkingSet {
             status: AccountStatus::Active,
             balance: 0,
             auth_epoch: 1,
+            sign_in_epoch: 0,
             key_epoch: KeyEpoch::FIRST,
             last_ids,
             keys: 1,
@@ -115,8 +116,7 @@ impl WorkingSet {
         if new.credits == 0 {
             return self.account_applied(new.id);
         }
-        let text =
-            EntryText { reason: Reason::BootstrapGrant, endpoint: None, actor: None, note: None };
+        let text = EntryText::of_grant(Reason::BootstrapGrant, None, None);
         self.credit(new.id, new.credits, text, at)
     }
 
@@ -135,7 +135,7 @@ impl WorkingSet {
             OperatorAction::GrantCredits { account, amount, note } => {
                 let endpoint = charge.map(|charge| charge.endpoint.to_owned());
                 let note = note.map(Name::into_string);
-                let text = EntryText { reason: Reason::OperatorGrant, endpoint, actor: None, note };
+                let text = EntryText::of_grant(Reason::OperatorGrant, endpoint, note);
                 self.credit(account, amount, text, at)?;
                 self.note_of_operator(AuditAction::CreditsGranted, account, operator, at);
                 self.account_applied(account)

@@ -10,6 +10,7 @@ use crate::model::api_key::ApiKey;
 use crate::model::bearer::KeyBearer;
 use crate::model::id::{AccountId, ActorId};
 use crate::model::idempotency::{Idempotency, IdempotencyMacs};
+use crate::model::sign_in::SignIn;
 use crate::model::time::Timestamp;
 
 /// The account and the actor that the bearer of a key acts as.
@@ -38,11 +39,23 @@ impl Scope {
 }
 
 impl WorkingSet {
-    /// Whether the bearer's key is in force as its command is decided.
+    /// Whether the bearer's key is in force as its command is decided. A sign-in is always looked at,
+    /// since what ends it does not move the auth epoch.
     pub(super) fn admit(&self, bearer: KeyBearer) -> Result<(), Refusal> {
         let account = self.account(bearer.account).ok_or(Refusal::KeyNotInForce)?;
         if bearer.has_ended(self.decided_at) {
             return Err(Refusal::KeyNotInForce);
+        }
+        if let Some(id) = bearer.sign_in {
+            let sign_in = self.sign_ins.get((account.id, id));
+            let is_bearers = |sign_in: &SignIn| {
+                sign_in.actor == bearer.actor
+                    && sign_in.opener == bearer.key
+                    && sign_in.in_force(self.decided_at)
+            };
+            if !sign_in.is_some_and(is_bearers) {
+                return Err(Refusal::KeyNotInForce);
+            }
         }
         if account.auth_epoch == bearer.auth_epoch {
             return Ok(());

@@ -1,21 +1,32 @@
 //! Charging for writes, and the ledger.
 
 use super::admission::Scope;
+use super::resources::Plan;
 use super::working_set::WorkingSet;
 
 use crate::command::{Applied, Charge, Refusal};
 
-use crate::model::counter::Counter;
+use crate::model::counter::{Counter, WorkCounts};
 use crate::model::credit::{BalanceRefusal, LedgerEntry, Reason};
 use crate::model::id::{AccountId, ActorId};
+use crate::model::step::{Steps, Subject};
 use crate::model::time::Timestamp;
 
-/// The texts of a ledger row.
+/// What a ledger row tells beside its amounts.
 pub(super) struct EntryText {
     pub(super) reason: Reason,
     pub(super) endpoint: Option<String>,
     pub(super) actor: Option<ActorId>,
     pub(super) note: Option<String>,
+    pub(super) subject: Option<Subject>,
+    pub(super) steps: Steps,
+}
+
+impl EntryText {
+    /// That of a grant.
+    pub(super) fn of_grant(reason: Reason, endpoint: Option<String>, note: Option<String>) -> Self {
+        Self { reason, endpoint, actor: None, note, subject: None, steps: Steps::default() }
+    }
 }
 
 const fn refused_balance(error: BalanceRefusal) -> Refusal {
@@ -26,7 +37,14 @@ const fn refused_balance(error: BalanceRefusal) -> Refusal {
 }
 
 impl WorkingSet {
-    pub(super) fn pay(&mut self, scope: &Scope, charge: Option<Charge>) -> Result<(), Refusal> {
+    /// Charges for a plan. Its steps are counted with the ledger row that tells of them, so a plan
+    /// without a charge counts none.
+    pub(super) fn pay(
+        &mut self,
+        scope: &Scope,
+        charge: Option<Charge>,
+        plan: &Plan,
+    ) -> Result<(), Refusal> {
         let Some(Charge { cost, endpoint }) = charge else {
             return Ok(());
         };
@@ -36,6 +54,8 @@ impl WorkingSet {
             endpoint: Some(endpoint.to_owned()),
             actor: Some(scope.actor),
             note: None,
+            subject: plan.subject(),
+            steps: plan.steps(),
         };
         self.enter(scope.account, -cost, row, scope.at);
         Ok(())
@@ -48,7 +68,8 @@ impl WorkingSet {
         if is_charged { account.debit(cost).map_err(refused_balance) } else { Ok(()) }
     }
 
-    /// Appends the latest change of the account's balance to the ledger.
+    /// Appends the latest change of the account's balance to the ledger, and counts what the new
+    /// row tells.
     pub(super) fn enter(&mut self, account: AccountId, delta: i64, text: EntryText, at: Timestamp) {
         let Some(owner) = self.account_mut(account) else {
             return;
@@ -61,9 +82,14 @@ impl WorkingSet {
             endpoint: text.endpoint,
             actor: text.actor,
             note: text.note,
+            subject: text.subject,
+            steps: text.steps,
             created_at: at,
         };
         self.count(account, Counter::Ledger(text.reason), 1);
+        for (counter, counts) in WorkCounts::of(&entry) {
+            self.write_set.work.entry((account, counter)).or_default().add(counts);
+        }
         self.write_set.ledger.push((account, entry));
     }
 

@@ -32,7 +32,8 @@ impl WorkingSet {
             }
             let newest_entry = self.newest_entries.get(&key).copied();
             let next = session.ended_idle(activity, newest_entry, now);
-            let event = AuditEvent::of_program(AuditAction::SessionIdled).to_actor(next.actor);
+            let event = AuditEvent::of_program(AuditAction::SessionIdled);
+            let event = event.to_session(next.actor, *id);
             self.replace_session(account, next);
             self.note(account, event, at);
             ended += 1;

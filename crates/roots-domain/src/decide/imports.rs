@@ -19,6 +19,7 @@ use crate::model::import::{
 };
 use crate::model::sealed::Sealed;
 use crate::model::session::Session;
+use crate::model::step::Steps;
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 
@@ -62,8 +63,9 @@ impl WorkingSet {
     fn import(&mut self, import: Import, scope: &Scope) -> Applied {
         let Import { source, actors, rows } = import;
         let (mut outcomes, mut cost) = (Vec::with_capacity(rows.len()), 0);
+        let mut steps = Steps::default();
         for row in rows {
-            let outcome = self.import_row(source, &actors, row, scope);
+            let outcome = self.import_row(source, &actors, row, &mut steps, scope);
             cost += outcome.as_ref().map_or(0, |imported| imported.effect().cost());
             let is_over = matches!(outcome, Err(Refusal::InsufficientCredits { .. }));
             outcomes.push(outcome);
@@ -77,6 +79,8 @@ impl WorkingSet {
                 endpoint: Some(IMPORT_ENDPOINT.to_owned()),
                 actor: Some(scope.actor),
                 note: None,
+                subject: None,
+                steps,
             };
             self.enter(scope.account, -cost, text, scope.at);
         }
@@ -84,12 +88,13 @@ impl WorkingSet {
         Applied { row: AppliedRow::Imported(outcomes), cost, balance, is_replay: false }
     }
 
-    /// Validates a row, then charges for it, then writes it.
+    /// Validates a row, then charges for it, then writes it and adds its steps.
     fn import_row(
         &mut self,
         source: Uid,
         actors: &BTreeMap<ActorId, ActorId>,
         row: ImportRow,
+        steps: &mut Steps,
         scope: &Scope,
     ) -> Result<Imported, Refusal> {
         let origin = row.origin();
@@ -101,7 +106,9 @@ impl WorkingSet {
         let new_actor = self.new_actor(source, actors.get(&here).copied(), here, scope)?;
         let (plan, id) = self.validate_import(source, row, scope)?;
         self.debit(scope.account, ImportEffect::Added.cost())?;
+        let taken = plan.steps();
         self.apply(plan, scope)?;
+        steps.extend(&taken);
         let actor = new_actor.map(|key| (key, here.0));
         for (key, id) in actor.into_iter().chain([(key, id)]) {
             self.imported.insert(key, id);

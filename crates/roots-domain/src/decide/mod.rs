@@ -26,6 +26,7 @@ mod read_set;
 mod resources;
 mod rows;
 mod sessions;
+mod sign_ins;
 mod succession;
 mod todos;
 mod working_set;
@@ -57,12 +58,16 @@ impl WorkingSet {
         let Command { action, charge, conditions, at } = command;
         if let Some(bearer) = action.bearer() {
             self.admit(bearer)?;
+            if bearer.sign_in.is_some() && action.needs_api_key() {
+                return Err(Refusal::NeedsApiKey);
+            }
         }
         match action {
             Action::Resource(bearer, action) => {
                 self.decide_resource(bearer, action, charge, conditions, at)
             }
             Action::Manage(bearer, action) => self.manage(bearer, action, at),
+            Action::SignIn(bearer, action) => self.decide_sign_in(bearer, action, at),
             Action::Transfer(bearer, action) => self.transfer(bearer, action, at),
             Action::Recover(bearer, action) => self.recover(bearer, action, at),
             Action::Operate(operator, action) => self.operate(operator, action, charge, at),

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{
     Action, Command, KeyOrigin, ManageAction, OperatorAction, RecoverAction, Reservation,
-    ResourceAction, RowPatch, SystemAction, TransferAction,
+    ResourceAction, RowPatch, SignInAction, SystemAction, TransferAction,
 };
 use crate::model::Patch;
 use crate::model::account::Role;
+use crate::model::api_key::AnyKeyId;
 use crate::model::bearer::KeyBearer;
-use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId, Uid};
+use crate::model::id::{
+    AccountId, ActivityId, ActorId, KeyId, SessionId, SignInId, TodoId, Uid,
+};
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::import::{Import, ImportRow, Origin};
 use crate::model::text::ActivityType;
@@ -37,6 +40,10 @@ pub struct ReadSet {
     pub keys_replaced: BTreeSet<RowKey<KeyId>>,
     /// Actors whose keys are needed, except those that have ended for good.
     pub key_holders: BTreeSet<RowKey<ActorId>>,
+    /// Sign-ins.
+    pub sign_ins: BTreeSet<RowKey<SignInId>>,
+    /// Actors whose sign-ins are needed.
+    pub signed_in: BTreeSet<RowKey<ActorId>>,
     /// How many ended keys of an account may be removed, lowest ids first, except those that a
     /// recovery code may come with
     /// ([`ApiKey::may_be_forgotten`](crate::model::api_key::ApiKey::may_be_forgotten)).
@@ -76,9 +83,13 @@ impl ReadSet {
     fn add(&mut self, command: &Command) {
         self.accounts.extend(command.accounts());
         self.idempotency_records.extend(command.idempotency_record_keys());
+        if let Some(bearer) = command.action.bearer() {
+            self.sign_ins.extend(bearer.sign_in.map(|id| (bearer.account, id)));
+        }
         match &command.action {
             Action::Resource(bearer, action) => self.add_resource(*bearer, action),
             Action::Manage(bearer, action) => self.add_management(*bearer, action),
+            Action::SignIn(bearer, action) => self.add_sign_in(*bearer, action),
             Action::Transfer(bearer, TransferAction::Import(import)) => {
                 self.add_import(bearer.account, import);
             }
@@ -153,9 +164,13 @@ impl ReadSet {
                 self.codes.insert(*account);
             }
             SystemAction::MaintainKeys { account, used, over } => {
-                let named = used.iter().map(|(key, _)| key).chain(over);
-                self.keys.extend(named.map(|key| (*account, *key)));
-                if !over.is_empty() {
+                for key in used.iter().map(|(key, _)| key).chain(over) {
+                    match key {
+                        AnyKeyId::Api(id) => _ = self.keys.insert((*account, *id)),
+                        AnyKeyId::Browser(id) => _ = self.sign_ins.insert((*account, *id)),
+                    }
+                }
+                if over.iter().any(|key| matches!(key, AnyKeyId::Api(_))) {
                     self.codes.insert(*account);
                 }
             }
@@ -170,6 +185,19 @@ impl ReadSet {
             SystemAction::UnlinkSession { .. }
             | SystemAction::SweepErased(_)
             | SystemAction::ForgetIdempotencyRecords { .. } => {}
+        }
+    }
+
+    fn add_sign_in(&mut self, bearer: KeyBearer, action: &SignInAction) {
+        let account = bearer.account;
+        match action {
+            SignInAction::ReserveId => {}
+            SignInAction::Open(_) => {
+                self.actors.insert((account, bearer.actor));
+                self.signed_in.insert((account, bearer.actor));
+            }
+            SignInAction::End(id) => _ = self.sign_ins.insert((account, *id)),
+            SignInAction::EndAll(actor) => _ = self.signed_in.insert((account, *actor)),
         }
     }
 

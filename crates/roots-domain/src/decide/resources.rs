@@ -11,6 +11,7 @@ use crate::model::bearer::KeyBearer;
 use crate::model::etag::EntityTag;
 use crate::model::sealed::Sealed;
 use crate::model::session::Session;
+use crate::model::step::{Steps, Subject};
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 
@@ -28,6 +29,44 @@ pub(super) enum Plan {
     ClaimNothing,
     LogActivity(Activity<Sealed>),
     DeleteActivity(Activity<Sealed>),
+}
+
+impl Plan {
+    /// The row that it writes.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        let (id, actor) = match self {
+            Self::StartSession(row) | Self::PutSession(row) | Self::DeleteSession(row) => {
+                (row.id.0, Some(row.actor))
+            }
+            Self::CreateTodo(row) | Self::PutTodo(row, _) | Self::DeleteTodo(row) => {
+                (row.id.0, Some(row.actor))
+            }
+            Self::CreateTodos(rows) => {
+                let first = rows.first()?;
+                let is_same = rows.iter().all(|row| row.actor == first.actor);
+                (first.id.0, is_same.then_some(first.actor))
+            }
+            Self::ClaimTodo(claim) => (claim.todo.id.0, Some(claim.todo.actor)),
+            Self::ClaimNothing => return None,
+            Self::LogActivity(row) | Self::DeleteActivity(row) => (row.id.0, Some(row.actor)),
+        };
+        Some(Subject { id, actor })
+    }
+
+    /// The steps that todos take by it.
+    pub(super) fn steps(&self) -> Steps {
+        match self {
+            Self::CreateTodo(todo) => Steps::of_new(todo),
+            Self::CreateTodos(todos) => {
+                let mut steps = Steps::default();
+                todos.iter().for_each(|todo| steps.extend(&Steps::of_new(todo)));
+                steps
+            }
+            Self::PutTodo(todo, change) => Steps::of_changes(todo.actor, change),
+            Self::ClaimTodo(claim) => Steps::of_changes(claim.todo.actor, &claim.logs),
+            _ => Steps::default(),
+        }
+    }
 }
 
 impl WorkingSet {
@@ -61,7 +100,7 @@ impl WorkingSet {
             return Ok(Applied { row, cost: 0, balance, is_replay: false });
         }
         let cost = charge.map_or(0, |charge| charge.cost);
-        self.pay(&scope, charge)?;
+        self.pay(&scope, charge, &plan)?;
         let row = self.apply(plan, &scope)?;
         match &row {
             AppliedRow::Todo(todo) => {

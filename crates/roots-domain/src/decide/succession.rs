@@ -2,9 +2,10 @@
 
 use super::working_set::WorkingSet;
 use crate::command::{Applied, Refusal};
-use crate::model::api_key::{ApiKey, KeyStatus, Succession, WrapHolder};
+use crate::model::api_key::{AnyKeyId, ApiKey, KeyStatus, Succession, WrapHolder};
 use crate::model::audit::AuditEvent;
 use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId};
+use crate::model::sign_in::OpenerEnd;
 use crate::model::time::Timestamp;
 
 /// Whether a key with that succession came with a recovery code.
@@ -80,11 +81,11 @@ impl WorkingSet {
                 Some(Succession::Rotation { replaces, .. }) if replaces < key.id => Some(replaces),
                 _ => None,
             };
+            let id = key.id;
+            key.status = key.status.in_grace_until(end);
+            self.keys.set((account, id), Some(key));
             if grace_seconds == 0 {
-                self.end_key(account, key.id);
-            } else {
-                key.status = key.status.in_grace_until(end);
-                self.keys.set((account, key.id), Some(key));
+                self.end_key(account, id);
             }
         }
     }
@@ -92,24 +93,54 @@ impl WorkingSet {
     pub(super) fn maintain_keys(
         &mut self,
         account: AccountId,
-        used: &[(KeyId, Timestamp)],
-        over: &[KeyId],
+        used: &[(AnyKeyId, Timestamp)],
+        over: &[AnyKeyId],
     ) -> Result<Applied, Refusal> {
-        for (id, last) in used {
-            if let Some(mut key) = self.keys.get((account, *id)).cloned() {
-                key.last_used = key.last_used.max(Some(*last));
-                self.keys.set((account, *id), Some(key));
+        let mut is_shown = false;
+        for (key, last) in used {
+            match key {
+                AnyKeyId::Api(id) => is_shown |= self.note_use(account, *id, *last),
+                AnyKeyId::Browser(id) => self.use_sign_in(account, *id, *last),
             }
         }
-        for id in over {
-            // A key that expires ends alone: the code that came with it was shown, and may be all
-            // that the owner has.
-            let now = self.decided_at;
-            if self.keys.get((account, *id)).is_some_and(|key| !key.in_force(now)) {
-                self.close_key(account, *id);
+        for key in over {
+            match key {
+                AnyKeyId::Api(id) => is_shown |= self.close_key_if_over(account, *id),
+                AnyKeyId::Browser(id) => self.sweep_sign_in(account, *id),
             }
+        }
+        if is_shown {
+            self.raise_version(account);
         }
         self.account_applied(account)
+    }
+
+    /// Raises the account's version, although nothing of its row changes: a page that shows the keys
+    /// has to show them anew. However many commands of a batch do so, it rises by 1.
+    fn raise_version(&mut self, account: AccountId) {
+        if let Some(account) = self.account_mut(account) {
+            account.version += 1;
+        }
+    }
+
+    /// Notes the use of a key. Whether anything was new in that.
+    fn note_use(&mut self, account: AccountId, id: KeyId, last: Timestamp) -> bool {
+        let Some(mut key) = self.keys.get((account, id)).cloned() else { return false };
+        let is_new = key.last_used < Some(last);
+        key.last_used = key.last_used.max(Some(last));
+        self.keys.set((account, id), Some(key));
+        is_new
+    }
+
+    /// Closes a key that is over, and tells whether it was. A key that expires ends alone: the code
+    /// that came with it was shown, and may be all that the owner has.
+    fn close_key_if_over(&mut self, account: AccountId, id: KeyId) -> bool {
+        let now = self.decided_at;
+        let is_over = self.keys.get((account, id)).is_some_and(|key| !key.in_force(now));
+        if is_over {
+            self.close_key(account, id);
+        }
+        is_over
     }
 
     pub(super) fn raise_auth_epoch(&mut self, account: AccountId) {
@@ -145,9 +176,12 @@ impl WorkingSet {
         self.close_key(account, id);
     }
 
-    /// Ends a key for good, but nothing that came with it.
+    /// Ends a key for good, and the sign-ins that it has opened, but nothing that came with it.
     pub(super) fn close_key(&mut self, account: AccountId, id: KeyId) {
         let Some(key) = self.keys.get((account, id)).cloned() else { return };
+        if !key.has_ended() {
+            self.end_opened_by(account, id, OpenerEnd::of(key.status));
+        }
         self.keys.set((account, id), Some(ApiKey { status: KeyStatus::Ended, ..key }));
         self.empty(account, WrapHolder::ApiKey(id));
     }

@@ -13,13 +13,17 @@ use crate::model::account::{Account, Actor, LastIds};
 use crate::model::activity::Activity;
 use crate::model::api_key::{ApiKey, RecoveryCode};
 use crate::model::bearer::KeyBearer;
+use crate::model::counter::WorkCounts;
 use crate::model::deadline::Deadline;
-use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId};
+use crate::model::id::{
+    AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, SignInId, TodoId,
+};
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::import::{ImportRow, Origin};
 use crate::model::quota::surplus_keys;
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionActivity};
+use crate::model::sign_in::SignIn;
 use crate::model::text::ActivityType;
 use crate::model::time::Timestamp;
 use crate::model::todo::Todo;
@@ -72,6 +76,7 @@ pub struct WorkingSet {
     pub(super) actors: Rows<ActorId, Actor>,
     pub(super) keys: Rows<KeyId, ApiKey>,
     pub(super) codes: Rows<RecoveryId, RecoveryCode>,
+    pub(super) sign_ins: Rows<SignInId, SignIn>,
     pub(super) imported: HashMap<ImportKey, i64>,
     pub(super) activity_types: HashMap<(AccountId, ActorId), ActivityTypes>,
     pub(super) sessions: Rows<SessionId, Session<Sealed>>,
@@ -96,6 +101,7 @@ impl Default for WorkingSet {
             actors: Rows::new(),
             keys: Rows::new(),
             codes: Rows::new(),
+            sign_ins: Rows::new(),
             imported: HashMap::new(),
             activity_types: HashMap::new(),
             sessions: Rows::new(),
@@ -166,6 +172,11 @@ impl WorkingSet {
     /// A recovery code.
     pub fn load_code(&mut self, account: AccountId, code: RecoveryCode) {
         self.codes.load((account, code.id), code);
+    }
+
+    /// A sign-in.
+    pub fn load_sign_in(&mut self, account: AccountId, sign_in: SignIn) {
+        self.sign_ins.load((account, sign_in.id), sign_in);
     }
 
     /// A session.
@@ -390,6 +401,7 @@ impl WorkingSet {
         self.write_set.actors = self.actors.difference();
         self.write_set.keys = self.keys.difference();
         self.write_set.codes = self.codes.difference();
+        self.write_set.sign_ins = self.sign_ins.difference();
         self.write_set.sessions = self.sessions.difference();
         self.write_set.session_activity = self.session_activity.difference();
         self.write_set.todos = self.todos.difference();
@@ -397,6 +409,7 @@ impl WorkingSet {
         self.write_set.activities = self.activities.difference();
         self.write_set.counters.retain(|_, moved| *moved != 0);
         self.write_set.quarter_hours.retain(|_, moved| *moved != 0);
+        self.write_set.work.retain(|_, moved| *moved != WorkCounts::default());
         self.write_set
     }
 }

@@ -9,13 +9,16 @@ use crate::model::account::{Account, Actor};
 use crate::model::activity::Activity;
 use crate::model::api_key::{ApiKey, RecoveryCode, Wrap, WrapHolder};
 use crate::model::audit::AuditEntry;
-use crate::model::counter::{Counter, QuarterHourCounter};
+use crate::model::counter::{Counter, QuarterHourCounter, WorkCounter, WorkCounts};
 use crate::model::credit::LedgerEntry;
 use crate::model::deadline::Deadline;
-use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, TodoId, Uid};
+use crate::model::id::{
+    AccountId, ActivityId, ActorId, KeyId, RecoveryId, SessionId, SignInId, TodoId, Uid,
+};
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionActivity};
+use crate::model::sign_in::{OpenerEnd, SignIn};
 use crate::model::time::Timestamp;
 use crate::model::todo::{StatusChange, Todo};
 use crate::model::usage::Calls;
@@ -52,6 +55,11 @@ pub struct WriteSet {
     pub keys: Difference<KeyId, ApiKey>,
     /// Recovery codes.
     pub codes: Difference<RecoveryId, RecoveryCode>,
+    /// Sign-ins.
+    pub sign_ins: Difference<SignInId, SignIn>,
+    /// Keys that have ended, and how. The sign-ins that each has opened end with it, loaded or not,
+    /// and their wraps are deleted.
+    pub openers_ended: BTreeMap<RowKey<KeyId>, OpenerEnd>,
     /// Holders whose wraps are all deleted before new ones are inserted.
     pub holders_emptied: BTreeSet<RowKey<WrapHolder>>,
     /// New wraps.
@@ -80,6 +88,8 @@ pub struct WriteSet {
     pub counters: BTreeMap<(AccountId, Counter), i64>,
     /// The change of each counter of a quarter hour; never 0.
     pub quarter_hours: BTreeMap<(AccountId, QuarterHourCounter), i64>,
+    /// The change of the counts of each quarter hour of todos and credits; never empty.
+    pub work: BTreeMap<(AccountId, WorkCounter), WorkCounts>,
     /// The numbers of calls to add.
     pub calls: BTreeMap<Calls, i64>,
     /// Deleted sessions, and how many rows at most to unlink from each now.

@@ -2,10 +2,7 @@
 
 use super::api_key::KeyEpoch;
 use super::credit::{self, BalanceRefusal};
-use super::id::{
-    AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, TodoId,
-    Uid,
-};
+use super::id::{AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, SignInId, TodoId, Uid};
 use super::page::{Listed, SortKey};
 use super::quota::Renewals;
 use super::text::Name;
@@ -98,6 +95,8 @@ pub struct LastIds {
     pub key: i64,
     /// Recovery codes.
     pub recovery: i64,
+    /// Sign-ins.
+    pub sign_in: i64,
     /// Sessions.
     pub session: i64,
     /// Todos.
@@ -131,6 +130,7 @@ last_ids! {
     next_actor: actor -> ActorId,
     next_key: key -> KeyId,
     next_recovery: recovery -> RecoveryId,
+    next_sign_in: sign_in -> SignInId,
     next_session: session -> SessionId,
     next_todo: todo -> TodoId,
     next_activity: activity -> ActivityId,
@@ -157,6 +157,9 @@ pub struct Account {
     /// Rises with every write that may end a key: a command accepted under another epoch is checked
     /// again.
     pub auth_epoch: i64,
+    /// Rises with every write that ends a sign-in, from 0. Keys are not concerned: looking at pages
+    /// makes no agent's key cold.
+    pub sign_in_epoch: i64,
     /// The newest epoch of its key.
     pub key_epoch: KeyEpoch,
     /// The ids that it has assigned.
@@ -269,11 +272,13 @@ mod tests {
         assert_eq!(ids.next_actor(), ActorId(1));
         assert_eq!(ids.next_key(), KeyId(1));
         assert_eq!(ids.next_recovery(), RecoveryId(1));
+        assert_eq!(ids.next_sign_in(), SignInId(1));
         assert_eq!(ids.next_audit(), AuditId(1));
         let expected = LastIds {
             actor: 1,
             key: 1,
             recovery: 1,
+            sign_in: 1,
             session: 1,
             todo: 2,
             activity: 1,

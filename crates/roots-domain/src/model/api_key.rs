@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use super::id::{ActorId, KeyId, RecoveryId};
+use super::id::{ActorId, KeyId, RecoveryId, SignInId};
 use super::page::{Listed, SortKey};
 use super::text::Name;
 use super::time::Timestamp;
@@ -58,6 +58,39 @@ pub enum WrapSubject {
     Actor(ActorId, KeyEpoch),
 }
 
+/// A key with which a bearer is admitted, of either kind. Neither kind is recognized where the
+/// other is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AnyKeyId {
+    /// An API key.
+    Api(KeyId),
+    /// The browser key of a sign-in.
+    Browser(SignInId),
+}
+
+impl AnyKeyId {
+    /// The holder of its wraps.
+    #[must_use]
+    pub const fn holder(self) -> WrapHolder {
+        match self {
+            Self::Api(id) => WrapHolder::ApiKey(id),
+            Self::Browser(id) => WrapHolder::Browser(id),
+        }
+    }
+}
+
+impl From<KeyId> for AnyKeyId {
+    fn from(id: KeyId) -> Self {
+        Self::Api(id)
+    }
+}
+
+impl From<SignInId> for AnyKeyId {
+    fn from(id: SignInId) -> Self {
+        Self::Browser(id)
+    }
+}
+
 /// What opens a wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WrapHolder {
@@ -65,6 +98,8 @@ pub enum WrapHolder {
     ApiKey(KeyId),
     /// The account key of an epoch.
     Account(KeyEpoch),
+    /// A browser key.
+    Browser(SignInId),
     /// A recovery code.
     Recovery(RecoveryId),
     /// An actor's key of an epoch.

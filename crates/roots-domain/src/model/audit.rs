@@ -4,7 +4,7 @@
 use super::account::named;
 use super::api_key::{ApiKey, Succession};
 use super::bearer::KeyBearer;
-use super::id::{AccountId, ActorId, AuditId, KeyId};
+use super::id::{AccountId, ActorId, AuditId, KeyId, SessionId};
 use super::page::{Listed, SortKey};
 use super::time::Timestamp;
 
@@ -29,6 +29,12 @@ named! {
         KeyRevoked = "key_revoked",
         /// An actor's key was renewed: a new epoch begins.
         KeyRenewed = "key_renewed",
+        /// A person signed in on the pages, with the key that is named.
+        SignedIn = "signed_in",
+        /// A person signed out. The key is the one that opened the sign-in.
+        SignedOut = "signed_out",
+        /// Sign-ins of an actor were ended from a list.
+        SignInsEnded = "sign_ins_ended",
         /// The recovery code was used.
         RecoveryUsed = "recovery_used",
         /// A new recovery code replaced the old one.
@@ -56,7 +62,7 @@ pub struct AuditEvent {
     pub action: AuditAction,
     /// The actor that did it; `None` if it was not an actor of the account.
     pub actor: Option<ActorId>,
-    /// The key that the actor used.
+    /// The key that the actor used or, on the pages, the key that opened its sign-in.
     pub key: Option<KeyId>,
     /// The operator's account that did it, in the audit log of another one.
     pub by_account: Option<AccountId>,
@@ -66,6 +72,8 @@ pub struct AuditEvent {
     pub subject_actor: Option<ActorId>,
     /// The key it was done to.
     pub subject_key: Option<KeyId>,
+    /// The session it was done to.
+    pub subject_session: Option<SessionId>,
 }
 
 impl AuditEvent {
@@ -80,6 +88,7 @@ impl AuditEvent {
             subject_account: None,
             subject_actor: None,
             subject_key: None,
+            subject_session: None,
         }
     }
 
@@ -119,6 +128,12 @@ impl AuditEvent {
     #[must_use]
     pub const fn to_actor(self, subject: ActorId) -> Self {
         Self { subject_actor: Some(subject), ..self }
+    }
+
+    /// The same event, on a session of an actor.
+    #[must_use]
+    pub const fn to_session(self, actor: ActorId, subject: SessionId) -> Self {
+        Self { subject_session: Some(subject), ..self.to_actor(actor) }
     }
 
     /// The same event, on a key of an actor.
@@ -166,6 +181,7 @@ mod tests {
             actor: ActorId(2),
             role: Role::Owner,
             key: KeyId(3),
+            sign_in: None,
             auth_epoch: 1,
             ends_at: None,
         };

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::id::{ActorId, LedgerId};
 use super::page::{Listed, SortKey};
+use super::step::{Steps, Subject};
 use super::time::Timestamp;
 
 /// The cost of a POST, PATCH or DELETE of sessions, todos and activities, and of each row that an
@@ -65,6 +66,10 @@ pub struct LedgerEntry {
     pub actor: Option<ActorId>,
     /// The operator's note on a grant.
     pub note: Option<String>,
+    /// The row that the write wrote. An import has none, and neither has a grant.
+    pub subject: Option<Subject>,
+    /// The steps that todos took by the write.
+    pub steps: Steps,
     /// When.
     pub created_at: Timestamp,
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use secrecy::{SecretSlice, SecretString};
 
 use crate::model::account::{Account, Actor};
-use crate::model::api_key::{KeyEpoch, LookupHash, Wrap, WrapSubject};
-use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, Uid};
+use crate::model::api_key::{AnyKeyId, KeyEpoch, LookupHash, Wrap, WrapSubject};
+use crate::model::id::{AccountId, ActorId, KeyId, RecoveryId, SignInId, Uid};
 use crate::model::sealed::{Sealed, TextPlace};
 
 /// How many earlier epochs an unlocked keyring keeps once they were read: this many keys of its
@@ -49,17 +49,30 @@ impl From<&Actor> for ActorIdentity {
     }
 }
 
-/// The data by which a presented API key or recovery code is looked up.
+/// What a look-up hash was derived from. Hashes of different kinds never match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LookupKind {
+    /// An API key.
+    ApiKey,
+    /// A browser key.
+    BrowserKey,
+    /// A recovery code.
+    RecoveryCode,
+}
+
+/// The data by which a presented API key, browser key or recovery code is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lookup {
     /// The account in the key or code.
     pub account: AccountId,
     /// Its look-up hash in that account.
     pub hash: LookupHash,
+    /// What it is of.
+    pub kind: LookupKind,
 }
 
-/// An API key that a client presented: its form and its checksum are right. Only the store knows
-/// whether it is in force.
+/// An API key or a browser key that a client presented: its form and its checksum are right. Only
+/// the store knows whether it is in force.
 #[derive(Debug, Clone)]
 pub struct PresentedKey {
     /// Where it is looked up.
@@ -78,7 +91,7 @@ pub struct PresentedCode {
     pub secret: SecretSlice<u8>,
 }
 
-/// A new API key: the secret to show once, and what is stored.
+/// A new API key or browser key: the secret to show once, and what is stored.
 #[derive(Debug)]
 pub struct MintedKey {
     /// The key. It is shown once and stored nowhere.
@@ -230,6 +243,13 @@ pub trait Keyring: Send + Sync + fmt::Debug {
     /// [`CryptoError::NoRandomness`].
     fn mint_key(&self, key: KeyId) -> Result<MintedKey, CryptoError>;
 
+    /// Makes a browser key for the actor, for a sign-in. It opens what this keyring opens of the
+    /// actor; an owner's own opens the account key too.
+    ///
+    /// # Errors
+    /// [`CryptoError::NoRandomness`].
+    fn mint_browser_key(&self, sign_in: SignInId) -> Result<MintedKey, CryptoError>;
+
     /// The keys of another actor of the account, of each epoch that `wraps` lead to, to read, write
     /// and mint for it. `wraps` are those of that actor's keys under the account's keys at hand.
     /// For the owner's own identity it returns a keyring like the owner's own.
@@ -299,6 +319,9 @@ pub trait Locksmith: Send + Sync {
     /// Parses an API key and checks its checksum. `None` if it is malformed, without any look-up.
     fn parse_key(&self, text: &SecretString) -> Option<PresentedKey>;
 
+    /// Parses a browser key and checks its checksum. `None` if it is malformed; an API key is.
+    fn parse_browser_key(&self, text: &SecretString) -> Option<PresentedKey>;
+
     /// Parses a recovery code and checks its checksum. `None` if it is malformed.
     fn parse_code(&self, text: &SecretString) -> Option<PresentedCode>;
 
@@ -314,7 +337,7 @@ pub trait Locksmith: Send + Sync {
         code: RecoveryId,
     ) -> Result<Founding, CryptoError>;
 
-    /// Unlocks the keys of `actor` with its API key, of each epoch that `wraps` lead to. The wraps
+    /// Unlocks the keys of `actor` with its API key or browser key, of each epoch that `wraps` lead to. The wraps
     /// under that key lead to the epochs in force. For texts of earlier epochs see
     /// [`Keyring::with_earlier`].
     ///
@@ -327,7 +350,7 @@ pub trait Locksmith: Send + Sync {
         presented: &PresentedKey,
         account: AccountIdentity,
         actor: ActorIdentity,
-        key: KeyId,
+        key: AnyKeyId,
         wraps: &[Wrap],
     ) -> Result<Arc<dyn Keyring>, CryptoError>;
 

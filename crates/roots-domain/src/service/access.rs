@@ -8,9 +8,9 @@ use secrecy::SecretString;
 use super::outcome::ReadError;
 use crate::command::{Action, AppliedRow, Command, Refusal, SystemAction};
 use crate::model::account::{AccountKind, Actor, Role};
-use crate::model::api_key::{Succession, WrapHolder, WrapSubject};
+use crate::model::api_key::{AnyKeyId, Succession, WrapSubject};
 use crate::model::bearer::KeyBearer;
-use crate::model::id::{ActorId, KeyId};
+use crate::model::id::{ActorId, KeyId, SignInId};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
 use crate::port::clock::Clock;
@@ -21,7 +21,7 @@ use crate::port::store::{
     AccountReader, Admission, ApplyError, CommandStore, Credentials, StoreError,
 };
 
-/// The bearer of a key in force, as of when it was looked up.
+/// The bearer of an API key or a browser key in force, as of when it was looked up.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The account.
@@ -32,8 +32,10 @@ pub struct Caller {
     pub account_kind: AccountKind,
     /// The actor.
     pub actor: Actor,
-    /// The key that it used.
+    /// The API key that it used, or that opened its sign-in.
     pub key: KeyId,
+    /// The sign-in, for the bearer of a browser key. It does not manage keys.
+    pub sign_in: Option<SignInId>,
     /// The account's auth epoch.
     pub auth_epoch: i64,
     /// The time from which the key admits nobody.
@@ -57,6 +59,7 @@ impl Caller {
             actor: self.actor.id,
             role: self.actor.role,
             key: self.key,
+            sign_in: self.sign_in,
             auth_epoch: self.auth_epoch,
             ends_at: self.ends_at,
         }
@@ -75,6 +78,27 @@ impl Caller {
         };
         let may = chosen.map_or(self.actor.role == Role::Owner, |actor| self.reaches(actor));
         if may { Ok(chosen) } else { Err(Refusal::OwnerOnly) }
+    }
+
+    /// Checks that it has shown an API key, for what a browser key may not do.
+    ///
+    /// # Errors
+    /// [`Refusal::NeedsApiKey`].
+    pub fn check_api_key(&self) -> Result<(), Refusal> {
+        if self.sign_in.is_some() { Err(Refusal::NeedsApiKey) } else { Ok(()) }
+    }
+
+    /// Checks that an API key that was typed for one act is of the same actor as the sign-in. The
+    /// bearer of that key then does the act.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherActorsKey`].
+    pub fn check_same_actor(&self, typed: &Self) -> Result<(), Refusal> {
+        let own = (self.account.id, self.actor.id);
+        if own == (typed.account.id, typed.actor.id) {
+            return typed.check_api_key();
+        }
+        Err(Refusal::OtherActorsKey)
     }
 
     /// Whether it may read and write rows of that actor.
@@ -96,6 +120,15 @@ pub enum ActorScope {
     All,
 }
 
+/// A caller whose key was checked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StillAdmitted {
+    /// The admission that its further reads are checked against.
+    pub admission: Admission,
+    /// The time from which the key admits nobody, as known now. A sign-in that is used ends later.
+    pub ends_at: Option<Timestamp>,
+}
+
 /// How often a key is looked up if the parts of the result do not match.
 const LOOKS_MAX: u32 = 3;
 
@@ -103,7 +136,7 @@ const LOOKS_MAX: u32 = 3;
 /// renewal ends the others. Checked before anything is opened, it shows that the read was
 /// consistent. The locksmith checks that no wrap leads to a later epoch, for codes too.
 fn opens_what_is_in_force(found: &Credentials) -> bool {
-    let own = WrapHolder::ApiKey(found.key.id);
+    let own = found.used_key().holder();
     found.wraps.iter().filter(|wrap| wrap.holder == own).all(|wrap| match wrap.subject {
         WrapSubject::Account(epoch) => epoch == found.account.key_epoch,
         WrapSubject::Actor(actor, epoch) => {
@@ -134,25 +167,39 @@ impl Access {
         self.locksmith.parse_key(text).ok_or(ReadError::Refused(Refusal::KeyNotInForce))
     }
 
-    /// Looks up a presented key and unlocks the keys of its actor.
+    /// Parses a presented browser key. It refuses a malformed one without a look-up.
     ///
     /// # Errors
-    /// [`Refusal::KeyNotInForce`], or a database error. A key whose wraps are missing or do not
-    /// open is a database error: no key is ever made to replace it.
+    /// [`Refusal::KeyNotInForce`].
+    pub fn parse_browser_key(&self, text: &SecretString) -> Result<PresentedKey, ReadError> {
+        self.locksmith.parse_browser_key(text).ok_or(ReadError::Refused(Refusal::KeyNotInForce))
+    }
+
+    /// Looks up a presented API key or browser key and unlocks the keys of its actor.
+    ///
+    /// # Errors
+    /// [`Refusal::KeyNotInForce`], [`Refusal::SignInEnded`], or a database error. A key whose wraps
+    /// are missing or do not open is a database error: no key is ever made to replace it.
     pub async fn admit(&self, presented: &PresentedKey) -> Result<Caller, ReadError> {
         let lookup = presented.lookup;
-        let mut found = self.look_up(lookup).await?;
-        let is_unseen = found.key.is_unseen();
+        let (mut found, ends_at) = self.look_up(lookup).await?;
+        // The key that opened a sign-in was used then.
+        let is_unseen = found.key.is_unseen() && found.sign_in.is_none();
+        let used = found.used_key();
         let account = found.account.identity();
         let actor = ActorIdentity::from(&found.actor);
-        let unlocked = self.locksmith.unlock(presented, account, actor, found.key.id, &found.wraps);
+        let unlocked = self.locksmith.unlock(presented, account, actor, used, &found.wraps);
         let keys = match unlocked {
             Ok(keys) => keys,
-            // A key's wraps are deleted when it ends: it may have ended between two reads.
-            Err(_) if !self.is_in_force(lookup).await? => return Err(Refusal::KeyNotInForce.into()),
             Err(error) => {
-                let (account, key) = (found.account.id, found.key.id);
-                let cause = format!("key {key} of account {account}: {error}");
+                // A key's wraps are deleted when it ends: it may have ended between two reads.
+                self.check_again(lookup).await?;
+                let account = found.account.id;
+                let key = match used {
+                    AnyKeyId::Api(key) => format!("key {key}"),
+                    AnyKeyId::Browser(sign_in) => format!("sign-in {sign_in}"),
+                };
+                let cause = format!("{key} of account {account}: {error}");
                 return Err(StoreError::Broken(cause).into());
             }
         };
@@ -166,29 +213,32 @@ impl Access {
             account_kind: found.account.kind,
             actor: found.actor,
             key: found.key.id,
+            sign_in: found.sign_in.map(|sign_in| sign_in.id),
             auth_epoch: found.account.auth_epoch,
-            ends_at: found.key.end(),
+            ends_at,
             keys,
         })
     }
 
-    /// The data of a valid key, with the epochs that are in force after its use.
+    /// The data of a valid key, with the epochs that are in force after its use, and its end.
     ///
     /// If a renewal comes into force between two reads of one look-up, its parts do not match, and
     /// what the bearer wraps would be wrapped under an old key. So the look-up is repeated.
-    async fn look_up(&self, lookup: Lookup) -> Result<Credentials, ReadError> {
+    async fn look_up(
+        &self,
+        lookup: Lookup,
+    ) -> Result<(Credentials, Option<Timestamp>), ReadError> {
         for _ in 0..LOOKS_MAX {
             let found = self.reader.credentials(lookup).await?;
             let mut found = found.ok_or(Refusal::KeyNotInForce)?;
-            if !self.admits(&found) {
-                return Err(Refusal::KeyNotInForce.into());
-            }
-            if found.key.is_unseen() && found.key.succession == Some(Succession::Renewal) {
+            let ends_at = self.check(&found)?;
+            let is_unseen = found.key.is_unseen() && found.sign_in.is_none();
+            if is_unseen && found.key.succession == Some(Succession::Renewal) {
                 found.account.key_epoch = found.account.key_epoch.next();
                 found.actor.key_epoch = found.actor.key_epoch.next();
             }
             if opens_what_is_in_force(&found) {
-                return Ok(found);
+                return Ok((found, ends_at));
             }
         }
         let account = lookup.account;
@@ -211,23 +261,26 @@ impl Access {
         }
     }
 
-    fn admits(&self, found: &Credentials) -> bool {
-        found.actor.is_active && found.key.in_force(self.clock.now())
+    /// Checks that a key admits its bearer, and returns the time from which it does not.
+    fn check(&self, found: &Credentials) -> Result<Option<Timestamp>, Refusal> {
+        let now = self.clock.now();
+        if let Some(sign_in) = &found.sign_in {
+            let end = sign_in.admits_until(&found.key, now).map_err(Refusal::SignInEnded)?;
+            return if found.actor.is_active { Ok(Some(end)) } else { Err(Refusal::KeyNotInForce) };
+        }
+        let is_good = found.actor.is_active && found.key.in_force(now);
+        if is_good { Ok(found.key.end()) } else { Err(Refusal::KeyNotInForce) }
     }
 
-    async fn is_in_force(&self, lookup: Lookup) -> Result<bool, StoreError> {
-        Ok(self.reader.credentials(lookup).await?.is_some_and(|found| self.admits(&found)))
-    }
-
-    /// Checks that the key still admits its bearer, and returns the auth epoch.
+    /// Checks that the key still admits its bearer.
     ///
     /// # Errors
-    /// [`Refusal::KeyNotInForce`] if it does not, or a database error.
-    pub async fn check_again(&self, lookup: Lookup) -> Result<Admission, ReadError> {
-        let found = self.reader.credentials(lookup).await?;
-        let found = found.filter(|found| self.admits(found)).ok_or(Refusal::KeyNotInForce)?;
+    /// [`Refusal::KeyNotInForce`] or [`Refusal::SignInEnded`] if it does not, or a database error.
+    pub async fn check_again(&self, lookup: Lookup) -> Result<StillAdmitted, ReadError> {
+        let found = self.reader.credentials(lookup).await?.ok_or(Refusal::KeyNotInForce)?;
+        let ends_at = self.check(&found)?;
         let auth_epoch = Some(found.account.auth_epoch);
-        Ok(Admission { account: lookup.account, auth_epoch })
+        Ok(StillAdmitted { admission: Admission { account: lookup.account, auth_epoch }, ends_at })
     }
 
     /// The time until a caller's key ends by itself, if it does.

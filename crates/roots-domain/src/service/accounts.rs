@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::access::Caller;
+use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError};
 use super::sealing::{Opening, SealedRow};
 use crate::command::{
@@ -18,9 +18,12 @@ use crate::model::credit::{self, LedgerEntry, Reason};
 use crate::model::id::{AccountId, ActorId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
+use crate::model::time::TimeRange;
+use crate::model::work::{CreditStats, WorkWindow};
+use crate::model::zone::Zone;
 use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::{AccountIdentity, ActorIdentity, Founding, Locksmith};
-use crate::port::store::{AccountReader, CommandStore, StoreError, StoreResult};
+use crate::port::store::{AccountReader, CommandStore, StoreError, StoreResult, WorkQuery};
 
 /// The number of ledger rows that the credits show.
 const RECENT_ENTRIES: u32 = 20;
@@ -98,6 +101,8 @@ pub struct Whoami {
     pub other_actors_total: i64,
     /// The account's balance.
     pub credits_remaining: i64,
+    /// The account's version: it rises with every change of the account and its rows.
+    pub version: i64,
 }
 
 /// The credits of an account.
@@ -198,19 +203,25 @@ impl Accounts {
     /// # Errors
     /// A database error.
     pub async fn whoami(&self, caller: &Caller) -> Result<Whoami, ReadError> {
+        // First, so that what is read after it is as new as its version, or newer.
+        let account = self.account(caller).await?;
         // One more, since the caller may be among them.
         let mut others = self.reader.first_actors(caller.account.id, OTHER_ACTORS_MAX + 1).await?;
         let are_all = others.len() <= OTHER_ACTORS_MAX as usize;
         others.retain(|actor| actor.id != caller.actor.id);
         others.truncate(OTHER_ACTORS_MAX as usize);
-        let account = self.account(caller).await?;
         // Actor ids are never reused. So the last assigned id is the number of actors, except for
         // reserved ids that were never used.
         let other_actors_total = match i64::try_from(others.len()) {
             Ok(found) if are_all => found,
             _ => account.last_ids.actor - 1,
         };
-        Ok(Whoami { other_actors: others, other_actors_total, credits_remaining: account.balance })
+        Ok(Whoami {
+            other_actors: others,
+            other_actors_total,
+            credits_remaining: account.balance,
+            version: account.version,
+        })
     }
 
     /// The balance of the caller's account.
@@ -244,6 +255,24 @@ impl Accounts {
         page: PageRequest,
     ) -> Result<Page<LedgerEntry>, ReadError> {
         Ok(self.reader.ledger(caller.admission(), reason, page).await?)
+    }
+
+    /// Credits spent and granted in a window, by actor and by the days of a zone, and the balance at
+    /// the end of each day. [`WorkWindow::until_now`] says what the window of a range is. What was
+    /// granted and the balance are the account's, whatever the scope.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn credit_stats(
+        &self,
+        caller: &Caller,
+        scope: ActorScope,
+        range: TimeRange,
+        zone: &Zone,
+    ) -> Result<CreditStats, ReadError> {
+        let (by, actor) = (caller.admission(), caller.choose(scope)?);
+        let window = WorkWindow::until_now(range, self.clock.now());
+        Ok(self.reader.credit_stats(&WorkQuery { by, actor, window }, zone).await?)
     }
 
     /// A page of the audit log of the caller's account, newest first. Only the owner may read it.

@@ -66,8 +66,8 @@ impl Exports {
     /// no writes, the export continues without that ([`Export::unnoted`]).
     ///
     /// # Errors
-    /// [`Refusal::OwnerOnly`] for a member that names another actor, [`Refusal::KeyNotInForce`], or
-    /// a database error.
+    /// [`Refusal::OwnerOnly`] for a member that names another actor, [`Refusal::NeedsApiKey`] for a
+    /// browser key, [`Refusal::KeyNotInForce`], or a database error.
     pub async fn begin(
         &self,
         caller: Arc<Caller>,
@@ -129,6 +129,7 @@ impl Exports {
 
 /// The actor whose rows a caller exports; `None` for everyone's.
 fn exported(caller: &Caller, actor: Option<ActorId>) -> Result<Option<ActorId>, Refusal> {
+    caller.check_api_key()?;
     match (actor, caller.actor.role) {
         (Some(named), _) if !caller.reaches(named) => Err(Refusal::OwnerOnly),
         (None, Role::Member) => Ok(Some(caller.actor.id)),
@@ -217,7 +218,7 @@ impl Export {
             Err(error) => return Err(error.into()),
         };
         if is_last || moved {
-            self.by = access.check_again(self.lookup).await?;
+            self.by = access.check_again(self.lookup).await?.admission;
         }
         Ok(())
     }

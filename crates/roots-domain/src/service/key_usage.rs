@@ -1,5 +1,5 @@
 //! Records when keys were last used, outside of requests, and ends expired keys: those whose expiry
-//! or whose grace has passed.
+//! or whose grace has passed, and sign-ins whose time is over. "Keys" are browser keys too.
 //!
 //! Uses are noted in memory and written together at intervals. The shown times may lag by an
 //! interval, and uses that were not written are lost if the process is killed.
@@ -12,7 +12,8 @@ use futures_util::future::join_all;
 use super::access::Caller;
 use super::write_behind::WriteBehind;
 use crate::command::{Action, Command, SystemAction};
-use crate::model::id::{AccountId, KeyId};
+use crate::model::api_key::AnyKeyId;
+use crate::model::id::AccountId;
 use crate::model::time::Timestamp;
 use crate::port::clock::Clock;
 use crate::port::store::{AccountReader, ApplyError, CommandStore, StoreError};
@@ -46,7 +47,7 @@ pub struct KeyUsage {
 /// The uses that are not written yet, and the position of the sweep. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
-    uses: WriteBehind<(AccountId, KeyId), Timestamp, NOTED_MAX>,
+    uses: WriteBehind<(AccountId, AnyKeyId), Timestamp, NOTED_MAX>,
     /// The last account that was swept, `None` before the first.
     swept: Arc<Mutex<Option<AccountId>>>,
 }
@@ -65,7 +66,7 @@ impl Backlog {
 #[derive(Default)]
 struct Due {
     /// Uses that were not written yet.
-    used: Vec<(KeyId, Timestamp)>,
+    used: Vec<(AnyKeyId, Timestamp)>,
     /// Whether it may have expired keys.
     has_over: bool,
 }
@@ -74,9 +75,10 @@ struct Due {
 type MaintenanceStep = (Option<Command>, Due);
 
 impl KeyUsage {
-    /// Notes that the caller used its key.
+    /// Notes that the caller used its key. For the bearer of a browser key that is its sign-in, not the
+    /// API key that opened it.
     pub fn note(&self, caller: &Caller) {
-        let key = (caller.account.id, caller.key);
+        let key = (caller.account.id, caller.bearer().used_key());
         self.backlog.uses.note(key, self.clock.now(), |last, now| *last = now);
     }
 
@@ -211,7 +213,7 @@ impl KeyUsage {
         Ok((Some(Command::uncharged(Action::System(action), at)), due))
     }
 
-    fn put_back(&self, account: AccountId, used: &[(KeyId, Timestamp)]) {
+    fn put_back(&self, account: AccountId, used: &[(AnyKeyId, Timestamp)]) {
         for (key, last) in used {
             // A use that was noted meanwhile is later.
             self.backlog.uses.note((account, *key), *last, |_, _| {});

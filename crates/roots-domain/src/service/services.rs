@@ -6,7 +6,9 @@ use super::access::Access;
 use super::accounts::Accounts;
 use super::activities::Activities;
 use super::brief::Briefs;
+use super::dashboard::Dashboards;
 use super::erasures::Erasures;
+use super::events::Events;
 use super::exports::Exports;
 use super::idle_sessions::IdleSessions;
 use super::imports::Imports;
@@ -17,6 +19,7 @@ use super::maintenance::Maintenance;
 use super::operators::Operators;
 use super::search::Search;
 use super::sessions::Sessions;
+use super::sign_ins::SignIns;
 use super::todos::Todos;
 use super::usage::Usage;
 use super::write::Writes;
@@ -26,8 +29,8 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
     AccountReader, AccountsReader, ActivityReader, AuthEpochs, BriefReader, CommandStore,
-    IdempotencyReader, LeftoverReader, Readiness, SearchReader, SessionReader, SilenceReader,
-    TodoReader, UsageReader,
+    DashboardReader, EventReader, IdempotencyReader, LeftoverReader, Readiness, SearchReader,
+    SessionReader, SilenceReader, TodoReader, UsageReader,
 };
 
 /// The ports that the services need.
@@ -48,6 +51,8 @@ pub struct Ports {
     pub activities: Arc<dyn ActivityReader>,
     /// Reads what a brief tells.
     pub briefs: Arc<dyn BriefReader>,
+    /// Reads what a dashboard tells.
+    pub dashboards: Arc<dyn DashboardReader>,
     /// Reads texts to search them.
     pub search: Arc<dyn SearchReader>,
     /// Reads rows for exports.
@@ -60,6 +65,8 @@ pub struct Ports {
     pub idempotency: Arc<dyn IdempotencyReader>,
     /// Reads usage.
     pub usage: Arc<dyn UsageReader>,
+    /// Reads what has happened to accounts.
+    pub events: Arc<dyn EventReader>,
     /// Reports keys that have ended.
     pub epochs: Arc<dyn AuthEpochs>,
     /// Checks whether the database answers.
@@ -80,12 +87,14 @@ impl Ports {
             + TodoReader
             + ActivityReader
             + BriefReader
+            + DashboardReader
             + SearchReader
             + ArchiveReader
             + ImportReader
             + LeftoverReader
             + IdempotencyReader
             + UsageReader
+            + EventReader
             + AuthEpochs
             + Readiness
             + 'static,
@@ -100,12 +109,14 @@ impl Ports {
             todos: store.clone(),
             activities: store.clone(),
             briefs: store.clone(),
+            dashboards: store.clone(),
             search: store.clone(),
             archive: store.clone(),
             imports: store.clone(),
             leftovers: store.clone(),
             idempotency: store.clone(),
             usage: store.clone(),
+            events: store.clone(),
             epochs: store.clone(),
             readiness: store,
             locksmith,
@@ -126,6 +137,8 @@ pub struct Services {
     pub activities: Activities,
     /// What an agent has to know when it wakes.
     pub briefs: Briefs,
+    /// What needs a person, and who works on what.
+    pub dashboards: Dashboards,
     /// Search in their texts.
     pub search: Search,
     /// Accounts and their credits.
@@ -134,10 +147,14 @@ pub struct Services {
     pub operators: Operators,
     /// Actors and keys.
     pub keys: Keys,
+    /// Sign-ins on the pages.
+    pub sign_ins: SignIns,
     /// When keys were last used.
     pub key_usage: KeyUsage,
     /// Counts the calls of accounts.
     pub usage: Usage,
+    /// What has happened to accounts.
+    pub events: Events,
     /// Exports.
     pub exports: Exports,
     /// Imports.
@@ -172,11 +189,17 @@ impl Services {
         let writes =
             Writes { commands: commands.clone(), accounts: accounts.clone(), clock: clock.clone() };
         Self {
+            events: Events { reader: ports.events },
             exports: Exports { access: access.clone(), reader: ports.archive },
             access,
             briefs: Briefs {
                 accounts: accounts.clone(),
                 reader: ports.briefs,
+                clock: clock.clone(),
+            },
+            dashboards: Dashboards {
+                accounts: accounts.clone(),
+                reader: ports.dashboards,
                 clock: clock.clone(),
             },
             search: Search {
@@ -207,6 +230,11 @@ impl Services {
                 reader: accounts.clone(),
                 clock: clock.clone(),
                 uids: uids.clone(),
+            },
+            sign_ins: SignIns {
+                commands: commands.clone(),
+                reader: accounts.clone(),
+                clock: clock.clone(),
             },
             key_usage: KeyUsage {
                 commands: commands.clone(),

@@ -35,6 +35,8 @@ use crate::port::store::{
 mod access;
 mod accounts;
 mod activities;
+mod dashboard;
+mod events;
 mod exports;
 mod idempotency;
 mod idle_sessions;
@@ -48,6 +50,7 @@ mod owner;
 mod recovery;
 mod search;
 mod sessions;
+mod sign_ins;
 mod todos;
 mod usage;
 
@@ -183,6 +186,7 @@ fn caller() -> Caller {
         account_name: account.name,
         account_kind: account.kind,
         actor: actor(ME),
+        sign_in: None,
         key: KEY,
         auth_epoch: EPOCH,
         ends_at: None,
@@ -227,6 +231,7 @@ fn account() -> Account {
         status: AccountStatus::Active,
         balance: LEFT,
         auth_epoch: EPOCH,
+        sign_in_epoch: 0,
         key_epoch: KeyEpoch(2),
         last_ids: LastIds::default(),
         keys: 2,
@@ -276,6 +281,7 @@ impl SentCommand {
             account: HOME,
             actor: ME,
             role,
+            sign_in: None,
             key: KEY,
             auth_epoch: EPOCH,
             ends_at: None,

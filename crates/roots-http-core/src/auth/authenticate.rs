@@ -15,6 +15,7 @@ use roots_domain::port::crypto::{Lookup, PresentedKey};
 use roots_domain::port::store::StoreError;
 use roots_domain::service::access::Caller;
 use roots_domain::service::{ReadError, WriteError, Written};
+use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument;
 
@@ -44,6 +45,45 @@ impl Deref for Bearer {
 }
 
 impl Bearer {
+    /// Admits the bearer of a key that was read. The request counts by address if the key is wrong,
+    /// and as nothing else yet.
+    pub(super) async fn admit(
+        key: PresentedKey,
+        client: ClientContext,
+        state: SharedState,
+    ) -> Result<Self, NotAdmitted> {
+        let caller = admitted(&state, &client, &key).await?;
+        Ok(Self { caller, key, client, state })
+    }
+
+    /// Admits the bearer of an API key that was typed, and records its use.
+    pub(super) async fn of_text(
+        text: SecretString,
+        client: ClientContext,
+        state: SharedState,
+    ) -> Result<Self, Problem> {
+        let key = match state.access.parse_key(&text) {
+            Ok(key) => key,
+            Err(error) => {
+                client.count_unauthenticated()?;
+                return Err(error.into());
+            }
+        };
+        let bearer = Self::admit(key, client, state).await?;
+        bearer.note_use();
+        Ok(bearer)
+    }
+
+    /// The bearer of an API key that was typed in the same request.
+    pub(super) async fn typed(&self, text: SecretString) -> Result<Self, Problem> {
+        Self::of_text(text, self.client.clone(), Arc::clone(&self.state)).await
+    }
+
+    /// Records that its key was used.
+    pub(super) fn note_use(&self) {
+        self.state.key_usage.note(&self.caller);
+    }
+
     /// The caller, for work that outlasts the handler.
     #[must_use]
     pub fn caller(&self) -> Arc<Caller> {
@@ -54,6 +94,25 @@ impl Bearer {
     #[must_use]
     pub const fn lookup(&self) -> Lookup {
         self.key.lookup
+    }
+
+    /// The state that it was admitted by.
+    pub(crate) const fn state(&self) -> &SharedState {
+        &self.state
+    }
+
+    /// Whether the time at which its key ends by itself has passed.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.state.access.check_expiry(&self.caller).is_err()
+    }
+
+    /// Looks up whether its key is still in force.
+    ///
+    /// # Errors
+    /// 401 if it is not, or a database error.
+    pub(crate) async fn check_again(&self) -> Result<(), Problem> {
+        self.state.access.check_again(self.key.lookup).await?;
+        Ok(())
     }
 
     /// Counts this request as one that adds an entry to the audit log at no cost. A request that is
@@ -201,6 +260,24 @@ where
     }
 }
 
+/// The bearer of a key in force that opens a stream. That counts as a request, and not as a use of
+/// the key: a stream is opened again by itself, for as long as a program runs that nobody needs.
+pub struct StreamBearer(pub Bearer);
+
+impl<S: Send + Sync> FromRequestParts<S> for StreamBearer
+where
+    SharedState: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, from: &S) -> Result<Self, Problem> {
+        let state = SharedState::from_ref(from);
+        let bearer = unnoted(parts, state, ClientContext::count_request).await?;
+        bearer.count_call(called(parts));
+        Ok(Self(bearer))
+    }
+}
+
 /// The bearer of a key in force whose request changes keys, actors or recovery codes. The request
 /// counts against the account's limit on key changes before its body is read, and so even if it
 /// fails.
@@ -230,6 +307,17 @@ async fn bearer(
     state: SharedState,
     count: fn(&ClientContext, &Caller) -> Result<(), Problem>,
 ) -> Result<Bearer, Problem> {
+    let bearer = unnoted(parts, state, count).await?;
+    bearer.state.key_usage.note(&bearer.caller);
+    Ok(bearer)
+}
+
+/// The same, without recording the use of the key.
+async fn unnoted(
+    parts: &mut Parts,
+    state: SharedState,
+    count: fn(&ClientContext, &Caller) -> Result<(), Problem>,
+) -> Result<Bearer, Problem> {
     let client = ClientContext::of(&parts.extensions)?.clone();
     let access = &state.access;
     let presented = key_text(&mut parts.headers).and_then(|text| Ok(access.parse_key(&text)?));
@@ -240,10 +328,9 @@ async fn bearer(
             return Err(problem);
         }
     };
-    let caller = admitted(&state, &client, &key).await?;
-    count(&client, &caller)?;
-    state.key_usage.note(&caller);
-    Ok(Bearer { caller, key, client, state })
+    let bearer = Bearer::admit(key, client, state).await?;
+    count(&bearer.client, &bearer)?;
+    Ok(bearer)
 }
 
 /// The endpoint that a request calls. Only requests that match a route are authenticated.
@@ -253,12 +340,50 @@ fn called(parts: &Parts) -> Endpoint {
     Endpoint { route, method: known_method(&parts.method).to_owned() }
 }
 
+/// Why the bearer of a key is not admitted.
+#[derive(Debug)]
+pub(super) enum NotAdmitted {
+    /// Too many wrong keys came from its address.
+    Limited(Problem),
+    /// Its key is wrong, or that could not be told.
+    Refused(ReadError),
+}
+
+impl From<Problem> for NotAdmitted {
+    fn from(problem: Problem) -> Self {
+        Self::Limited(problem)
+    }
+}
+
+impl From<ReadError> for NotAdmitted {
+    fn from(error: ReadError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<NotAdmitted> for Problem {
+    fn from(error: NotAdmitted) -> Self {
+        match error {
+            NotAdmitted::Limited(problem) => problem,
+            NotAdmitted::Refused(error) => error.into(),
+        }
+    }
+}
+
+/// Whether the key itself is wrong.
+const fn is_wrong<T>(admitted: &Result<T, ReadError>) -> bool {
+    matches!(
+        admitted,
+        Err(ReadError::Refused(Refusal::KeyNotInForce | Refusal::SignInEnded(_)))
+    )
+}
+
 /// Admits the bearer of a key, from the cache or by a look-up.
 async fn admitted(
     state: &SharedState,
     client: &ClientContext,
     key: &PresentedKey,
-) -> Result<Arc<Caller>, Problem> {
+) -> Result<Arc<Caller>, NotAdmitted> {
     let (shared, has_counted) = loop {
         match find(state, client, key)? {
             KeyLookup::Remembered(caller) => {
@@ -273,7 +398,7 @@ async fn admitted(
         }
     };
     let admitted = shared.await;
-    if matches!(admitted, Err(ReadError::Refused(Refusal::KeyNotInForce))) && !has_counted {
+    if is_wrong(&admitted) && !has_counted {
         client.count_unauthenticated()?;
     }
     let caller = admitted?;
@@ -305,7 +430,7 @@ fn find(
     state: &SharedState,
     client: &ClientContext,
     key: &PresentedKey,
-) -> Result<KeyLookup, Problem> {
+) -> Result<KeyLookup, NotAdmitted> {
     let (callers, lookup) = (&state.callers, key.lookup);
     if let Some(caller) = callers.get(&lookup) {
         state.access.check_expiry(&caller).inspect_err(|_| callers.forget(&lookup))?;
@@ -325,7 +450,7 @@ fn find(
         KeyHistory::Wrong => {
             client.count_unauthenticated()?;
             if !callers.may_look_again(lookup) {
-                return Err(Refusal::KeyNotInForce.into());
+                return Err(ReadError::from(Refusal::KeyNotInForce).into());
             }
             None
         }
@@ -364,17 +489,20 @@ async fn admit(
 ) -> Result<Arc<Caller>, ReadError> {
     let access = &state.access;
     let (admitted, lookup) = (access.admit(key).await, key.lookup);
-    match (&admitted, known) {
-        (Err(ReadError::Refused(Refusal::KeyNotInForce)), _) => {
-            state.callers.remember_wrong(lookup);
-        }
+    match (is_wrong(&admitted), known) {
+        (true, _) => state.callers.remember_wrong(lookup),
         (_, KeyHistory::Good) => {}
         (_, KeyHistory::Wrong) => client.take_back_unauthenticated(),
         (_, KeyHistory::Not) => client.take_back_unknown_key(),
     }
     let caller = Arc::new(admitted?);
-    let lasts = access.lasts(&caller);
-    state.callers.remember(lookup, Arc::clone(&caller), lasts, generation);
+    if caller.sign_in.is_some() {
+        // What ends a sign-in does not move the auth epoch, so no read would notice.
+        state.callers.note_good(lookup);
+    } else {
+        let lasts = access.lasts(&caller);
+        state.callers.remember(lookup, Arc::clone(&caller), lasts, generation);
+    }
     // Requests that wait for it find the cached result.
     drop(attempt);
     Ok(caller)

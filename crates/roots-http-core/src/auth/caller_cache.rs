@@ -208,13 +208,18 @@ impl Callers {
         if self.generation(lookup.account) != generation {
             self.0.cache.invalidate(&lookup);
         }
+        self.note_good(lookup);
+        self.0.sweeper.call_once(|| {
+            tokio::spawn(sweep(Arc::downgrade(&self.0), self.0.sweep_period));
+        });
+    }
+
+    /// Remembers that a key is valid, but not its caller.
+    pub(super) fn note_good(&self, lookup: Lookup) {
         self.0.known.insert(lookup, ());
         if self.0.wrong.contains_key(&lookup) {
             self.0.wrong.invalidate(&lookup);
         }
-        self.0.sweeper.call_once(|| {
-            tokio::spawn(sweep(Arc::downgrade(&self.0), self.0.sweep_period));
-        });
     }
 
     /// Remembers a key as wrong.
@@ -285,7 +290,7 @@ mod tests {
     use roots_domain::model::quota::Renewals;
     use roots_domain::model::text::Name;
     use roots_domain::model::time::Timestamp;
-    use roots_domain::port::crypto::{AccountIdentity, MockKeyring};
+    use roots_domain::port::crypto::{AccountIdentity, LookupKind, MockKeyring};
 
     use super::*;
 
@@ -306,6 +311,7 @@ mod tests {
                 renewals: Renewals::NONE,
                 created_at: Timestamp::FIRST,
             },
+            sign_in: None,
             key: KeyId(1),
             auth_epoch: 1,
             ends_at: None,
@@ -313,7 +319,11 @@ mod tests {
         }
     }
 
-    const LOOKUP: Lookup = Lookup { account: AccountId(1), hash: LookupHash([1; 32]) };
+    const LOOKUP: Lookup = Lookup {
+        account: AccountId(1),
+        hash: LookupHash([1; 32]),
+        kind: LookupKind::ApiKey,
+    };
     const SHORT_TIME: Duration = Duration::from_millis(100);
     const NEVER: Duration = Duration::from_hours(1);
 
@@ -383,7 +393,7 @@ mod tests {
         for count in 0..4 * WRONG_MAX {
             let mut hash = [0; 32];
             hash[..8].copy_from_slice(&count.to_le_bytes());
-            callers.remember_wrong(Lookup { account: AccountId(1), hash: LookupHash(hash) });
+            callers.remember_wrong(Lookup { hash: LookupHash(hash), ..LOOKUP });
         }
         callers.0.wrong.run_pending_tasks();
         assert!(callers.0.wrong.iter().count() <= most);

@@ -164,12 +164,16 @@ impl ClientContext {
         }
     }
 
-    /// Counts a request of that caller against the limits of its actor and its account.
+    /// Counts a request of that caller against the limits of its actor and its account. A request with
+    /// a browser key counts against the allowance of its sign-in instead.
     ///
     /// # Errors
     /// A limit is reached. The others do not count the request.
     pub fn count_request(&self, caller: &Caller) -> Result<(), Problem> {
         let (account, actor) = (caller.account.id, caller.actor.id);
+        if let Some(sign_in) = caller.sign_in {
+            return self.count(LimitKind::SignIn, Subject::SignIn(account, sign_in));
+        }
         self.count(LimitKind::Actor, Subject::Actor(account, actor))?;
         self.count(LimitKind::Account, Subject::Account(account))
     }
@@ -191,12 +195,23 @@ impl ClientContext {
         self.count(LimitKind::KeyChanges, Subject::Account(account))
     }
 
-    /// Counts a search of that caller.
+    /// Counts a search of that caller. On pages each sign-in has the limit for itself.
     ///
     /// # Errors
     /// The limit is reached. The others do not count the request.
     pub fn count_search(&self, caller: &Caller) -> Result<(), Problem> {
-        self.count(LimitKind::Searches, Subject::Actor(caller.account.id, caller.actor.id))
+        let (account, actor) = (caller.account.id, caller.actor.id);
+        let actor = Subject::Actor(account, actor);
+        let of = caller.sign_in.map_or(actor, |sign_in| Subject::SignIn(account, sign_in));
+        self.count(LimitKind::Searches, of)
+    }
+
+    /// Counts a sign-in with the API key of that caller.
+    ///
+    /// # Errors
+    /// The limit is reached.
+    pub fn count_sign_in(&self, caller: &Caller) -> Result<(), Problem> {
+        self.count(LimitKind::SignIns, Subject::Actor(caller.account.id, caller.actor.id))
     }
 
     /// Counts a request without a key or with a wrong one.

@@ -17,7 +17,7 @@ use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::model::id::{AccountId, ActorId, SignInId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -32,6 +32,8 @@ const UNKNOWN_KEYS_PER_MINUTE: u32 = 60;
 const STATIC_PER_MINUTE: u32 = 600;
 /// How many health probes a minute one address may make: ten a second.
 const PROBES_PER_MINUTE: u32 = 600;
+/// How many requests a minute one sign-in may make: ten a second.
+const SIGN_IN_PER_MINUTE: u32 = 600;
 /// How many keys or addresses a limit remembers.
 const REMEMBERED_MAX: u64 = 20_000;
 const MINUTE: Duration = Duration::from_mins(1);
@@ -50,6 +52,8 @@ pub struct RateLimits {
     pub key_changes_per_hour: Option<NonZeroU32>,
     /// Searches a minute of one actor, by all its keys.
     pub searches_per_minute: Option<NonZeroU32>,
+    /// Sign-ins an hour of one actor.
+    pub sign_ins_per_hour: Option<NonZeroU32>,
     /// Accounts created an hour from one address.
     pub signups_per_hour: Option<NonZeroU32>,
     /// Recovery attempts an hour from one address.
@@ -63,6 +67,7 @@ impl RateLimits {
         account_requests_per_minute: None,
         key_changes_per_hour: None,
         searches_per_minute: None,
+        sign_ins_per_hour: None,
         signups_per_hour: None,
         recovers_per_hour: None,
     };
@@ -75,6 +80,7 @@ impl Default for RateLimits {
             account_requests_per_minute: NonZeroU32::new(12_000),
             key_changes_per_hour: NonZeroU32::new(1_000),
             searches_per_minute: NonZeroU32::new(30),
+            sign_ins_per_hour: NonZeroU32::new(30),
             signups_per_hour: NonZeroU32::new(3),
             recovers_per_hour: NonZeroU32::new(10),
         }
@@ -88,6 +94,8 @@ pub(super) enum LimitKind {
     Account,
     KeyChanges,
     Searches,
+    SignIn,
+    SignIns,
     Unauthenticated,
     UnknownKeys,
     Static,
@@ -97,11 +105,13 @@ pub(super) enum LimitKind {
 }
 
 impl LimitKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Actor,
         Self::Account,
         Self::KeyChanges,
         Self::Searches,
+        Self::SignIn,
+        Self::SignIns,
         Self::Unauthenticated,
         Self::UnknownKeys,
         Self::Static,
@@ -118,6 +128,8 @@ impl LimitKind {
             Self::Account => ("account", limits.account_requests_per_minute, MINUTE),
             Self::KeyChanges => ("key-changes", limits.key_changes_per_hour, HOUR),
             Self::Searches => ("searches", limits.searches_per_minute, MINUTE),
+            Self::SignIn => ("sign-in", unless_off(SIGN_IN_PER_MINUTE), MINUTE),
+            Self::SignIns => ("sign-ins", limits.sign_ins_per_hour, HOUR),
             Self::Unauthenticated => {
                 ("unauthenticated", unless_off(UNAUTHENTICATED_PER_MINUTE), MINUTE)
             }
@@ -139,6 +151,8 @@ impl LimitKind {
                 "changes an hour of one account's keys, actors and recovery code, its imports and its owner's exports included"
             }
             Self::Searches => "searches a minute of one actor, by all its keys",
+            Self::SignIn => "requests a minute of one sign-in",
+            Self::SignIns => "sign-ins an hour of one actor",
             Self::Unauthenticated => "requests a minute without a valid key from one address",
             Self::UnknownKeys => "unknown keys a minute from one address",
             Self::Static => "static files a minute for one address",
@@ -155,7 +169,12 @@ impl LimitKind {
             Self::Account => "ROOTS_ACCOUNT_RATE_LIMIT_PER_MINUTE raises it.",
             Self::KeyChanges => "ROOTS_KEY_CHANGES_PER_HOUR raises it.",
             Self::Searches => "ROOTS_SEARCHES_PER_MINUTE raises it.",
-            Self::Unauthenticated | Self::UnknownKeys | Self::Static | Self::Probes => {
+            Self::SignIns => "ROOTS_SIGN_INS_PER_HOUR raises it.",
+            Self::SignIn
+            | Self::Unauthenticated
+            | Self::UnknownKeys
+            | Self::Static
+            | Self::Probes => {
                 "No setting raises it; ROOTS_RATE_LIMIT_PER_MINUTE=0 turns it off."
             }
             Self::Signups => "ROOTS_SIGNUPS_PER_HOUR raises it.",
@@ -169,6 +188,7 @@ impl LimitKind {
 pub(super) enum Subject {
     Actor(AccountId, ActorId),
     Account(AccountId),
+    SignIn(AccountId, SignInId),
     Address(IpAddr),
 }
 
@@ -383,9 +403,9 @@ mod tests {
         assert_eq!(on(&RateLimits::OFF), 0);
         assert_eq!(on(&RateLimits::default()), LimitKind::ALL.len());
         let requests_per_minute = NonZeroU32::new(1);
-        assert_eq!(on(&RateLimits { requests_per_minute, ..RateLimits::OFF }), 5);
+        assert_eq!(on(&RateLimits { requests_per_minute, ..RateLimits::OFF }), 6);
         let others = RateLimits { requests_per_minute: None, ..RateLimits::default() };
-        assert_eq!(on(&others), 5);
+        assert_eq!(on(&others), 6);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use crate::auth::client_context::ClientContext;
 use crate::problem::Problem;
 use crate::wire::{
     ACCEPT_PATCH, ACCEPT_POST, API_KEY, CREDITS_COST, CREDITS_REMAINING, IDEMPOTENCY_KEY,
-    IDEMPOTENT_REPLAYED, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, RATE_LIMIT, RATE_LIMIT_POLICY,
-    REQUEST_ID,
+    IDEMPOTENT_REPLAYED, LAST_EVENT_ID, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, RATE_LIMIT,
+    RATE_LIMIT_POLICY, REQUEST_ID,
 };
 
 /// How long a browser may cache the answer to a preflight.
@@ -67,6 +67,7 @@ pub fn cors_layer(origins: &[CorsOrigin]) -> CorsLayer {
             IDEMPOTENCY_KEY,
             IF_MATCH,
             IF_NONE_MATCH,
+            LAST_EVENT_ID,
             REQUEST_ID,
             MCP_PROTOCOL_VERSION,
             MCP_METHOD,

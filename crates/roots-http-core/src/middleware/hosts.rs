@@ -49,6 +49,31 @@ impl HostName {
         Some(Self { name, port })
     }
 
+    /// The host that a request calls. A target with a host (RFC 9112, 3.2.2) overrides the header.
+    /// `None` if it names none, or several.
+    #[must_use]
+    pub fn called(uri: &Uri, headers: &HeaderMap) -> Option<Self> {
+        if let Some(authority) = uri.authority().map(Authority::as_str) {
+            return Self::read(authority);
+        }
+        let mut given = headers.get_all(HOST).iter();
+        let (Some(only), None) = (given.next(), given.next()) else { return None };
+        Self::read(only.to_str().ok()?)
+    }
+
+    /// Whether it is this machine, seen from itself.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let is_address = || self.name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        self.name == "localhost" || is_address()
+    }
+
+    /// The port that it names.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     fn address(ip: IpAddr) -> Self {
         Self { name: ip.to_string(), port: None }
     }
@@ -94,22 +119,12 @@ impl Hosts {
     /// 403: it names no host, several, or one that is not the server's.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let Self::Named(names) = self else { return Ok(()) };
-        let called = called(uri, headers).ok_or_else(Problem::foreign_host)?;
+        let called = HostName::called(uri, headers).ok_or_else(Problem::foreign_host)?;
         if names.iter().any(|name| name.matches(&called)) {
             return Ok(());
         }
         Err(Problem::foreign_host())
     }
-}
-
-/// The host that a request calls. A target with a host (RFC 9112, 3.2.2) overrides the header.
-fn called(uri: &Uri, headers: &HeaderMap) -> Option<HostName> {
-    if let Some(authority) = uri.authority().map(Authority::as_str) {
-        return HostName::read(authority);
-    }
-    let mut given = headers.get_all(HOST).iter();
-    let (Some(only), None) = (given.next(), given.next()) else { return None };
-    HostName::read(only.to_str().ok()?)
 }
 
 #[cfg(test)]

@@ -4,10 +4,25 @@ use std::collections::HashMap;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderName, Method, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use axum::response::Response;
 
 use crate::auth::rate_limit::RouteLimit;
+use crate::problem::Problem;
 use crate::wire::IDEMPOTENCY_KEY;
+
+/// What a route knows of a request when it writes a problem.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// The request's id.
+    pub request_id: &'a str,
+    /// The first `Cookie` header.
+    pub cookie: Option<&'a HeaderValue>,
+}
+
+/// Writes a problem into its answer: the status, the body and the headers that belong to it. The
+/// answer still has the extensions that the handler gave it.
+pub type WriteProblem = fn(&Problem, &Asked<'_>, &mut Response);
 
 /// What the middleware must know of a route. By default it is a page: read with GET, the same for
 /// everyone, and counted against the client's address.
@@ -28,6 +43,8 @@ pub struct RouteTraits {
     pub is_idempotent: bool,
     /// Whether a request to it writes nothing although its method is not safe.
     pub only_reads: fn(&Uri) -> bool,
+    /// How its problems are written; as JSON if absent.
+    pub write_problem: Option<WriteProblem>,
 }
 
 impl Default for RouteTraits {
@@ -40,6 +57,7 @@ impl Default for RouteTraits {
             is_tagged: false,
             is_idempotent: false,
             only_reads: |_| false,
+            write_problem: None,
         }
     }
 }

@@ -82,7 +82,11 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::KeyNotInForce => Self::unauthorized(detail, true),
+            // Pages show the last three at the form; the API never meets them.
+            Refusal::KeyNotInForce
+            | Refusal::SignInEnded(_)
+            | Refusal::NeedsApiKey
+            | Refusal::OtherActorsKey => Self::unauthorized(detail, true),
             Refusal::CodeNotInForce => Self::wrong_code(detail),
             Refusal::Suspended => Self::new(ProblemKind::Suspended, detail),
             Refusal::OwnerOnly => Self::new(ProblemKind::OwnerOnly, detail),

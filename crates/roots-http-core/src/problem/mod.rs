@@ -345,6 +345,15 @@ impl Problem {
         .retry_after(BUSY_RETRY_SECONDS)
     }
 
+    /// There are as many streams as there may be. Nothing has failed, so it has no cause.
+    #[must_use]
+    pub fn too_many_streams(most: usize, whose: &str, retry_seconds: u32) -> Self {
+        let detail = format!(
+            "The limit is {most} streams {whose} at once. Close one, or try again in {retry_seconds} s."
+        );
+        Self::new(ProblemKind::Unavailable, detail).retry_after(retry_seconds)
+    }
+
     /// The account's large answers were not read in time.
     #[must_use]
     pub fn too_many_large(most: usize) -> Self {

@@ -466,7 +466,11 @@ pub fn is_utf_8_of(headers: &HeaderMap, media_type: &str) -> bool {
     })
 }
 
-async fn read_whole(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+/// Reads a whole body of any media type.
+///
+/// # Errors
+/// It is too large, or does not arrive.
+pub async fn read_whole(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
     let announced = parts.headers.get(CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > BODY_MAX_BYTES as u64) {

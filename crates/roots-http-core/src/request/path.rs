@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, TodoId};
+use roots_domain::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, SignInId, TodoId};
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -40,7 +40,8 @@ path_ids!(
     TodoId: "todo",
     ActivityId: "activity",
     ActorId: "actor",
-    KeyId: "key"
+    KeyId: "key",
+    SignInId: "sign-in"
 );
 
 impl<T: PathId, S: Send + Sync> FromRequestParts<S> for Id<T> {

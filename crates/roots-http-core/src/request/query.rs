@@ -60,6 +60,18 @@ pub fn session_filter(params: &mut Params) -> Result<Option<SessionId>, InvalidN
     })
 }
 
+/// Reads a flag.
+///
+/// # Errors
+/// It is neither `true` nor `false`.
+pub fn flag(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Invalid::new("must be true or false")),
+    }
+}
+
 /// Restores the `+` of a time's offset: if it was not escaped it arrives as a blank, which no valid
 /// time has after its date.
 #[must_use]
@@ -101,15 +113,20 @@ pub fn read<T>(
 /// # Errors
 /// The query is not valid percent-encoded UTF-8.
 pub fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
-    let pieces = uri.query().unwrap_or_default().split('&').filter(|piece| !piece.is_empty());
+    pairs_of(uri.query().unwrap_or_default())
+        .ok_or_else(|| Problem::bad_request("The query string is not valid percent-encoded UTF-8."))
+}
+
+/// The pairs of a text in the form of a query, as forms are sent too (`a=1&b=2`); `None` if it is
+/// not valid percent-encoded UTF-8.
+#[must_use]
+pub fn pairs_of(text: &str) -> Option<Vec<(String, String)>> {
+    let pieces = text.split('&').filter(|piece| !piece.is_empty());
     let pair = |piece: &str| {
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
         Some((decoded(name)?, decoded(value)?))
     };
-    pieces
-        .map(pair)
-        .collect::<Option<_>>()
-        .ok_or_else(|| Problem::bad_request("The query string is not valid percent-encoded UTF-8."))
+    pieces.map(pair).collect()
 }
 
 /// Decodes a part of a query, in which `+` is a blank.

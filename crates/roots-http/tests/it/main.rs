@@ -12,6 +12,7 @@ mod cursors;
 mod description;
 mod docs;
 mod errors;
+mod events;
 mod exports;
 mod fixture;
 mod fuzz;

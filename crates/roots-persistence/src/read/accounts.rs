@@ -3,16 +3,18 @@
 use async_trait::async_trait;
 use roots_domain::command::NewAccount;
 use roots_domain::model::account::{Account, Actor};
-use roots_domain::model::api_key::{KeyEpoch, RecoveryCode, Wrap};
+use roots_domain::model::api_key::{AnyKeyId, KeyEpoch, RecoveryCode, Wrap};
 use roots_domain::model::audit::AuditEntry;
 use roots_domain::model::credit::{LedgerEntry, Reason};
-use roots_domain::model::id::{AccountId, ActorId, KeyId};
+use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::time::Timestamp;
-use roots_domain::port::crypto::Lookup;
+use roots_domain::model::work::CreditStats;
+use roots_domain::model::zone::Zone;
+use roots_domain::port::crypto::{Lookup, LookupKind};
 use roots_domain::port::store::{
-    AccountReader, Admission, Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, Recoverable,
-    StoreResult,
+    AccountReader, Admission, Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, ListedSignIn,
+    Recoverable, SignInQuery, StoreResult, WorkQuery,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
@@ -39,7 +41,11 @@ impl AccountReader for Store {
     }
 
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
-        self.key_lookups().find(lookup).await
+        match lookup.kind {
+            LookupKind::ApiKey => self.key_lookups().find(lookup).await,
+            LookupKind::BrowserKey => self.browser_credentials(lookup).await,
+            LookupKind::RecoveryCode => Ok(None),
+        }
     }
 
     async fn recoverable(&self, lookup: Lookup) -> StoreResult<Option<Recoverable>> {
@@ -100,6 +106,10 @@ impl AccountReader for Store {
         self.listed_keys(query).await
     }
 
+    async fn sign_ins(&self, query: &SignInQuery) -> StoreResult<Vec<ListedSignIn>> {
+        self.listed_sign_ins(query).await
+    }
+
     async fn accounts_with_keys_over(
         &self,
         at: Timestamp,
@@ -113,7 +123,7 @@ impl AccountReader for Store {
         account: AccountId,
         at: Timestamp,
         most: u32,
-    ) -> StoreResult<Vec<KeyId>> {
+    ) -> StoreResult<Vec<AnyKeyId>> {
         self.find_keys_over(account, at, most).await
     }
 
@@ -160,6 +170,10 @@ impl AccountReader for Store {
         }
         let total = sum(counts, counters::Column::Count);
         self.page(by, rows.into(), [ledger::Column::LedgerId], total, page).await
+    }
+
+    async fn credit_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<CreditStats> {
+        self.credit_stats_of(query, zone).await
     }
 
     async fn audit_log(&self, by: Admission, page: PageRequest) -> StoreResult<Page<AuditEntry>> {

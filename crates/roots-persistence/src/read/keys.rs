@@ -1,10 +1,10 @@
-//! Reads API keys: a page of them, and expired ones.
+//! Reads API keys: a page of them, and expired ones, with sign-ins that are over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use roots_domain::model::account::Actor;
-use roots_domain::model::api_key::ApiKey;
-use roots_domain::model::id::{AccountId, KeyId};
+use roots_domain::model::api_key::{AnyKeyId, ApiKey};
+use roots_domain::model::id::{AccountId, KeyId, SignInId};
 use roots_domain::model::page::Page;
 use roots_domain::model::time::Timestamp;
 use roots_domain::port::store::{KeyQuery, KeysOver, ListedKey, StoreError, StoreResult};
@@ -22,6 +22,8 @@ const ACCOUNTS_SWEPT: i64 = 10_000;
 /// ended for good. Each implies the condition of its index.
 const KEY_IS_EXPIRED: &str = "expires_at <= $at AND is_ended = 0";
 const KEY_GRACE_IS_OVER: &str = "ends_at <= $at";
+/// The condition of sign-ins whose time is over.
+const SIGN_IN_IS_OVER: &str = "ends_at <= $at";
 
 impl Store {
     /// A page of keys, each with its actor.
@@ -53,14 +55,16 @@ impl Store {
         at: Timestamp,
         after: Option<AccountId>,
     ) -> StoreResult<KeysOver> {
-        // Two index look-ups for each account.
+        // Three index look-ups for each account.
         let sql = format!(
             "SELECT account_id FROM accounts WHERE account_id > $1 AND account_id <= $2 AND \
              (EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {EXPIRED}) \
-             OR EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {GRACE_OVER})) \
+             OR EXISTS (SELECT 1 FROM api_keys WHERE api_keys.account_id = accounts.account_id AND {GRACE_OVER}) \
+             OR EXISTS (SELECT 1 FROM sign_ins WHERE sign_ins.account_id = accounts.account_id AND {OVER})) \
              ORDER BY account_id",
             EXPIRED = KEY_IS_EXPIRED.replace("$at", "$3"),
             GRACE_OVER = KEY_GRACE_IS_OVER.replace("$at", "$3"),
+            OVER = SIGN_IN_IS_OVER.replace("$at", "$3"),
         );
         // Ids count from 1.
         let after = after.map_or(0, |account| account.0);
@@ -72,22 +76,28 @@ impl Store {
         Ok(KeysOver { accounts, last: is_more.then_some(AccountId(upto)) })
     }
 
-    /// The expired keys of an account that have not ended for good.
+    /// The expired keys of an account that have not ended for good, and its sign-ins whose time is
+    /// over.
     pub(super) async fn find_keys_over(
         &self,
         account: AccountId,
         at: Timestamp,
         most: u32,
-    ) -> StoreResult<Vec<KeyId>> {
+    ) -> StoreResult<Vec<AnyKeyId>> {
+        let api_key: fn(i64) -> AnyKeyId = |id| KeyId(id).into();
         let mut found = BTreeSet::new();
-        for is_over in [KEY_IS_EXPIRED, KEY_GRACE_IS_OVER] {
+        for (id, table, is_over, key) in [
+            ("key_id", "api_keys", KEY_IS_EXPIRED, api_key),
+            ("key_id", "api_keys", KEY_GRACE_IS_OVER, api_key),
+            ("sign_in_id", "sign_ins", SIGN_IN_IS_OVER, |id| SignInId(id).into()),
+        ] {
             let is_over = is_over.replace("$at", "$2");
             let sql =
-                format!("SELECT key_id FROM api_keys WHERE account_id = $1 AND {is_over} LIMIT $3");
+                format!("SELECT {id} FROM {table} WHERE account_id = $1 AND {is_over} LIMIT $3");
             let values = [account.0.into(), at.micros().into(), i64::from(most).into()];
-            found.extend(self.ids(&sql, values).await?);
+            found.extend(self.ids(&sql, values).await?.into_iter().map(key));
         }
-        Ok(found.into_iter().take(most as usize).map(KeyId).collect())
+        Ok(found.into_iter().take(most as usize).collect())
     }
 
     /// The ids that a statement finds.

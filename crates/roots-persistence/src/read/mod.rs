@@ -8,8 +8,11 @@ mod activities;
 pub(crate) mod admission;
 mod brief;
 mod brief_statements;
+mod dashboard;
+mod dashboard_statements;
 mod directory;
 mod epoch;
+mod events;
 mod idempotency;
 mod imports;
 mod keys;
@@ -20,12 +23,14 @@ mod rows;
 mod search;
 mod selection;
 mod sessions;
+mod sign_ins;
 mod stats;
 mod stats_by_day;
 pub(crate) mod stats_cache;
 mod todos;
 mod totals;
 mod usage;
+mod work;
 mod wraps;
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub(crate) struct Model {
     pub(crate) version: i64,
     pub(crate) last_audit_id: i64,
     pub(crate) keys: i64,
+    pub(crate) last_sign_in_id: i64,
+    pub(crate) sign_in_epoch: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -61,6 +63,8 @@ impl From<&Account> for Model {
             version: account.version,
             last_audit_id: last_ids.audit,
             keys: account.keys,
+            last_sign_in_id: last_ids.sign_in,
+            sign_in_epoch: account.sign_in_epoch,
         }
     }
 }
@@ -77,11 +81,13 @@ impl TryFrom<Model> for Account {
             status: known(AccountStatus::from_name(&row.status), "accounts", "status")?,
             balance: row.balance,
             auth_epoch: row.auth_epoch,
+            sign_in_epoch: row.sign_in_epoch,
             key_epoch: epoch(row.key_epoch, "accounts")?,
             last_ids: LastIds {
                 actor: row.last_actor_id,
                 key: row.last_key_id,
                 recovery: row.last_recovery_id,
+                sign_in: row.last_sign_in_id,
                 session: row.last_session_id,
                 todo: row.last_todo_id,
                 activity: row.last_activity_id,

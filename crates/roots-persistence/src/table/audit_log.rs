@@ -1,7 +1,7 @@
 //! Table `audit_log`: what owners and operators did.
 
 use roots_domain::model::audit::{AuditAction, AuditEntry, AuditEvent};
-use roots_domain::model::id::{AccountId, ActorId, AuditId, KeyId};
+use roots_domain::model::id::{AccountId, ActorId, AuditId, KeyId, SessionId};
 use sea_orm::entity::prelude::*;
 
 use super::{InvalidRow, at, known};
@@ -21,6 +21,7 @@ pub(crate) struct Model {
     pub(crate) subject_actor_id: Option<i64>,
     pub(crate) subject_key_id: Option<i64>,
     pub(crate) created_at: i64,
+    pub(crate) subject_session_id: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -42,6 +43,7 @@ impl From<&(AccountId, AuditEntry)> for Model {
             subject_actor_id: event.subject_actor.map(|id| id.0),
             subject_key_id: event.subject_key.map(|id| id.0),
             created_at: entry.created_at.micros(),
+            subject_session_id: event.subject_session.map(|id| id.0),
         }
     }
 }
@@ -60,6 +62,7 @@ impl TryFrom<Model> for AuditEntry {
                 subject_account: row.subject_account_id.map(AccountId),
                 subject_actor: row.subject_actor_id.map(ActorId),
                 subject_key: row.subject_key_id.map(KeyId),
+                subject_session: row.subject_session_id.map(SessionId),
             },
             created_at: at(row.created_at),
         })

@@ -38,10 +38,12 @@ pub(crate) const HOLDER_RECOVERY: &str = "recovery";
 pub(crate) const PARTY_ACCOUNT: &str = "account";
 pub(crate) const PARTY_ACTOR: &str = "actor";
 
-/// A holder as it is stored.
+/// A holder as it is stored. The wraps of browser keys are columns of their sign-ins instead: this
+/// table does not take them.
 pub(crate) const fn holder(holder: WrapHolder) -> (&'static str, i64, i32) {
     match holder {
         WrapHolder::ApiKey(id) => (HOLDER_API_KEY, id.0, 0),
+        WrapHolder::Browser(id) => ("browser", id.0, 0),
         WrapHolder::Recovery(id) => (HOLDER_RECOVERY, id.0, 0),
         WrapHolder::Account(epoch) => (PARTY_ACCOUNT, 0, epoch.0),
         WrapHolder::Actor(id, epoch) => (PARTY_ACTOR, id.0, epoch.0),

@@ -2,6 +2,7 @@
 
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{AccountId, ActorId, LedgerId};
+use roots_domain::model::step::{Steps, Subject};
 use sea_orm::entity::prelude::*;
 
 use super::{InvalidRow, at, known};
@@ -20,6 +21,9 @@ pub(crate) struct Model {
     pub(crate) actor_id: Option<i64>,
     pub(crate) note: Option<String>,
     pub(crate) created_at: i64,
+    pub(crate) subject_id: Option<i64>,
+    pub(crate) subject_actor_id: Option<i64>,
+    pub(crate) step: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -29,6 +33,7 @@ impl ActiveModelBehavior for ActiveModel {}
 
 impl From<&(AccountId, LedgerEntry)> for Model {
     fn from((account, entry): &(AccountId, LedgerEntry)) -> Self {
+        let subject = entry.subject.and_then(|subject| subject.actor);
         Self {
             account_id: account.0,
             ledger_id: entry.id.0,
@@ -39,6 +44,9 @@ impl From<&(AccountId, LedgerEntry)> for Model {
             actor_id: entry.actor.map(|id| id.0),
             note: entry.note.clone(),
             created_at: entry.created_at.micros(),
+            subject_id: entry.subject.map(|subject| subject.id),
+            subject_actor_id: subject.map(|id| id.0),
+            step: entry.steps.text(subject, entry.created_at.quarter_hour()),
         }
     }
 }
@@ -47,6 +55,8 @@ impl TryFrom<Model> for LedgerEntry {
     type Error = InvalidRow;
 
     fn try_from(row: Model) -> Result<Self, InvalidRow> {
+        let (actor, created_at) = (row.subject_actor_id.map(ActorId), at(row.created_at));
+        let steps = Steps::from_text(row.step.as_deref(), actor, created_at.quarter_hour());
         Ok(Self {
             id: LedgerId(row.ledger_id),
             delta: row.delta,
@@ -55,7 +65,9 @@ impl TryFrom<Model> for LedgerEntry {
             endpoint: row.endpoint,
             actor: row.actor_id.map(ActorId),
             note: row.note,
-            created_at: at(row.created_at),
+            subject: row.subject_id.map(|id| Subject { id, actor }),
+            steps: known(steps, "ledger", "step")?,
+            created_at,
         })
     }
 }

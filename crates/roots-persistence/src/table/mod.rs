@@ -30,9 +30,11 @@ pub(crate) mod session_activity;
 pub(crate) mod session_deletions;
 pub(crate) mod sessions;
 pub(crate) mod shown;
+pub(crate) mod sign_ins;
 pub(crate) mod todo_logs;
 pub(crate) mod todos;
 pub(crate) mod usage;
+pub(crate) mod work_quarter_hours;
 
 /// A row that Roots can't have written.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::{
     accounts, activities, actors, claim_deadlines, counters, idempotency, imports,
-    session_activity, session_deletions, sessions, todo_logs, todos,
+    session_activity, session_deletions, sessions, sign_ins, todo_logs, todos,
 };
 
 /// Rows as they are shown.
@@ -67,6 +67,7 @@ impl Shown for actors::Entity {}
 impl Shown for counters::Entity {}
 impl Shown for idempotency::Entity {}
 impl Shown for imports::Entity {}
+impl Shown for sign_ins::Entity {}
 impl Shown for todo_logs::Entity {}
 
 /// The expression to read instead of a column if the row may be linked to a deleted session.

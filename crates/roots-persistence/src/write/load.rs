@@ -10,6 +10,7 @@ use roots_domain::model::api_key::{ApiKey, RecoveryCode};
 use roots_domain::model::deadline::Deadline;
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::session::{Session, SessionActivity};
+use roots_domain::model::sign_in::SignIn;
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, Todo};
@@ -28,7 +29,7 @@ use crate::errors::BatchError;
 use crate::table::shown::Shown;
 use crate::table::{
     accounts, activities, actors, api_keys, claim_deadlines, counters, directory, idempotency,
-    imports, recovery_codes, session_activity, sessions, todos,
+    imports, recovery_codes, session_activity, sessions, sign_ins, todos,
 };
 
 /// How long to wait for a lock that another process holds.
@@ -100,6 +101,7 @@ async fn read(
     working_set.check_again(commands, &mut read_set);
     working_set.make_room(commands, &mut read_set);
     load_keys(tx, &mut working_set, &mut read_set).await?;
+    load_sign_ins(tx, &mut working_set, &read_set).await?;
     load_imported(tx, &mut working_set, &read_set).await?;
     working_set.follow_imports(commands, &mut read_set);
     let columns = (sessions::Column::AccountId, sessions::Column::SessionId);
@@ -247,6 +249,25 @@ async fn load_keys(
     let ids = read_set.actors.iter().map(|(account, id)| (account.0, id.0));
     for row in rows_by_id::<actors::Entity>(tx, columns, ids).await? {
         working_set.load_actor(AccountId(row.account_id), Actor::try_from(row)?);
+    }
+    Ok(())
+}
+
+async fn load_sign_ins(
+    tx: &DatabaseTransaction,
+    working_set: &mut WorkingSet,
+    read_set: &ReadSet,
+) -> Result<(), BatchError> {
+    use sign_ins::Column::{AccountId as Account, ActorId as Of, SignInId};
+    let ids = read_set.sign_ins.iter().map(|(account, id)| (account.0, id.0));
+    let actors = read_set.signed_in.iter().map(|(account, id)| (account.0, id.0));
+    let mut these = ChunkedFilter::default();
+    these.add_ids((Account, SignInId), ids, Condition::all);
+    these.add_ids((Account, Of), actors, Condition::all);
+    for these in these.packed() {
+        for row in sign_ins::Entity::find().filter(these).all(tx).await? {
+            working_set.load_sign_in(AccountId(row.account_id), SignIn::try_from(row)?);
+        }
     }
     Ok(())
 }

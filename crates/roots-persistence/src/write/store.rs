@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use roots_domain::decide::{Directory, RowKey, WriteSet};
 use roots_domain::model::api_key::WrapHolder;
 use roots_domain::model::idempotency::FORGET_MAX_ROWS;
+use roots_domain::model::sign_in::OpenerEnd;
 use roots_domain::model::time::QuarterHour;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -21,7 +22,7 @@ use crate::errors::BatchError;
 use crate::table::{
     accounts, activities, activity_daily, activity_quarter_hours, actors, api_keys, audit_log,
     claim_deadlines, counters, directory, idempotency, imports, key_wraps, ledger, recovery_codes,
-    session_activity, sessions, todo_logs, todos, usage,
+    session_activity, sessions, sign_ins, todo_logs, todos, usage, work_quarter_hours,
 };
 
 /// Writes the changes of a batch.
@@ -69,7 +70,8 @@ pub(super) async fn store(
     }
     write_counters(tx, write_set).await?;
     write_spans(tx, write_set).await?;
-    put(tx, write_set.calls.iter().map(usage::Model::from), Adding(usage::Column::Calls)).await?;
+    put(tx, write_set.work.iter().map(work_quarter_hours::Model::from), Adding).await?;
+    put(tx, write_set.calls.iter().map(usage::Model::from), Adding).await?;
     unlink::write(tx, write_set).await?;
     let deleted = write_set.activities.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (activities::Column::AccountId, activities::Column::ActivityId);
@@ -111,8 +113,27 @@ async fn write_keys(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<()
     let columns = (recovery_codes::Column::AccountId, recovery_codes::Column::RecoveryId);
     delete::<recovery_codes::Entity>(tx, columns, deleted).await?;
     put(tx, write_set.codes.written().map(recovery_codes::Model::from), InPlace).await?;
+    write_sign_ins(tx, write_set).await?;
     empty_holders(tx, &write_set.holders_emptied).await?;
     put(tx, write_set.wraps.iter().map(key_wraps::Model::from), New).await
+}
+
+async fn write_sign_ins(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+    use sign_ins::Column::{AccountId, OpenerId, SignInId};
+    let deleted = write_set.sign_ins.deleted.iter().map(|(account, id)| (account.0, id.0));
+    delete::<sign_ins::Entity>(tx, (AccountId, SignInId), deleted).await?;
+    put(tx, write_set.sign_ins.written().map(sign_ins::Model::from), InPlace).await?;
+    // What an ended key has opened was not loaded.
+    for how in [OpenerEnd::Rotated, OpenerEnd::Ended] {
+        let ended = write_set.openers_ended.iter().filter(|(_, end)| **end == how);
+        let mut these = ChunkedFilter::default();
+        let not_ended = || Condition::all().add(sign_ins::Column::Ended.is_null());
+        these.add_ids((AccountId, OpenerId), ended.map(|((a, id), _)| (a.0, id.0)), not_ended);
+        for these in these.packed() {
+            sign_ins::ended_by(how).filter(these).exec(tx).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes all wraps of those holders.
@@ -170,7 +191,7 @@ async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Resul
     let moves = || write_set.counters.iter();
     let rows =
         moves().map(|((account, counter), moved)| counters::Model::of(*account, counter, *moved));
-    put(tx, rows, Adding(Count)).await?;
+    put(tx, rows, Adding).await?;
     // Counters of activity types are deleted at zero, since types come and go; the others are few.
     let mut emptied = ChunkedFilter::default();
     for ((account, counter), _) in moves().filter(|(_, moved)| **moved < 0) {
@@ -196,7 +217,7 @@ async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(
             .iter()
             .map(|((of, it), moved)| activity_quarter_hours::Model::of(*of, it, *moved))
     };
-    put(tx, rows(), Adding(activity_quarter_hours::Column::Count)).await?;
+    put(tx, rows(), Adding).await?;
     let mut emptied = ChunkedFilter::default();
     for row in rows().filter(|row| row.count < 0) {
         use activity_quarter_hours::Column::{AccountId, ActivityType, ActorId, Quarter};
@@ -229,7 +250,7 @@ async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(
             }
         })
     };
-    put(tx, rows(), Adding(activity_daily::Column::Count)).await?;
+    put(tx, rows(), Adding).await?;
     let mut emptied = ChunkedFilter::default();
     for row in rows().filter(|row| row.count < 0) {
         use activity_daily::Column::{AccountId, ActivityType, ActorId, Day};

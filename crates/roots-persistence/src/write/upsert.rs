@@ -30,8 +30,8 @@ pub(super) enum OnConflict<C> {
     NewerBy(C),
     /// Overwrite it: it was loaded under the account's lock.
     InPlace,
-    /// Add the number in that column to the existing one.
-    Adding(C),
+    /// Add each number outside of the key to the existing one.
+    Adding,
 }
 
 type Entity<M> = <M as ModelTrait>::Entity;
@@ -129,18 +129,18 @@ fn around<M: ModelTrait>(or: &str, rows: &str, on_conflict: OnConflict<Column<M>
         || <Entity<M> as EntityTrait>::PrimaryKey::iter().map(|key| quoted(key.into_column()));
     // Setting a key column, even to the same value, makes the database look up all rows that refer
     // to it.
-    let moved = || {
-        let others =
-            Column::<M>::iter().map(quoted).filter(|column| keys().all(|key| key != *column));
-        listed(others.map(|column| format!("{column} = excluded.{column}")))
-    };
+    let others =
+        || Column::<M>::iter().map(quoted).filter(|column| keys().all(|key| key != *column));
+    let moved = || listed(others().map(|column| format!("{column} = excluded.{column}")));
     let action = match on_conflict {
         OnConflict::New => return text,
         OnConflict::InPlace => moved(),
         OnConflict::NewerBy(version) => {
             format!("{} WHERE \"{table}\".{1} < excluded.{1}", moved(), quoted(version))
         }
-        OnConflict::Adding(count) => format!("{0} = \"{table}\".{0} + excluded.{0}", quoted(count)),
+        OnConflict::Adding => listed(
+            others().map(|count| format!("{count} = \"{table}\".{count} + excluded.{count}")),
+        ),
     };
     // Writing to a string can't fail.
     let _ = write!(text, " ON CONFLICT ({}) DO UPDATE SET {action}", listed(keys()));
@@ -168,7 +168,7 @@ fn kept<M: ModelTrait>(
         OnConflict::New => 0,
         OnConflict::NewerBy(_) => 1,
         OnConflict::InPlace => 2,
-        OnConflict::Adding(_) => 3,
+        OnConflict::Adding => 3,
     };
     let table = Entity::<M>::default().table_name();
     let shape = (backend == DbBackend::Postgres, table, on_conflict, rows);
@@ -199,7 +199,7 @@ mod tests {
         const COLUMNS: &str = r#""account_id", "actor_id", "subject", "label", "count""#;
         const KEY: &str = r#""account_id", "actor_id", "subject", "label""#;
         assert_eq!(
-            text(DbBackend::Sqlite, 2, OnConflict::Adding(Column::Count)),
+            text(DbBackend::Sqlite, 2, OnConflict::Adding),
             format!(
                 r#"INSERT OR FAIL INTO "counters" ({COLUMNS}) VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?) ON CONFLICT ({KEY}) DO UPDATE SET "count" = "counters"."count" + excluded."count" -- 10 values"#
             )

@@ -90,8 +90,8 @@ async fn very_many_keys_are_maintained_by_one_command(db: TestDatabase) {
     let ids = (2..=KEYS + 1).map(KeyId);
     let action = SystemAction::MaintainKeys {
         account: issuer.account,
-        used: ids.clone().map(|id| (id, issuer.at)).collect(),
-        over: ids.collect(),
+        used: ids.clone().map(|id| (id.into(), issuer.at)).collect(),
+        over: ids.map(Into::into).collect(),
     };
     let command = Command::uncharged(Action::System(action), issuer.at);
     db.store.apply(command.clone()).await.unwrap();

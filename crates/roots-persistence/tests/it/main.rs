@@ -11,9 +11,13 @@ mod brief;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod deletions;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod events;
 #[cfg(test)]
 mod expiries;
 #[cfg(test)]
@@ -39,6 +43,8 @@ mod resources;
 #[cfg(test)]
 mod search;
 #[cfg(test)]
+mod sign_ins;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod tenants;
@@ -46,3 +52,5 @@ mod tenants;
 mod tls;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod work;

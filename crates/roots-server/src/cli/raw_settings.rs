@@ -42,6 +42,18 @@ pub(crate) struct RawSettings {
     )]
     pub(super) signup: OsString,
 
+    /// The dashboard for browsers: on; off; or plain, to allow signing in over plain HTTP from
+    /// other machines, where anybody on the way can read it
+    #[arg(
+        long,
+        env = "ROOTS_DASHBOARD",
+        hide_env_values = true,
+        global = true,
+        value_name = "MODE",
+        default_value = "on"
+    )]
+    pub(super) dashboard: OsString,
+
     /// How many accounts one address may create an hour; 0 is no limit
     #[arg(
         long,
@@ -152,8 +164,20 @@ pub(crate) struct RawSettings {
     )]
     pub(super) searches_per_minute: OsString,
 
-    /// Proxies in front, as addresses or networks separated by commas: their X-Forwarded-For is
-    /// trusted; none by default
+    /// How often one actor may sign in on the dashboard in an hour; 0 is no limit
+    #[arg(
+        long,
+        env = "ROOTS_SIGN_INS_PER_HOUR",
+        hide_env_values = true,
+        global = true,
+        value_name = "COUNT",
+        default_value = "30",
+        allow_hyphen_values = true
+    )]
+    pub(super) sign_ins_per_hour: OsString,
+
+    /// Proxies in front, as addresses or networks separated by commas: their X-Forwarded-For
+    /// and X-Forwarded-Proto are trusted; none by default
     #[arg(
         long,
         env = "ROOTS_TRUSTED_PROXIES",
@@ -190,6 +214,19 @@ pub(crate) struct RawSettings {
         allow_hyphen_values = true
     )]
     pub(super) session_idle: OsString,
+
+    /// After how long without a write the dashboard calls an active session quiet: off, or a number
+    /// of seconds, or one with a unit (m, h, d), from 1m to 7d
+    #[arg(
+        long,
+        env = "ROOTS_QUIET_AFTER",
+        hide_env_values = true,
+        global = true,
+        value_name = "TIME",
+        default_value = "30m",
+        allow_hyphen_values = true
+    )]
+    pub(super) quiet_after: OsString,
 
     /// Origins whose pages may call the API from a browser, separated by commas; none by default
     #[arg(

@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use roots_domain::model::Invalid;
 use roots_domain::model::credit::GRANT_MAX;
+use roots_domain::model::dashboard::DashboardRules;
 use roots_http::Signup;
 use roots_http_core::auth::client_ip::TrustedProxy;
 use roots_http_core::auth::rate_limit::RateLimits;
@@ -20,6 +21,7 @@ use roots_http_core::middleware::cors::CorsOrigin;
 use roots_http_core::middleware::hosts::{HostName, Hosts};
 use roots_http_core::settings::HttpSettings;
 use roots_persistence::DatabaseUrl;
+use roots_web::Dashboard;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::cli::raw_settings::RawSettings;
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) http: HttpSettings,
     /// Whether anybody may create an account.
     pub(crate) signup: Signup,
+    /// Whether and how the pages are served.
+    pub(crate) dashboard: Dashboard,
     /// How many connections may be open at once.
     pub(crate) connections: usize,
     /// The credits of a new account.
@@ -104,8 +108,13 @@ impl SettingName {
 const LIMIT_MAX: u32 = 1_000_000;
 /// How long a session may be silent: 5 minutes to 30 days.
 const IDLE_SECONDS: RangeInclusive<i64> = 300..=2_592_000;
+/// After how long without a write a session is called quiet: a minute to 7 days.
+const QUIET_SECONDS: RangeInclusive<i64> = 60..=604_800;
 /// The most connections that can be set.
 const CONNECTIONS_MAX: usize = 100_000;
+/// The part of the connections that streams of events may hold: a third. The others are for
+/// requests that are answered and go.
+const STREAMS_PART: usize = 3;
 
 impl RawSettings {
     /// Validates the settings.
@@ -119,9 +128,13 @@ impl RawSettings {
         let log_formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let metrics = |given| address(SettingName("ROOTS_METRICS_BIND"), given);
         let bind = address(SettingName("ROOTS_BIND"), self.bind)?;
+        let connections = connections(self.connections)?;
+        let named = Dashboard::ALL.map(|dashboard| (dashboard.name(), dashboard));
+        let dashboard = one_of(SettingName("ROOTS_DASHBOARD"), self.dashboard, named)?;
         Ok(Settings {
             bind,
             database_url: database_url(self.database_url)?,
+            dashboard,
             signup: one_of(SettingName("ROOTS_SIGNUP"), self.signup, signup)?,
             http: HttpSettings {
                 cors_origins: list(
@@ -147,6 +160,10 @@ impl RawSettings {
                         SettingName("ROOTS_SEARCHES_PER_MINUTE"),
                         self.searches_per_minute,
                     )?,
+                    sign_ins_per_hour: limit(
+                        SettingName("ROOTS_SIGN_INS_PER_HOUR"),
+                        self.sign_ins_per_hour,
+                    )?,
                     signups_per_hour: limit(
                         SettingName("ROOTS_SIGNUPS_PER_HOUR"),
                         self.signups_per_hour,
@@ -161,16 +178,31 @@ impl RawSettings {
                     self.trusted_proxies,
                     TrustedProxy::parse,
                 )?,
+                dashboard: DashboardRules {
+                    quiet_after_seconds: silence(
+                        SettingName("ROOTS_QUIET_AFTER"),
+                        self.quiet_after,
+                        &QUIET_SECONDS,
+                        "off, or a time from 1m to 7d, such as 300, 30m or 12h",
+                    )?,
+                },
+                allows_plain_cookies: dashboard == Dashboard::Plain,
+                streams: (connections / STREAMS_PART).max(1),
                 ..HttpSettings::default()
             },
-            connections: connections(self.connections)?,
+            connections,
             signup_credits,
             operator_credits: credits(
                 SettingName("ROOTS_OPERATOR_CREDITS"),
                 self.operator_credits,
             )?,
             operator_file: file(SettingName("ROOTS_OPERATOR_FILE"), self.operator_file)?,
-            session_idle_seconds: idle(self.session_idle)?,
+            session_idle_seconds: silence(
+                SettingName("ROOTS_SESSION_IDLE"),
+                self.session_idle,
+                &IDLE_SECONDS,
+                "off, or a time from 5m to 30d, such as 300, 45m, 12h or 7d",
+            )?,
             log: filter(self.log)?,
             log_format: one_of(SettingName("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
             metrics_bind: self.metrics_bind.map(metrics).transpose()?,
@@ -216,8 +248,12 @@ fn connections(given: OsString) -> Result<usize, InvalidSetting> {
 }
 
 /// A time without writes: `off`, or seconds, or a number with a unit.
-fn idle(given: OsString) -> Result<Option<i64>, InvalidSetting> {
-    let name = SettingName("ROOTS_SESSION_IDLE");
+fn silence(
+    name: SettingName,
+    given: OsString,
+    allowed: &RangeInclusive<i64>,
+    takes: &str,
+) -> Result<Option<i64>, InvalidSetting> {
     let given = name.text(given)?;
     if given == "off" {
         return Ok(None);
@@ -229,10 +265,8 @@ fn idle(given: OsString) -> Result<Option<i64>, InvalidSetting> {
     let is_plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     let number: Option<i64> = if is_plain { number.parse().ok() } else { None };
     let seconds = number.and_then(|number| number.checked_mul(unit));
-    let seconds = seconds.filter(|seconds| IDLE_SECONDS.contains(seconds));
-    seconds.map(Some).ok_or_else(|| {
-        name.refuse("off, or a time from 5m to 30d, such as 300, 45m, 12h or 7d", &given)
-    })
+    let seconds = seconds.filter(|seconds| allowed.contains(seconds));
+    seconds.map(Some).ok_or_else(|| name.refuse(takes, &given))
 }
 
 fn limit(name: SettingName, given: OsString) -> Result<Option<NonZeroU32>, InvalidSetting> {
@@ -351,6 +385,7 @@ mod tests {
         assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
         assert_eq!(settings.connections, 900);
         assert_eq!(settings.session_idle_seconds, None);
+        assert_eq!(settings.http.dashboard.quiet_after_seconds, Some(1_800));
         assert_eq!(settings.http.cors_origins, []);
         assert_eq!(settings.http.hosts, Hosts::default());
         assert_eq!(settings.http.limits, RateLimits::default());
@@ -377,6 +412,8 @@ mod tests {
             ("--database-url", "mysql://x/y"),
             ("--database-url", ""),
             ("--signup", "maybe"),
+            ("--dashboard", "yes"),
+            ("--dashboard", ""),
             ("--signup", "Open"),
             ("--signup-credits", "-1"),
             ("--signup-credits", "+1"),
@@ -389,6 +426,9 @@ mod tests {
             ("--connections", "0"),
             ("--connections", "100001"),
             ("--connections", "many"),
+            ("--quiet-after", "59"),
+            ("--quiet-after", "8d"),
+            ("--quiet-after", ""),
             ("--session-idle", "299"),
             ("--session-idle", "4m"),
             ("--session-idle", "31d"),
@@ -455,6 +495,7 @@ mod tests {
             "--account-rate-limit-per-minute=3",
             "--key-changes-per-hour=4",
             "--searches-per-minute=5",
+            "--sign-ins-per-hour=6",
             "--signups-per-hour=1",
             "--recovers-per-hour=2",
             "--trusted-proxies=127.0.0.1, 10.0.0.0/8,",
@@ -465,6 +506,7 @@ mod tests {
             account_requests_per_minute: NonZeroU32::new(3),
             key_changes_per_hour: NonZeroU32::new(4),
             searches_per_minute: NonZeroU32::new(5),
+            sign_ins_per_hour: NonZeroU32::new(6),
             signups_per_hour: NonZeroU32::new(1),
             recovers_per_hour: NonZeroU32::new(2),
         };
@@ -497,6 +539,8 @@ mod tests {
         ] {
             let settings = validate(&["--session-idle", given]).unwrap();
             assert_eq!(settings.session_idle_seconds, seconds, "{given}");
+            let settings = validate(&["--quiet-after", "1m"]).unwrap();
+            assert_eq!(settings.http.dashboard.quiet_after_seconds, Some(60));
         }
     }
 

@@ -25,11 +25,13 @@ fn founded(id: AccountId, credits: i64) -> Account {
         status: AccountStatus::Active,
         balance: credits,
         auth_epoch: 1,
+        sign_in_epoch: 0,
         key_epoch: KeyEpoch::FIRST,
         last_ids: LastIds {
             actor: 1,
             key: 1,
             recovery: 1,
+            sign_in: 0,
             ledger: i64::from(credits > 0),
             ..LastIds::default()
         },
@@ -68,6 +70,8 @@ fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
         endpoint: None,
         actor: None,
         note: None,
+        subject: None,
+        steps: Steps::default(),
         created_at: now(),
     };
     let counter = ((id, Counter::Ledger(Reason::BootstrapGrant)), 1);
@@ -80,6 +84,11 @@ fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
         codes: Difference { inserted: vec![(id, code)], ..Difference::default() },
         wraps: vec![(id, wrap())],
         counters: ledger.iter().map(|_| counter.clone()).collect(),
+        work: ledger
+            .iter()
+            .flat_map(|_| work(None, granted(credits)))
+            .map(|((_, counter), counts)| ((id, counter), counts))
+            .collect(),
         ledger: ledger.into_iter().collect(),
         ..WriteSet::default()
     }
@@ -245,6 +254,8 @@ fn a_grant_writes_a_ledger_and_an_audit_entry_and_costs_nothing() {
             endpoint: None,
             actor: None,
             note: Some("refill".into()),
+            subject: None,
+            steps: Steps::default(),
             created_at: now(),
         };
         let expected = WriteSet {
@@ -252,6 +263,7 @@ fn a_grant_writes_a_ledger_and_an_audit_entry_and_costs_nothing() {
             ledger: vec![(HOME, entry)],
             audit_log: vec![(HOME, noted(61, AuditEvent::of_program(AuditAction::CreditsGranted)))],
             counters: counters([(Counter::Ledger(Reason::OperatorGrant), 1)]),
+            work: work(None, super::granted(40)),
             ..WriteSet::default()
         };
         assert_eq!(working_set.into_write_set(), expected);

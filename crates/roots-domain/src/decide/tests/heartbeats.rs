@@ -119,7 +119,7 @@ fn a_silent_session_is_ended_free_and_noted_and_raises_the_accounts_version() {
     assert_eq!(write_set.sessions, updated(Session { status, version: 2, ..session(ACTIVE) }));
     let closed = SessionActivity { is_open: false, ..last_active(100) };
     assert_eq!(write_set.session_activity, updated(closed));
-    let event = AuditEvent::of_program(AuditAction::SessionIdled).to_actor(ME);
+    let event = AuditEvent::of_program(AuditAction::SessionIdled).to_session(ME, ACTIVE);
     assert_eq!(write_set.audit_log, [(HOME, noted(61, event))]);
     assert_eq!(write_set.accounts_changed[0].version, 8);
     assert_eq!(write_set.accounts_changed[0].balance, BALANCE);

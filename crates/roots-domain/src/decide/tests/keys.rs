@@ -9,9 +9,13 @@ use super::*;
 use crate::command::{
     KeyOrigin, NewActor, NewCode, NewKey, RecoverAction, RenewedCode, Reservation,
 };
-use crate::model::api_key::{KEYS_MAX, Succession};
+use crate::model::api_key::{AnyKeyId, KEYS_MAX, Succession};
 use crate::model::bearer::CodeBearer;
+use crate::model::id::SignInId;
 use crate::model::quota::{ACCOUNT_KEYS_MAX, ACTORS_MAX, RENEWALS_PER_DAY_MAX};
+use crate::model::sign_in::SignIn;
+
+mod sign_ins;
 
 const OWNER: ActorId = ActorId(1);
 const MEMBER: ActorId = ActorId(2);
@@ -23,6 +27,7 @@ struct KeysFixture {
     actors: BTreeMap<ActorId, Actor>,
     keys: BTreeMap<KeyId, ApiKey>,
     codes: BTreeMap<RecoveryId, RecoveryCode>,
+    sign_ins: BTreeMap<SignInId, SignIn>,
     wraps: BTreeSet<(WrapHolder, WrapSubject)>,
     at: Timestamp,
 }
@@ -51,6 +56,7 @@ impl KeysFixture {
             actors: BTreeMap::new(),
             keys: BTreeMap::new(),
             codes: BTreeMap::new(),
+            sign_ins: BTreeMap::new(),
             wraps: BTreeSet::new(),
             at: now(),
         };
@@ -76,7 +82,8 @@ impl KeysFixture {
         let actor = self.keys.get(&key).map_or(OWNER, |key| key.actor);
         let auth_epoch = self.account.auth_epoch;
         let role = if actor == OWNER { Role::Owner } else { Role::Member };
-        KeyBearer { account: self.account.id, actor, role, key, auth_epoch, ends_at: None }
+        let account = self.account.id;
+        KeyBearer { account, actor, role, key, sign_in: None, auth_epoch, ends_at: None }
     }
 
     fn command(&self, action: Action) -> Command {
@@ -129,16 +136,42 @@ impl KeysFixture {
         for actor in self.actors.values().filter(|it| read_set.actors.contains(&(home, it.id))) {
             working_set.load_actor(home, actor.clone());
         }
+        for sign_in in self.sign_ins.values() {
+            if read_set.sign_ins.contains(&(home, sign_in.id))
+                || read_set.signed_in.contains(&(home, sign_in.actor))
+            {
+                working_set.load_sign_in(home, sign_in.clone());
+            }
+        }
         working_set
     }
 
     fn write(&mut self, write_set: WriteSet) {
+        let WriteSet { actors, keys, codes, .. } = &write_set;
+        let written = actors.written().count() + keys.written().count() + codes.written().count();
+        let deleted = keys.deleted.len() + codes.deleted.len();
+        let rises = write_set.accounts_founded.len() + write_set.accounts_changed.len();
+        assert!(rises > 0 || written + deleted == 0, "what pages show raises the version");
         for account in write_set.accounts_founded.into_iter().chain(write_set.accounts_changed) {
             self.account = account;
         }
         self.actors.extend(write_set.actors.written().map(|(_, row)| (row.id, row.clone())));
         self.keys.extend(write_set.keys.written().map(|(_, row)| (row.id, row.clone())));
         self.codes.extend(write_set.codes.written().map(|(_, row)| (row.id, row.clone())));
+        for (_, id) in &write_set.sign_ins.deleted {
+            self.sign_ins.remove(id).unwrap();
+        }
+        self.sign_ins
+            .extend(write_set.sign_ins.written().map(|(_, row)| (row.id, row.clone())));
+        // As a store does with those that were not loaded.
+        for sign_in in self.sign_ins.values_mut() {
+            let opener = (self.account.id, sign_in.opener);
+            if let Some(end) = write_set.openers_ended.get(&opener)
+                && sign_in.ended.is_none()
+            {
+                *sign_in = sign_in.clone().ended_by(*end);
+            }
+        }
         for (_, id) in write_set.keys.deleted {
             self.keys.remove(&id).unwrap();
         }
@@ -379,6 +412,7 @@ impl KeysFixture {
                 WrapHolder::ApiKey(id) => self.keys.get(id).is_some_and(|key| !key.has_ended()),
                 WrapHolder::Recovery(id) => self.codes.contains_key(id),
                 WrapHolder::Account(_) | WrapHolder::Actor(..) => true,
+                WrapHolder::Browser(_) => panic!("it is no row of its own"),
             };
             assert!(is_kept, "{holder:?} is gone, and opens still");
         }
@@ -482,7 +516,7 @@ fn a_recovery_code_outlives_the_renewal_key_issued_with_the_code() {
         let renewed = scope.add(FIRST, OWNER, What::Renewal).unwrap();
         scope.keys.get_mut(&renewed).unwrap().expires_at = Some(scope.at.plus_seconds(60));
         scope.at = scope.at.plus_seconds(60);
-        let (account, over) = (scope.account.id, vec![renewed]);
+        let (account, over) = (scope.account.id, vec![renewed.into()]);
         let sweep = SystemAction::MaintainKeys { account, used: Vec::new(), over };
         scope.apply(scope.system(sweep)).unwrap();
         assert!(scope.keys[&renewed].has_ended());
@@ -915,6 +949,8 @@ enum KeyEvent {
     SetActive(bool),
     Maintain,
     Wait(i64),
+    SignIn(usize),
+    SignOut(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<KeyEvent>> {
@@ -929,6 +965,9 @@ fn steps() -> impl Strategy<Value = Vec<KeyEvent>> {
         1 => any::<bool>().prop_map(KeyEvent::SetActive),
         1 => Just(KeyEvent::Maintain),
         1 => (1..100_i64).prop_map(KeyEvent::Wait),
+        1 => (1..200_000_i64).prop_map(KeyEvent::Wait),
+        4 => any_key().prop_map(KeyEvent::SignIn),
+        1 => any_key().prop_map(KeyEvent::SignOut),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -976,12 +1015,26 @@ impl KeysFixture {
                 let _ = self.manage(shown, patch);
             }
             KeyEvent::Maintain => {
-                let over = self.keys.keys().copied().collect();
-                let used = vec![(FIRST, self.at)];
+                let keys = self.keys.keys().copied().map(AnyKeyId::from);
+                let sign_ins = self.sign_ins.keys().copied().map(AnyKeyId::from);
+                let over = keys.chain(sign_ins).collect();
+                let used = vec![(FIRST.into(), self.at)];
                 let action = SystemAction::MaintainKeys { account: self.account.id, used, over };
                 self.apply(self.system(action)).unwrap();
             }
             KeyEvent::Wait(seconds) => self.at = self.at.plus_seconds(seconds),
+            KeyEvent::SignIn(key) => {
+                let key = self.pick(key);
+                self.sign_in(key).unwrap();
+            }
+            KeyEvent::SignOut(index) => {
+                let standing: Vec<_> = self.sign_ins.keys().copied().collect();
+                if !standing.is_empty() {
+                    let id = standing[index % standing.len()];
+                    // Its time may be over, or its key has ended.
+                    let _ = self.sign_out(id);
+                }
+            }
         }
     }
 }
@@ -993,6 +1046,7 @@ proptest! {
         for step in &steps {
             scope.step(step);
             scope.check();
+            scope.check_sign_ins();
         }
     }
 }

@@ -39,6 +39,8 @@ ids! {
     KeyId,
     /// A recovery code of an account.
     RecoveryId,
+    /// A sign-in of an account, and its browser key.
+    SignInId,
     /// A work session.
     SessionId,
     /// A todo.

@@ -118,6 +118,20 @@ impl Day {
         Self(date.signed_duration_since(DateTime::UNIX_EPOCH.date_naive()).num_days())
     }
 
+    /// Its year, its month (1 to 12) and its day of the month (1 to 31).
+    #[must_use]
+    pub fn civil(self) -> (i32, u32, u32) {
+        let date = self.date();
+        (date.year(), date.month(), date.day())
+    }
+
+    /// Its day of the week: 0 for Monday to 6 for Sunday.
+    #[must_use]
+    pub const fn weekday(self) -> i64 {
+        // 1970-01-01 was a Thursday.
+        (self.0 + 3).rem_euclid(7)
+    }
+
     /// Its date, clamped to the valid years.
     pub(in crate::model) fn date(self) -> NaiveDate {
         // A zone's day may lie just outside of the valid years.

@@ -4,6 +4,8 @@
 //! last 23 or 25 hours, begin at another hour than midnight, or be skipped. The offsets come from
 //! the IANA database, which is part of the program, since hosts have different versions.
 
+use std::fmt;
+
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::invalid::Invalid;
@@ -15,6 +17,38 @@ const REACH_MICROS: i64 = 2 * DAY_MICROS;
 /// A zone of the IANA database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
+
+/// What a clock shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WallClock {
+    /// The date.
+    pub day: Day,
+    /// The minutes since 00:00: 0 to 1,439.
+    pub minute_of_day: i64,
+}
+
+/// `14:02`.
+impl WallClock {
+    /// Reads `2026-04-09T14:02`, as a browser's form sends it. Seconds are cut off.
+    ///
+    /// # Errors
+    /// Says the form.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        // Without an offset it is read as UTC, whose clock it then is.
+        let is_local = text.len() >= "2026-04-09T14:02".len()
+            && !text.ends_with(['Z', 'z'])
+            && !text.chars().skip("2026-04-09".len()).any(|c| matches!(c, '+' | '-'));
+        let at = Timestamp::parse(text).ok().filter(|_| is_local);
+        let at = at.ok_or_else(|| Invalid::new("must be a date and time such as 2026-04-09T14:02"));
+        at.map(|at| Zone::UTC.wall_clock(at))
+    }
+}
+
+impl fmt::Display for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.minute_of_day / 60, self.minute_of_day % 60)
+    }
+}
 
 /// A part of a UTC day throughout which a zone's clock shows one date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +103,21 @@ impl Zone {
         let of_span =
             |span: &Span| Some(span.first.max(begin - span.offset)).filter(|at| *at <= span.last);
         Timestamp::from_micros(spans.iter().find_map(of_span).unwrap_or(begin))
+    }
+
+    /// The first instant at which the zone's clock shows that; if it skips it, the first instant
+    /// after.
+    #[must_use]
+    pub fn instant_of(&self, clock: WallClock) -> Timestamp {
+        let minutes = clock.minute_of_day.saturating_mul(60_000_000);
+        let shown = clock.day.0.saturating_mul(DAY_MICROS).saturating_add(minutes);
+        let spans = self.spans(
+            shown.saturating_sub(REACH_MICROS),
+            shown.saturating_add(REACH_MICROS).min(Timestamp::LAST.micros()),
+        );
+        let of_span =
+            |span: &Span| Some(span.first.max(shown - span.offset)).filter(|at| *at <= span.last);
+        Timestamp::from_micros(spans.iter().find_map(of_span).unwrap_or(shown))
     }
 
     /// The last instant of a day; for a skipped day, the last instant before it. If the clock is
@@ -130,6 +179,14 @@ impl Zone {
             });
             Cut { day, most, rest: rest.collect() }
         })
+    }
+
+    /// What the zone's clock shows at an instant.
+    #[must_use]
+    pub fn wall_clock(&self, at: Timestamp) -> WallClock {
+        let shown = at.micros() + self.offset(at.micros());
+        let minute_of_day = shown.rem_euclid(DAY_MICROS) / 60_000_000;
+        WallClock { day: Day(shown.div_euclid(DAY_MICROS)), minute_of_day }
     }
 
     /// The spans from one instant to another, in microseconds, which may be before 1970.
@@ -211,6 +268,37 @@ mod tests {
     fn shown(zone: &Zone, at: Timestamp) -> Day {
         let day = Day((at.micros() + zone.offset(at.micros())).div_euclid(DAY_MICROS));
         day.clamp(Day::FIRST, Day::LAST)
+    }
+
+    #[test]
+    fn a_wall_clock_shows_the_zones_date_and_minute() {
+        for (name, at, shown) in [
+            ("UTC", "2026-04-09T23:59:59Z", "2026-04-09 23:59"),
+            ("Europe/Vienna", "2026-04-09T22:00:00Z", "2026-04-10 00:00"),
+            ("Asia/Kathmandu", "2026-04-09T00:00:00Z", "2026-04-09 05:45"),
+            ("America/Sao_Paulo", "1970-01-01T00:00:00Z", "1969-12-31 21:00"),
+        ] {
+            let clock = zone(name).wall_clock(Timestamp::parse(at).unwrap());
+            assert_eq!(format!("{} {clock}", clock.day), shown, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_clock_shows_is_read_back_as_the_first_such_instant() {
+        for (name, shown, at) in [
+            ("UTC", "2026-04-09T14:02", "2026-04-09T14:02:00Z"),
+            ("Europe/Vienna", "2026-04-09T14:02:59", "2026-04-09T12:02:00Z"),
+            // The clock goes from 02:00 to 03:00.
+            ("Europe/Vienna", "2026-03-29T02:30", "2026-03-29T01:00:00Z"),
+            // It shows 02:30 twice.
+            ("Europe/Vienna", "2026-10-25T02:30", "2026-10-25T00:30:00Z"),
+        ] {
+            let clock = WallClock::parse(shown).unwrap();
+            assert_eq!(zone(name).instant_of(clock).to_string(), at, "{name} {shown}");
+        }
+        for bad in ["", "2026-04-09", "2026-04-09T14:02Z", "2026-04-09T14:02+02:00", "x"] {
+            assert!(WallClock::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -4,28 +4,42 @@ use async_trait::async_trait;
 
 use super::admission::Admission;
 use super::commands::StoreResult;
+use super::work::WorkQuery;
 use crate::model::account::{Account, AccountKind, Actor};
-use crate::model::api_key::{ApiKey, KeyEpoch, KeyValidity, RecoveryCode, Wrap};
+use crate::model::api_key::{AnyKeyId, ApiKey, KeyEpoch, KeyValidity, RecoveryCode, Wrap};
 use crate::model::audit::AuditEntry;
 use crate::model::credit::{LedgerEntry, Reason};
-use crate::model::id::{AccountId, ActorId, KeyId, Uid};
+use crate::model::id::{AccountId, ActorId, Uid};
 use crate::model::page::{Page, PageRequest};
+use crate::model::sign_in::SignIn;
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
+use crate::model::work::CreditStats;
+use crate::model::zone::Zone;
 use crate::port::crypto::{AccountIdentity, Lookup};
 
-/// The result of looking up an API key.
+/// The result of looking up an API key, or the browser key of a sign-in.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// The account.
     pub account: KeyAccount,
     /// The actor that the key belongs to.
     pub actor: Actor,
-    /// The key, in force or not.
+    /// The API key, in force or not. Of a sign-in it is the one that opened it.
     pub key: KeyValidity,
-    /// The wraps under it: they lead to the keys in force of the actor and, for an owner, of the
-    /// account.
+    /// The sign-in whose browser key was looked up, in force or not.
+    pub sign_in: Option<SignIn>,
+    /// The wraps under the key that was looked up: they lead to the keys in force of the actor and,
+    /// for an owner, of the account.
     pub wraps: Vec<Wrap>,
+}
+
+impl Credentials {
+    /// The key that was looked up.
+    #[must_use]
+    pub fn used_key(&self) -> AnyKeyId {
+        self.sign_in.as_ref().map_or(AnyKeyId::Api(self.key.id), SignIn::key)
+    }
 }
 
 /// The data of a key's account that is needed to admit the bearer.
@@ -90,10 +104,32 @@ pub struct ListedKey {
     pub actor_is_active: bool,
 }
 
+/// A query for sign-ins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignInQuery {
+    /// The admission of the caller.
+    pub by: Admission,
+    /// Only sign-ins of this actor.
+    pub actor: Option<ActorId>,
+    /// The most to read.
+    pub most: u32,
+}
+
+/// A sign-in of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSignIn {
+    /// The sign-in.
+    pub sign_in: SignIn,
+    /// The key that opened it.
+    pub opener: ApiKey,
+    /// The name of its actor.
+    pub actor_name: Name,
+}
+
 /// The result of looking at some accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeysOver {
-    /// Accounts with expired keys, by id.
+    /// Accounts with expired keys or sign-ins, by id.
     pub accounts: Vec<AccountId>,
     /// The last account that was looked at; `None` after all accounts.
     pub last: Option<AccountId>,
@@ -118,8 +154,9 @@ pub trait AccountReader: Send + Sync {
     /// The last account id that was assigned, even if the account was erased since.
     async fn last_account(&self) -> StoreResult<Option<AccountId>>;
 
-    /// The key with that look-up hash, with everything needed to admit its bearer. MUST be one
-    /// consistent read whose size does not depend on the number of renewals.
+    /// The API key or browser key with that look-up hash, whichever the look-up is of, with
+    /// everything needed to admit its bearer. MUST be one consistent read whose size does not
+    /// depend on the number of renewals.
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>>;
 
     /// The recovery code with that look-up hash, with what it opens. MUST read the account first
@@ -144,21 +181,26 @@ pub trait AccountReader: Send + Sync {
     /// A page of its keys, descending by id, ended ones included.
     async fn keys(&self, query: &KeyQuery) -> StoreResult<Page<ListedKey>>;
 
+    /// Sign-ins that have not ended with their openers, each with its opener, the latest first. The
+    /// time of some may be over.
+    async fn sign_ins(&self, query: &SignInQuery) -> StoreResult<Vec<ListedSignIn>>;
+
     /// Looks at some thousands of accounts, by id: those after `after`, or the first ones. Returns
-    /// those with keys that are no longer in force at that time and have not ended for good.
+    /// those with keys that are no longer in force at that time and have not ended for good, and
+    /// those with sign-ins whose time is over.
     async fn accounts_with_keys_over(
         &self,
         at: Timestamp,
         after: Option<AccountId>,
     ) -> StoreResult<KeysOver>;
 
-    /// The ids of such keys of an account, at most `most`. MUST NOT read its other keys.
+    /// The ids of such keys and sign-ins of an account, at most `most`. MUST NOT read others.
     async fn keys_over(
         &self,
         account: AccountId,
         at: Timestamp,
         most: u32,
-    ) -> StoreResult<Vec<KeyId>>;
+    ) -> StoreResult<Vec<AnyKeyId>>;
 
     /// The actors among these that exist, in any order, each with the wraps of its key in force,
     /// and of its key of the next epoch, under the account's keys. The latter exists only if the
@@ -194,6 +236,11 @@ pub trait AccountReader: Send + Sync {
         reason: Option<Reason>,
         page: PageRequest,
     ) -> StoreResult<Page<LedgerEntry>>;
+
+    /// Credits spent and granted in a window, by actor and by the days of a zone, and the balance,
+    /// all of one snapshot. MUST read no more than the stored counts of quarter hours since the
+    /// window begins.
+    async fn credit_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<CreditStats>;
 
     /// A page of its audit log, newest first. The total MUST NOT scan.
     async fn audit_log(&self, by: Admission, page: PageRequest) -> StoreResult<Page<AuditEntry>>;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::commands::StoreResult;
 use crate::model::credit::LedgerMismatch;
-use crate::model::id::{AccountId, LogId, SessionId, TodoId};
+use crate::model::id::{AccountId, LedgerId, LogId, SessionId, SignInId, TodoId};
 
 /// An inconsistency in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub enum Mismatch {
     /// The ledger and the balance do not match.
     #[error("{0}")]
     Ledger(LedgerMismatch),
+    /// A ledger row whose reason or step is malformed.
+    #[error("ledger row {0} has a reason or a step that can't be read")]
+    Unreadable(LedgerId),
     /// Rows of an account that does not exist.
     #[error("{rows} rows of {table} belong to this account, which does not exist")]
     Ownerless {
@@ -53,12 +56,18 @@ pub enum Mismatch {
     /// the session whether it is active.
     #[error("the stored activity of session {0} does not fit the session")]
     SessionActivity(SessionId),
+    /// A sign-in outlived the key that opened it, or its actor's activity.
+    #[error("sign-in {0} is in force, but the key that opened it is not")]
+    SignIn(SignInId),
     /// The claim of a todo does not fit its status, or its deadline is missing or does not fit it.
     #[error("the claim of todo {0} or its deadline does not fit the todo")]
     Claim(TodoId),
     /// The actor that a status change is kept with is not that of its todo.
     #[error("the status change {0} is kept with an actor that its todo does not belong to")]
     StatusChange(LogId),
+    /// The time since when a todo has its status is not that of the last entry of its log.
+    #[error("the time of the last status change of todo {0} does not fit its log")]
+    StatusSince(TodoId),
     /// A stored counter differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]
     Count {

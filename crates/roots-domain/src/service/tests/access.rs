@@ -5,11 +5,11 @@ use crate::model::api_key::{
     KeyStatus, KeyValidity, LookupHash, Succession, Wrap, WrapHolder, WrapSubject,
 };
 use crate::model::id::RecoveryId;
-use crate::port::crypto::{ActorIdentity, Lookup, MockLocksmith, PresentedKey};
+use crate::port::crypto::{ActorIdentity, Lookup, LookupKind, MockLocksmith, PresentedKey};
 use crate::port::store::{Credentials, MockAccountReader};
 use crate::service::access::Access;
 
-const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]) };
+const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]), kind: LookupKind::ApiKey };
 const NOT_ADMITTED: ReadError = ReadError::Refused(Refusal::KeyNotInForce);
 const PRESENTED: &str = "roots_1_very-secret";
 
@@ -34,7 +34,7 @@ fn credentials() -> Credentials {
         succession: None,
         first_used_at: None,
     };
-    Credentials { account: key_account(), actor: actor(ME), key, wraps: wraps() }
+    Credentials { account: key_account(), actor: actor(ME), key, sign_in: None, wraps: wraps() }
 }
 
 fn ending(expires_at: Option<Timestamp>, grace: Option<Timestamp>) -> Credentials {
@@ -75,7 +75,7 @@ fn unlocking(answer: Result<MockKeyring, CryptoError>) -> MockLocksmith {
             let home = AccountIdentity { id: HOME, uid: uid(90), epoch: KeyEpoch(2) };
             let me = ActorIdentity { id: ME, uid: uid(91), epoch: KeyEpoch(3) };
             presented.secret.expose_secret() == PRESENTED.as_bytes()
-                && (*account, *actor, *key) == (home, me, KEY)
+                && (*account, *actor, *key) == (home, me, KEY.into())
                 && held == wraps()
         })
         .return_once(|_, _, _, _, _| answer.map(|keys| Arc::new(keys) as _));

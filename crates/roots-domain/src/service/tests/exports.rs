@@ -10,18 +10,19 @@ use crate::model::session::{Session, SessionStatus};
 use crate::model::text::ActivityType;
 use crate::model::todo::{StatusChange, Todo, TodoContent, TodoStatus};
 use crate::port::archive::{CHUNK_MAX_ROWS, ExportChunk, ExportScope, MockArchiveReader};
-use crate::port::crypto::{Lookup, MockLocksmith};
+use crate::port::crypto::{Lookup, LookupKind, MockLocksmith};
 use crate::port::store::{Credentials, KeyAccount, MockAccountReader, StoreResult};
 use crate::service::access::Access;
 use crate::service::exports::{Export, Exports, Record};
 
-const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]) };
+const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]), kind: LookupKind::ApiKey };
 const GIVEN: LastIds =
     LastIds { actor: 2, key: 3, recovery: 1, session: 5, todo: 900, activity: 9, log: 900, ..ZERO };
 const ZERO: LastIds = LastIds {
     actor: 0,
     key: 0,
     recovery: 0,
+    sign_in: 0,
     session: 0,
     todo: 0,
     activity: 0,
@@ -60,6 +61,7 @@ fn todo(id: i64, status: TodoStatus) -> Todo<Sealed> {
         claims: Claims::NONE,
         created_at: at(1),
         updated_at: at(2),
+        status_since: at(2),
         version: 1,
     }
 }
@@ -116,7 +118,7 @@ fn credentials() -> Credentials {
         succession: None,
         first_used_at: None,
     };
-    Credentials { account: key_account(), actor: actor(ME), key, wraps: Vec::new() }
+    Credentials { account: key_account(), actor: actor(ME), key, sign_in: None, wraps: Vec::new() }
 }
 
 /// An archive without rows.

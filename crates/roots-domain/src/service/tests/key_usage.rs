@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use async_trait::async_trait;
 
 use super::*;
+use crate::model::api_key::AnyKeyId;
 use crate::port::store::{CommandStore, KeysOver, MockAccountReader};
 use crate::service::key_usage::{Backlog, KeyUsage};
 
@@ -14,6 +15,10 @@ const ABROAD: AccountId = AccountId(2);
 fn of(account: AccountId, key: i64) -> Caller {
     let caller = caller();
     Caller { account: AccountIdentity { id: account, ..caller.account }, key: KeyId(key), ..caller }
+}
+
+fn api_key(id: i64) -> AnyKeyId {
+    KeyId(id).into()
 }
 
 /// A read of the accounts with expired keys: those after an account, or from the first.
@@ -32,7 +37,7 @@ fn key_usage(
 ) -> (KeyUsage, Arc<Mutex<Vec<Action>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let over: BTreeMap<_, Vec<_>> =
-        over.iter().map(|(of, ids)| (*of, ids.clone().map(KeyId).collect())).collect();
+        over.iter().map(|(of, ids)| (*of, ids.clone().map(api_key).collect())).collect();
     let over = Arc::new(Mutex::new(over));
     let mut commands = MockCommandStore::new();
     let mut order = mockall::Sequence::new();
@@ -76,8 +81,8 @@ fn key_usage(
 }
 
 fn maintained(account: AccountId, used: &[i64], over: &[i64]) -> Action {
-    let used = used.iter().map(|id| (KeyId(*id), now())).collect();
-    let over = over.iter().map(|id| KeyId(*id)).collect();
+    let used = used.iter().map(|id| (api_key(*id), now())).collect();
+    let over = over.iter().map(|id| api_key(*id)).collect();
     Action::System(SystemAction::MaintainKeys { account, used, over })
 }
 

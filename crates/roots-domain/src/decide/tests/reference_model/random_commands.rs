@@ -210,7 +210,7 @@ fn bearers() -> impl Strategy<Value = KeyBearer> {
     (homes(), actors(), roles, 0..4_usize, epochs).prop_map(
         |(account, actor, role, fate, auth_epoch)| {
             let key = keys_of(actor)[fate].id;
-            KeyBearer { account, actor, role, key, auth_epoch, ends_at: None }
+            KeyBearer { account, actor, role, key, sign_in: None, auth_epoch, ends_at: None }
         },
     )
 }

@@ -1,0 +1,115 @@
+//! An open stream: it follows its account, and ends with the key that opened it.
+
+use std::time::Duration;
+
+use roots_domain::port::store::AccountState;
+use tokio::select;
+use tokio::time::{Instant, sleep_until};
+
+use super::account_watch::Following;
+use super::places::{StreamHolder, StreamPlace};
+use crate::auth::authenticate::Bearer;
+use crate::problem::Problem;
+use crate::shutdown::Shutdown;
+
+/// How often a comment is sent: sooner than proxies give up.
+pub const COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// How long a stream stays open. A client that has stopped reading, but whose system still takes
+/// the few bytes of the comments, keeps its place no longer. Others open the stream again.
+pub const OPEN_FOR: Duration = Duration::from_hours(1);
+
+/// What opens a stream, and so what the stream counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamKind {
+    /// An actor, by an API key.
+    Api,
+    /// A sign-in, by a page.
+    Page,
+}
+
+/// A stream that is open. Its place is free again once it is dropped.
+pub struct OpenStream {
+    bearer: Bearer,
+    following: Following,
+    shutdown: Shutdown,
+    /// The auth epoch under which the key was last found in force.
+    checked: Option<(i64, i64)>,
+    /// The state that was told last.
+    told: Option<AccountState>,
+    comment_at: Instant,
+    until: Instant,
+    _place: StreamPlace,
+}
+
+/// What an open stream has to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The account has come to this state. The first one comes with the first round.
+    Moved(AccountState),
+    /// [`COMMENT_EVERY`] has passed: whatever is told, something must be sent.
+    Comment,
+}
+
+impl OpenStream {
+    /// Opens a stream for the bearer of a key.
+    ///
+    /// # Errors
+    /// 503 if there is no place for it.
+    pub fn open(bearer: Bearer, kind: StreamKind) -> Result<Self, Problem> {
+        let (account, now) = (bearer.account.id, Instant::now());
+        let holder = match kind {
+            StreamKind::Api => StreamHolder::Actor(account, bearer.actor.id),
+            StreamKind::Page => StreamHolder::SignIn(account, bearer.lookup()),
+        };
+        let state = bearer.state();
+        let place = state.stream_places.take(holder)?;
+        Ok(Self {
+            following: state.account_watch.follow(account),
+            shutdown: state.shutdown.clone(),
+            checked: None,
+            told: None,
+            comment_at: now + COMMENT_EVERY,
+            until: now + OPEN_FOR,
+            _place: place,
+            bearer,
+        })
+    }
+
+    /// The bearer of the key that opened it.
+    pub const fn bearer(&mut self) -> &mut Bearer {
+        &mut self.bearer
+    }
+
+    /// Waits for what to tell next. `None` ends the stream: its key has ended, the server stops,
+    /// the account is gone, the database is away, or it was open for [`OPEN_FOR`].
+    ///
+    /// Each round looks whether the key has ended: by time, or by an act, which raises the
+    /// account's auth epoch or its sign-in epoch. So a stream outlives its key by less than 1 s,
+    /// wherever the act was done.
+    pub async fn next(&mut self) -> Option<Moment> {
+        loop {
+            let round = select! {
+                biased;
+                () = self.shutdown.begun() => return None,
+                () = sleep_until(self.until) => return None,
+                () = sleep_until(self.comment_at) => {
+                    self.comment_at = Instant::now() + COMMENT_EVERY;
+                    return Some(Moment::Comment);
+                }
+                round = self.following.round() => round,
+            };
+            let state = round.ok()?;
+            let epoch = state.map(|state| (state.auth_epoch, state.sign_in_epoch));
+            if (epoch != self.checked || self.bearer.has_expired())
+                && self.bearer.check_again().await.is_err()
+            {
+                return None;
+            }
+            self.checked = epoch;
+            if state.is_some() && state != self.told {
+                self.told = state;
+                return state.map(Moment::Moved);
+            }
+        }
+    }
+}

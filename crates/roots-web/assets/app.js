@@ -1,0 +1,409 @@
+// The script of Roots: live updates, keys, dragging and small comforts. All pages work without it.
+'use strict';
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const main = byId('main');
+  const live = byId('live');
+  const tell = (text) => { const told = byId('told'); if (told) told.textContent = text; };
+
+  // The viewer's time zone.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const cookieOf = (name) => document.cookie.split('; ').find((it) => it.startsWith(name + '='));
+  if (zone && cookieOf('roots-zone') !== 'roots-zone=' + zone) {
+    const secure = location.protocol === 'https:' ? '; Secure' : '';
+    document.cookie = `roots-zone=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+    if (live) setTimeout(() => refresh(), 0);
+  }
+
+  // Copying what is shown once.
+  for (const button of all('[data-copy]')) {
+    button.hidden = false;
+    button.addEventListener('click', async () => {
+      await navigator.clipboard.writeText(byId(button.dataset.copy).textContent.trim());
+      button.textContent = 'Copied';
+    });
+  }
+
+  // Filters apply as they are chosen.
+  document.addEventListener('change', (event) => {
+    const form = event.target.closest('form[data-filter]');
+    if (form) form.requestSubmit();
+  });
+
+  // Charts.
+  document.addEventListener('click', (event) => {
+    const mark = event.target.closest('svg [data-href]');
+    if (mark) location.href = mark.dataset.href;
+    const year = event.target.closest('svg[data-year]');
+    if (!year || mark) return;
+    const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(year.getScreenCTM().inverse());
+    const [column, row] = [Math.floor((at.x - 30) / 13), Math.floor((at.y - 18) / 13)];
+    if (column < 0 || row < 0 || row > 6) return;
+    const day = new Date(year.dataset.year + 'T00:00:00Z');
+    day.setUTCDate(day.getUTCDate() + column * 7 + row);
+    const name = day.toISOString().slice(0, 10);
+    location.href = `/activity?since=${name}&until=${name}`;
+  });
+
+  // A double click sends a form once.
+  document.addEventListener('submit', (event) => {
+    const form = event.target;
+    if (form.method !== 'post') return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = '1';
+    setTimeout(() => delete form.dataset.sent, 3000);
+  });
+
+  let toastTimer;
+  function toast(text) {
+    let box = byId('toast');
+    if (!box) {
+      box = document.createElement('p');
+      box.id = 'toast';
+      document.body.append(box);
+    }
+    box.textContent = text;
+    box.hidden = false;
+    clearTimeout(toastTimer);
+    toastTimer = setTimeout(() => { box.hidden = true; }, 8000);
+    tell(text);
+  }
+
+  // Live updates. The stream only says that something has changed; the page asks for itself again
+  // and swaps the marked parts that differ.
+  const RUSH = 3000, POLL = 15000, SLOWEST = 60000;
+  const shown = new Map();
+  let stream, timer, streamTimer, lastRefresh = 0, lastAnswer = Date.now(), wanted = 0, running = false;
+
+  function plain(part) {
+    const copy = part.cloneNode(true);
+    for (const key of all('input[name=idempotency_key]', copy)) key.removeAttribute('value');
+    return copy.outerHTML;
+  }
+  function badge(state, text) {
+    live.hidden = false;
+    live.dataset.state = state;
+    live.querySelector('span').textContent = text;
+  }
+  const age = () => {
+    const minutes = Math.round((Date.now() - lastAnswer) / 60000);
+    return minutes < 1 ? 'Not live' : `${minutes} min old`;
+  };
+  const version = () => Number(main.dataset.version || 0);
+
+  function schedule(soon) {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    const flips = Number(main.dataset.nextChange || 0) - Number(main.dataset.now);
+    let wait = flips > 0 ? Math.min(flips + 50, SLOWEST) : SLOWEST;
+    if (soon || (version() && wanted > version())) wait = Math.max(0, lastRefresh + RUSH - Date.now());
+    if (!stream) wait = Math.min(wait, POLL);
+    timer = setTimeout(refresh, wait);
+  }
+
+  async function refresh() {
+    if (running || !live) return;
+    running = true;
+    lastRefresh = Date.now();
+    try {
+      const answer = await fetch(location.href, { headers: { 'x-roots-refresh': '1' }, redirect: 'manual' });
+      if (answer.type === 'opaqueredirect') {
+        if (all('form').some(isDirty)) badge('old', 'Signed out');
+        else location.reload();
+      } else if (answer.ok) {
+        swap(new DOMParser().parseFromString(await answer.text(), 'text/html'));
+        lastAnswer = Date.now();
+        if (stream && stream.readyState === 1) badge('live', 'Live');
+      } else badge('old', age());
+    } catch { badge('old', age()); }
+    running = false;
+    schedule();
+  }
+
+  const isDirty = (form) => all('input, textarea, select', form).some((it) => {
+    if (it.type === 'hidden') return false;
+    if (it.tagName === 'SELECT') return [...it.options].some((o) => o.selected !== o.defaultSelected) && it.selectedIndex > 0;
+    return it.type === 'checkbox' ? it.checked !== it.defaultChecked : it.value !== it.defaultValue;
+  });
+  const FOCUSABLE = 'a, button, summary, input, select, textarea, [tabindex]';
+  // Where an element is: the nearest id, and its place in there.
+  function place(element, selector) {
+    const root = element.closest('[id]');
+    return [root.id, root === element ? -1 : all(selector, root).indexOf(element)];
+  }
+  const at = ([id, index], selector) => {
+    const root = byId(id);
+    return root && (index < 0 ? root : all(selector, root)[index]);
+  };
+
+  function swap(next) {
+    const nextMain = next.getElementById('main');
+    if (!nextMain || !nextMain.dataset.now) return;
+    for (const part of all('[data-live][id]', nextMain)) {
+      const old = byId(part.id), html = plain(part);
+      if (!old || shown.get(part.id) === html) continue;
+      if (replace(old, document.adoptNode(part))) shown.set(part.id, html);
+    }
+    for (const name of ['version', 'now', 'nextChange']) {
+      if (nextMain.dataset[name]) main.dataset[name] = nextMain.dataset[name];
+      else delete main.dataset[name];
+    }
+  }
+
+  function replace(old, part) {
+    const active = old.contains(document.activeElement) ? document.activeElement : null;
+    // Half-typed forms move over as they are. Where their place is gone, the part waits.
+    const kept = all('form', old).filter((form) => isDirty(form) || (active && form.contains(active) && active.matches('input, textarea')));
+    const pairs = kept.map((form) => [form, all('form', part).find((it) => it.getAttribute('action') === form.getAttribute('action'))]);
+    if (old.querySelector('.dragged') || pairs.some(([, there]) => !there)) return false;
+    const open = all('details[open]', old).map((it) => place(it, 'details'));
+    const scrolled = all('.scroll', old).map((it) => it.scrollLeft);
+    const focus = active && (pairs.some(([form]) => form.contains(active)) ? active : place(active, FOCUSABLE));
+    const before = new Map(all('[id^="todo-"], [id^="row-"]', old).map((it) => [it.id, plain(it)]));
+    for (const [form, there] of pairs) there.replaceWith(form);
+    old.replaceWith(part);
+    for (const it of open) { const details = at(it, 'details'); if (details) details.open = true; }
+    all('.scroll', part).forEach((it, index) => { it.scrollLeft = scrolled[index] || 0; });
+    for (const it of all('[id^="todo-"], [id^="row-"]', part)) {
+      if (before.get(it.id) !== plain(it)) it.classList.add('changed');
+    }
+    const target = Array.isArray(focus) ? at(focus, FOCUSABLE) : focus;
+    if (target) target.focus({ preventScroll: true });
+    if (part.dataset.told) tell(part.dataset.told);
+    return true;
+  }
+
+  function connect() {
+    clearTimeout(streamTimer);
+    if (stream || document.hidden) return;
+    stream = new EventSource('/events');
+    stream.onopen = () => badge('live', 'Live');
+    stream.onmessage = (event) => {
+      const before = wanted;
+      wanted = Number(event.data);
+      // A page without a version only knows that it has changed since.
+      if (version() ? wanted > version() : before && wanted !== before) schedule(true);
+    };
+    stream.onerror = () => {
+      if (stream && stream.readyState !== EventSource.CLOSED) return badge('waiting', 'Reconnecting');
+      stream = undefined;
+      badge('old', 'Updated every 15 s');
+      streamTimer = setTimeout(connect, POLL);
+      schedule();
+    };
+  }
+  function disconnect() {
+    if (stream) stream.close();
+    stream = undefined;
+    clearTimeout(timer);
+    clearTimeout(streamTimer);
+  }
+  if (live) {
+    for (const part of all('[data-live][id]', main)) shown.set(part.id, plain(part));
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) return disconnect();
+      connect();
+      refresh();
+    });
+    addEventListener('pagehide', disconnect);
+    addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
+    connect();
+    schedule();
+  }
+
+  // Moving cards. Nothing is moved before the server has said so.
+  const statuses = ['open', 'in_progress', 'done', 'cancelled'];
+  const word = (status) => status.replace('_', ' ');
+  const allowed = (card) => card.dataset.next.split(' ');
+  const titleOf = (card) => card.querySelector('a').textContent;
+
+  async function move(card, status) {
+    if (!allowed(card).includes(status)) {
+      return toast(`${titleOf(card)}: there is no step from ${word(card.dataset.status)} to ${word(status)}.`);
+    }
+    const form = card.querySelector('form.step');
+    const body = new URLSearchParams(new FormData(form));
+    body.set('status', status);
+    try {
+      const answer = await fetch(form.getAttribute('action'), { method: 'POST', body, redirect: 'manual' });
+      if (answer.type === 'opaqueredirect') {
+        tell(`${titleOf(card)}: ${word(card.dataset.status)} to ${word(status)}`);
+      } else {
+        const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+        const why = page.querySelector('[role=alert], main p:not(.brand)');
+        toast(why ? why.textContent : 'That was refused.');
+      }
+    } catch { toast('The server did not answer. Nothing was moved here; look again in a moment.'); }
+    lastRefresh = 0;
+    refresh();
+  }
+
+  let drag;
+  function mark(card, target) {
+    for (const column of all('.col')) {
+      const status = column.dataset.column;
+      const may = !card || status === card.dataset.status || allowed(card).includes(status);
+      column.classList.toggle('closed', !may);
+      column.classList.toggle('target', !!card && status === target && may);
+    }
+  }
+  function drop() {
+    if (!drag) return;
+    drag.card.classList.remove('dragged');
+    drag.card.style.transform = '';
+    mark();
+    drag = undefined;
+  }
+  document.addEventListener('dragstart', (event) => { if (event.target.closest('.todo')) event.preventDefault(); });
+  document.addEventListener('pointerdown', (event) => {
+    const card = event.target.closest('.board .todo');
+    if (!card || event.button || event.pointerType === 'touch' || event.target.closest('details')) return;
+    drag = { card, x: event.clientX, y: event.clientY, moved: false };
+  });
+  document.addEventListener('pointermove', (event) => {
+    if (!drag) return;
+    const [x, y] = [event.clientX - drag.x, event.clientY - drag.y];
+    if (!drag.moved && Math.hypot(x, y) < 6) return;
+    drag.moved = true;
+    drag.card.classList.add('dragged');
+    drag.card.style.transform = `translate(${x}px, ${y}px)`;
+    const column = document.elementFromPoint(event.clientX, event.clientY)?.closest('.col');
+    drag.over = column?.dataset.column;
+    mark(drag.card, drag.over);
+    event.preventDefault();
+  });
+  document.addEventListener('pointerup', () => {
+    const { card, moved, over } = drag || {};
+    drop();
+    if (!moved) return;
+    addEventListener('click', (event) => { event.preventDefault(); event.stopPropagation(); }, { capture: true, once: true });
+    setTimeout(() => dispatchEvent(new Event('click', { cancelable: true })), 0);
+    if (over && over !== card.dataset.status) move(card, over);
+  });
+  document.addEventListener('pointercancel', drop);
+
+  // Keys.
+  let moving, going = 0;
+  const keysOff = () => localStorage.getItem('roots-keys') === 'off';
+  function stopMoving() { moving = undefined; mark(); }
+  function step(by) {
+    const rows = all('main [data-row] > a, main .rows > li a').filter((it) => it.offsetParent);
+    const here = rows.findIndex((it) => it === document.activeElement || it.closest('[data-row], li') === document.activeElement?.closest('[data-row], li'));
+    rows[Math.min(Math.max(here + by, 0), rows.length - 1)]?.focus();
+  }
+  function keyInMove(event) {
+    const { card, target } = moving;
+    const letter = statuses.find((it) => it[0] === event.key);
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (letter || event.key === 'Enter') { stopMoving(); move(card, letter || target); }
+    else if (event.key === 'Escape') { stopMoving(); tell('Not moved'); }
+    else if (by) {
+      const may = statuses.filter((it) => allowed(card).includes(it));
+      moving.target = may[(may.indexOf(target) + by + may.length) % may.length];
+      mark(card, moving.target);
+      tell(word(moving.target));
+    } else return;
+    event.preventDefault();
+  }
+  document.addEventListener('keydown', (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k' && live) {
+      event.preventDefault();
+      return palette();
+    }
+    if (drag && event.key === 'Escape') return drop();
+    const typing = event.target.closest('input, textarea, select, dialog[open]');
+    if (event.ctrlKey || event.metaKey || event.altKey || typing || !live || keysOff()) return;
+    if (moving) return keyInMove(event);
+    if (event.timeStamp - going < 1500) {
+      going = 0;
+      const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
+      if (link) { event.preventDefault(); location.href = link.getAttribute('href'); return; }
+    }
+    const card = document.activeElement?.closest('.todo[data-next]');
+    const act = {
+      '?': help,
+      g: () => { going = event.timeStamp; },
+      j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
+      n: () => { location.href = '/todos/new'; },
+      '/': () => document.querySelector('[data-filter] input:not([type=hidden]), [data-filter] select')?.focus(),
+      '[': () => document.querySelector('[data-earlier]')?.click(),
+      ']': () => document.querySelector('[data-later]')?.click(),
+      m: card && (() => {
+        moving = { card, target: allowed(card)[0] };
+        mark(card, moving.target);
+        tell(`Moving ${titleOf(card)} to ${word(moving.target)}. Arrows choose, Enter moves, Escape leaves it.`);
+      }),
+    }[event.key];
+    const plainArrow = event.key.startsWith('Arrow') && !document.activeElement?.closest('[data-row], .rows');
+    if (!act || plainArrow) return;
+    event.preventDefault();
+    act();
+  });
+
+  function dialog(title, ...content) {
+    const box = document.createElement('dialog');
+    box.setAttribute('aria-label', title);
+    box.append(...content);
+    box.addEventListener('close', () => box.remove());
+    box.addEventListener('click', (event) => { if (event.target === box) box.close(); });
+    document.body.append(box);
+    box.showModal();
+    return box;
+  }
+  function make(tag, text, attributes = {}) {
+    const element = document.createElement(tag);
+    element.textContent = text;
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  }
+  function help() {
+    const list = document.createElement('dl');
+    for (const [key, what] of [
+      ['g, then n s t a g c k', 'Now, Sessions, Todos, Activity, aGents, Credits, Access (keys)'],
+      ['j k', 'Next and previous row; Enter opens it'], ['n', 'New todo'], ['/', 'To the filters'],
+      ['m', 'Move the focused card: arrows or first letter, Enter, Escape'],
+      ['[ ]', 'Earlier, later'], ['Ctrl K, ⌘ K', 'Go to anything'], ['?', 'This'],
+    ]) list.append(make('dt', key), make('dd', what));
+    const off = make('input', '', { type: 'checkbox', id: 'keys-off' });
+    off.checked = keysOff();
+    off.addEventListener('change', () => localStorage.setItem('roots-keys', off.checked ? 'off' : 'on'));
+    const label = make('label', 'Turn single letters off', { for: 'keys-off' });
+    const box = dialog('Keys', make('h2', 'Keys'), list, off, label);
+    off.addEventListener('keydown', (event) => { if (event.key === '?') box.close(); });
+  }
+  async function palette() {
+    const search = make('input', '', { type: 'search', 'aria-label': 'Go to', autocomplete: 'off' });
+    const list = document.createElement('ul');
+    const box = dialog('Go to', search, list);
+    let links = all('nav.side a.item, .tools a').map((it) => [it.textContent, it.getAttribute('href')]);
+    links.push(['New todo', '/todos/new']);
+    let chosen = 0;
+    const show = () => {
+      const words = search.value.toLowerCase().split(/\s+/);
+      const found = links.filter(([text]) => words.every((it) => text.toLowerCase().includes(it))).slice(0, 12);
+      chosen = Math.min(chosen, Math.max(found.length - 1, 0));
+      list.replaceChildren(...found.map(([text, href], index) => {
+        const item = document.createElement('li');
+        item.append(make('a', text, { href, 'aria-selected': String(index === chosen) }));
+        return item;
+      }));
+    };
+    search.addEventListener('input', () => { chosen = 0; show(); });
+    search.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter') list.querySelector('[aria-selected=true]')?.click();
+      else if (event.key === 'ArrowDown') chosen += 1;
+      else if (event.key === 'ArrowUp') chosen = Math.max(0, chosen - 1);
+      else return;
+      event.preventDefault();
+      show();
+    });
+    show();
+    const answer = await fetch('/todos', { headers: { 'x-roots-refresh': '1' }, redirect: 'manual' }).catch(() => null);
+    if (!answer?.ok || !box.open) return;
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    for (const it of all('#agent option[value]:not([value=""])', page)) links.push([`Agent ${it.textContent}`, `/agents/${it.value}`]);
+    for (const it of all('#column-open .todo > a, #column-in_progress .todo > a', page)) links.push([it.textContent, it.getAttribute('href')]);
+    show();
+  }
+})();

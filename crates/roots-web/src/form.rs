@@ -1,0 +1,327 @@
+//! Forms: reading them, the hidden fields that make their writes safe, and faults at their fields.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::LOCATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use roots_domain::model::etag::EntityTag;
+use roots_domain::service::{IdempotentRequest, Preconditions};
+use roots_http_core::middleware::pipeline::OwnBody;
+use roots_http_core::problem::{Problem, ProblemKind};
+use roots_http_core::request::fields::{InvalidField, InvalidNoted};
+use roots_http_core::request::json::read_whole;
+use roots_http_core::request::preconditions::key_in_body;
+use roots_http_core::request::query::{Params, pairs_of};
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::viewer::Viewer;
+
+/// The field with the tag of the state that the form was made from.
+const ETAG: &str = "etag";
+/// The field with the idempotency key.
+const IDEMPOTENCY_KEY: &str = "idempotency_key";
+/// The fields whose content no page repeats.
+const SECRETS: [&str; 2] = ["api_key", "recovery_code"];
+
+/// What was typed into a form, to be shown again if it can't be taken.
+#[derive(Clone)]
+pub(crate) struct Typed {
+    /// The path that it was sent to.
+    pub(crate) action: String,
+    fields: Vec<(String, Zeroizing<String>)>,
+}
+
+impl Typed {
+    /// The content of a field, if it was sent.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The fields, to be read one by one.
+    pub(crate) fn params(&self) -> Params {
+        let plain = |(name, value): &(String, Zeroizing<String>)| (name.clone(), value.to_string());
+        let fields = self.fields.iter().filter(|(name, _)| !is_condition(name)).map(plain);
+        Params::new("field", fields.collect())
+    }
+
+    /// A form that sends the same again. Secrets are to be typed again.
+    pub(crate) fn again(&self) -> Markup {
+        html! {
+            form.stack method="post" action=(self.action) {
+                @for (name, value) in &self.fields {
+                    @if SECRETS.contains(&name.as_str()) {
+                        label { span { "Type it again: " (name.replace('_', " ")) }
+                            input type="password" name=(name) required autocomplete="off"; }
+                    } @else {
+                        input type="hidden" name=(name) value=(value.as_str());
+                    }
+                }
+                div.buttons { button.primary { "Try again" } }
+            }
+        }
+    }
+}
+
+fn is_condition(name: &str) -> bool {
+    matches!(name, ETAG | IDEMPOTENCY_KEY)
+}
+
+/// A form that a viewer sent.
+pub(crate) struct Posted {
+    /// Who sent it.
+    pub(crate) viewer: Viewer,
+    /// What was typed.
+    pub(crate) typed: Typed,
+    /// The identity of the request, for idempotency.
+    request: Vec<u8>,
+}
+
+impl Posted {
+    /// The conditions that its hidden fields state.
+    ///
+    /// # Errors
+    /// 400: one of them is malformed.
+    pub(crate) fn preconditions(&self) -> Result<Preconditions, Problem> {
+        let malformed = || Problem::bad_request("The form is incomplete: open its page again.");
+        let tag = |text: &str| EntityTag::parse(text).ok_or_else(malformed);
+        let if_match = self.typed.get(ETAG).map(tag).transpose()?.map(|tag| vec![tag]);
+        let key = self.typed.get(IDEMPOTENCY_KEY).ok_or_else(malformed)?;
+        let key = key_in_body(key.to_owned()).map_err(|_| malformed())?;
+        let idempotent = Some(IdempotentRequest { key, request: self.request.clone() });
+        Ok(Preconditions { if_match, idempotent, claim_token: None })
+    }
+
+    /// The tag of the state that the form was made from.
+    pub(crate) fn tag(&self) -> Option<EntityTag> {
+        EntityTag::parse(self.typed.get(ETAG)?)
+    }
+
+    /// A problem that the form can't show: its page has a button that sends the form again.
+    pub(crate) fn fail(self, problem: Problem) -> Response {
+        failed(problem.into_response(), self.typed)
+    }
+}
+
+impl FromRequest<App> for Posted {
+    type Rejection = Response;
+
+    /// The body comes first, so that whatever is refused then loses nothing typed.
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let Sent { typed, request } = Sent::of(&parts, body).await?;
+        match Viewer::from_request_parts(&mut parts, app).await {
+            Ok(viewer) => Ok(Self { viewer, typed, request }),
+            Err(refused) => Err(failed(refused, typed)),
+        }
+    }
+}
+
+/// A form that anybody sent.
+pub(crate) struct Sent {
+    /// What was typed.
+    pub(crate) typed: Typed,
+    request: Vec<u8>,
+}
+
+impl Sent {
+    /// Reads a form.
+    ///
+    /// # Errors
+    /// It is too large, does not arrive or is no form.
+    pub(crate) async fn of(parts: &Parts, body: Body) -> Result<Self, Response> {
+        let bytes = read_whole(parts, body).await.map_err(IntoResponse::into_response)?;
+        let malformed =
+            || Problem::bad_request("The body must be a form in UTF-8.").into_response();
+        let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
+        let fields = pairs_of(text).ok_or_else(malformed)?;
+        let action = parts.uri.path().to_owned();
+        let request = [b"POST\n", action.as_bytes(), b"\n", &bytes].concat();
+        // A browser sends line breaks as CR LF.
+        let plain = |(name, value): (String, String)| {
+            (name, Zeroizing::new(Zeroizing::new(value).replace("\r\n", "\n")))
+        };
+        let fields = fields.into_iter().map(plain).collect();
+        Ok(Self { typed: Typed { action, fields }, request })
+    }
+}
+
+impl<S: Sync> FromRequest<S> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        Self::of(&parts, body).await
+    }
+}
+
+/// The answer to a form that failed, with what was typed for the page of the error.
+pub(crate) fn failed(mut response: Response, typed: Typed) -> Response {
+    response.extensions_mut().insert(typed);
+    response
+}
+
+/// The hidden fields of a form: a new idempotency key, and the tag of the state that it is made
+/// from, if it changes a row.
+pub(crate) fn hidden(app: &App, tag: Option<EntityTag>) -> Markup {
+    html! {
+        input type="hidden" name=(IDEMPOTENCY_KEY) value=(app.services.uids.next());
+        @if let Some(tag) = tag { input type="hidden" name=(ETAG) value=(tag); }
+    }
+}
+
+/// Leads to another page after a write, so that a reload does not send the form again.
+pub(crate) fn see_other(path: &str) -> Response {
+    match HeaderValue::from_str(path) {
+        Ok(path) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
+        Err(_) => Problem::internal("a path is no header").into_response(),
+    }
+}
+
+/// A form that is shown again with its fault, as the answer of this status.
+pub(crate) fn again(status: StatusCode, mut page: Response) -> Response {
+    *page.status_mut() = status;
+    // The page shows the fault itself.
+    page.extensions_mut().insert(OwnBody);
+    page
+}
+
+/// A path of this server that a form or a link brings to lead back to. Anything that a browser
+/// could take for another server's is none.
+pub(crate) fn own_path(text: &str) -> Option<&str> {
+    let is_own = text.starts_with('/')
+        && !text.starts_with("//")
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    is_own.then_some(text)
+}
+
+/// A labelled control, and its fault.
+pub(crate) fn field(faults: &Faults, name: &str, label: &str, control: &Markup) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (label) }
+            (control)
+            (faults.at(name))
+        }
+    }
+}
+
+/// The faults of a form.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    fields: Vec<InvalidField>,
+    whole: Option<String>,
+}
+
+impl Faults {
+    /// The faults that a form can show itself; anything else is for a page of its own.
+    ///
+    /// # Errors
+    /// The problem, if it is none of the form.
+    pub(crate) fn of(problem: Problem, names: &[&str]) -> Result<Self, Problem> {
+        match problem.kind() {
+            ProblemKind::InvalidBody
+                if problem.errors().iter().all(|it| names.contains(&it.field.as_str())) =>
+            {
+                Ok(Self { fields: problem.errors().to_vec(), whole: None })
+            }
+            ProblemKind::InvalidBody
+            | ProblemKind::InsufficientCredits
+            | ProblemKind::Suspended
+            | ProblemKind::OwnerOnly
+            | ProblemKind::Conflict => {
+                Ok(Self { fields: Vec::new(), whole: Some(problem.detail().to_owned()) })
+            }
+            _ => Err(problem),
+        }
+    }
+
+    /// The fault of the form as a whole.
+    pub(crate) fn above(&self) -> Markup {
+        html! { @if let Some(text) = &self.whole { p.fault role="alert" { (text) } } }
+    }
+
+    /// Whether a field has one.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|fault| fault.field == name)
+    }
+
+    /// The faults of a field. The control names them with `aria-describedby`, `fault-` and the name.
+    pub(crate) fn at(&self, name: &str) -> Markup {
+        html! {
+            @if self.has(name) {
+                p.fault id={ "fault-" (name) } {
+                    @for fault in self.fields.iter().filter(|fault| fault.field == name) {
+                        (sentence(&fault.message)) " "
+                    }
+                }
+            }
+        }
+    }
+
+    /// The value of `aria-describedby` of a field with a fault.
+    pub(crate) fn described(&self, name: &str) -> Option<String> {
+        self.has(name).then(|| format!("fault-{name}"))
+    }
+}
+
+/// The message of a fault continues a sentence that begins with the field's name.
+fn sentence(message: &str) -> String {
+    format!("This {message}.")
+}
+
+/// Reads a form's fields with `from`: all of them, even after one was invalid.
+///
+/// # Errors
+/// 422 that lists every fault.
+pub(crate) fn read<T>(
+    typed: &Typed,
+    from: impl FnOnce(&mut Params) -> Result<T, InvalidNoted>,
+) -> Result<T, Problem> {
+    let mut params = typed.params();
+    let read = from(&mut params);
+    let errors = params.finish();
+    match read {
+        Ok(read) if errors.is_empty() => Ok(read),
+        _ => Err(Problem::invalid_body(errors)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_this_server_are_led_back_to() {
+        for own in ["/", "/todos", "/todos?status=open&agent=1", "/todos/7#x"] {
+            assert_eq!(own_path(own), Some(own));
+        }
+        for other in [
+            "",
+            "todos",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/a b",
+            "/a\nb",
+            "/a\tb",
+            "/\u{e9}",
+        ] {
+            assert_eq!(own_path(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_again_repeats_no_secret() {
+        let field = |name: &str, value: &str| (name.to_owned(), Zeroizing::new(value.to_owned()));
+        let fields = vec![field("title", "a\"<b>"), field("api_key", "roots_1_secret")];
+        let again = Typed { action: "/todos".to_owned(), fields }.again().into_string();
+        assert!(again.contains("value=\"a&quot;&lt;b&gt;\""), "{again}");
+        assert!(again.contains("type=\"password\" name=\"api_key\"") && !again.contains("secret"));
+    }
+}

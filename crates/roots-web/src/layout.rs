@@ -1,0 +1,233 @@
+//! The frame of every page: the rail, the tabs of phones, and the head.
+
+use maud::{DOCTYPE, Markup, html};
+use roots_domain::model::account::{AccountKind, Role};
+use roots_domain::model::time::Timestamp;
+
+use crate::assets::{ICON, SCRIPT, STYLE};
+use crate::look::Look;
+use crate::text;
+use crate::viewer::Viewer;
+
+/// A part of the site, as the rail lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// What happens now.
+    Now,
+    /// Sessions.
+    Sessions,
+    /// Todos.
+    Todos,
+    /// Activities.
+    Activity,
+    /// Agents.
+    Agents,
+    /// Credits.
+    Credits,
+    /// Keys and sign-ins.
+    Access,
+    /// The accounts of customers, for operators.
+    Accounts,
+}
+
+impl Section {
+    const ALL: [Self; 8] = [
+        Self::Now,
+        Self::Sessions,
+        Self::Todos,
+        Self::Activity,
+        Self::Agents,
+        Self::Credits,
+        Self::Access,
+        Self::Accounts,
+    ];
+    /// Those that have a tab of their own on phones.
+    const TABS: [Self; 4] = [Self::Now, Self::Sessions, Self::Todos, Self::Credits];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Now => "Now",
+            Self::Sessions => "Sessions",
+            Self::Todos => "Todos",
+            Self::Activity => "Activity",
+            Self::Agents => "Agents",
+            Self::Credits => "Credits",
+            Self::Access => "Access",
+            Self::Accounts => "Accounts",
+        }
+    }
+
+    /// Its path.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Now => "/",
+            Self::Sessions => "/sessions",
+            Self::Todos => "/todos",
+            Self::Activity => "/activity",
+            Self::Agents => "/agents",
+            Self::Credits => "/credits",
+            Self::Access => "/access",
+            Self::Accounts => "/accounts",
+        }
+    }
+
+    /// The letter that leads to it after `g`.
+    const fn letter(self) -> &'static str {
+        match self {
+            Self::Now => "n",
+            Self::Sessions => "s",
+            Self::Todos => "t",
+            Self::Activity => "a",
+            Self::Agents => "g",
+            Self::Credits => "c",
+            Self::Access => "k",
+            Self::Accounts => "o",
+        }
+    }
+
+    fn is_for(self, viewer: &Viewer) -> bool {
+        self != Self::Accounts
+            || viewer.bearer.account_kind == AccountKind::Operator
+                && viewer.bearer.actor.role == Role::Owner
+    }
+}
+
+/// A page to put into the frame.
+pub(crate) struct Frame<'a> {
+    /// What stands in the title and above the page.
+    pub(crate) title: &'a str,
+    /// The part of the site that it belongs to.
+    pub(crate) section: Section,
+    /// What stands beside the title: filters and buttons.
+    pub(crate) tools: Markup,
+    /// When the next rule flips that the page shows: the script asks for the page again then.
+    pub(crate) next_change: Option<Timestamp>,
+    /// The page. The script swaps each element in it that has `data-live` and an `id` when it
+    /// differs from a newer answer.
+    pub(crate) content: Markup,
+}
+
+/// A page for a viewer who is signed in.
+pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
+    let Frame { title, section, tools, next_change, content } = frame;
+    let look = &viewer.look;
+    let next_change = next_change.map(|at| at.micros() / 1_000);
+    document(
+        look,
+        title,
+        html! {
+            a.skip href="#main" { "Skip to the content" }
+            div.shell {
+                (rail(viewer, section))
+                main #main tabindex="-1" data-now=(look.now.micros() / 1_000)
+                    data-version=[viewer.version]
+                    data-next-change=[next_change] {
+                    div.top {
+                        h1 { (text::line(title)) }
+                        span.live #live hidden { i {} span { "Live" } }
+                        span.grow {}
+                        (tools)
+                    }
+                    (content)
+                }
+            }
+            (tabs(viewer, section))
+            p #told.vh role="status" aria-live="polite" {}
+        },
+    )
+}
+
+/// A page without the rail: to sign in, and for errors.
+pub(crate) fn bare(look: &Look, title: &str, content: Markup) -> Markup {
+    document(
+        look,
+        title,
+        html! {
+            main.bare #main {
+                p.brand { "Roots" }
+                h1 { (title) }
+                (content)
+            }
+        },
+    )
+}
+
+fn document(look: &Look, title: &str, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" data-theme=[look.theme.attribute()] {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) " · Roots" }
+                link rel="icon" type="image/svg+xml" href=(ICON.path);
+                link rel="stylesheet" href=(STYLE.path);
+                script defer src=(SCRIPT.path) {}
+            }
+            body { (body) }
+        }
+    }
+}
+
+fn rail(viewer: &Viewer, here: Section) -> Markup {
+    html! {
+        nav.side aria-label="Main" {
+            a.brand href="/" { "Roots" }
+            @for section in Section::ALL.into_iter().filter(|section| section.is_for(viewer)) {
+                (link(section, here))
+            }
+            div.end {
+                p.muted { (text::line(viewer.bearer.actor.name.as_str())) }
+                @if viewer.look.is_zone_unknown() { p.muted { "Times are UTC." } }
+                (theme_choice(viewer))
+                (sign_out())
+            }
+        }
+    }
+}
+
+fn tabs(viewer: &Viewer, here: Section) -> Markup {
+    let others = Section::ALL.into_iter().filter(|section| !Section::TABS.contains(section));
+    html! {
+        nav.tabs aria-label="Main, on phones" {
+            @for section in Section::TABS { (link(section, here)) }
+            details.more {
+                summary aria-current=[(!Section::TABS.contains(&here)).then_some("true")] { "More" }
+                div {
+                    @for section in others.filter(|section| section.is_for(viewer)) {
+                        (link(section, here))
+                    }
+                    @if viewer.look.is_zone_unknown() { p.muted { "Times are UTC." } }
+                    (theme_choice(viewer))
+                    (sign_out())
+                }
+            }
+        }
+    }
+}
+
+fn link(section: Section, here: Section) -> Markup {
+    html! {
+        a.item href=(section.path()) data-go=(section.letter())
+            aria-current=[(section == here).then_some("page")] { span { (section.name()) } }
+    }
+}
+
+fn theme_choice(viewer: &Viewer) -> Markup {
+    let chosen = viewer.look.theme.attribute().unwrap_or("system");
+    html! {
+        form.theme method="post" action="/theme" {
+            span.muted { "Theme" }
+            @for (value, label) in [("system", "Auto"), ("light", "Light"), ("dark", "Dark")] {
+                button.quiet name="theme" value=(value) aria-pressed=(value == chosen) { (label) }
+            }
+        }
+    }
+}
+
+fn sign_out() -> Markup {
+    html! {
+        form method="post" action="/sign-out" { button.quiet { "Sign out" } }
+    }
+}

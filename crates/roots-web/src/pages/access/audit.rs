@@ -1,0 +1,95 @@
+//! `GET /access/audit`: what was done to the account, latest first. For owners.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use roots_domain::model::audit::AuditEntry;
+use roots_domain::model::page::PageRequest;
+use roots_domain::service::access::Caller;
+use roots_http_core::problem::Problem;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::query::{FromParams, Params, Query};
+
+use crate::agents::Agents;
+use crate::app::App;
+use crate::guard::html;
+use crate::layout::{self, Frame, Section};
+use crate::look::Look;
+use crate::query::{link, optional};
+use crate::time;
+use crate::viewer::Viewer;
+
+/// Entries of a page.
+const PAGE_ROWS: u32 = 100;
+
+/// Where the entries begin.
+pub(crate) struct AuditQuery {
+    offset: i64,
+}
+
+impl FromParams for AuditQuery {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        let offset = optional(params, "offset", PageRequest::parse_offset);
+        Ok(Self { offset: offset?.unwrap_or_default() })
+    }
+}
+
+/// The page.
+pub(crate) async fn show(
+    State(app): State<App>,
+    mut viewer: Viewer,
+    Query(AuditQuery { offset }): Query<AuditQuery>,
+) -> Result<Response, Problem> {
+    let agents = Agents::read(&app, &mut viewer).await?;
+    let request = PageRequest::skipping(offset, PAGE_ROWS);
+    let _permit = app.shared.list_permits.permit(viewer.bearer.account.id).await?;
+    let accounts = &app.services.accounts;
+    let find = |caller: Arc<Caller>| async move { accounts.audit_log(&caller, request).await };
+    let page = viewer.bearer.read(find).await?;
+    let end = offset + i64::try_from(page.items.len()).unwrap_or_default();
+    let at = |offset: i64| link("/access/audit", &[("offset", Some(offset.to_string()))]);
+    Ok(html(layout::page(
+        &viewer,
+        Frame {
+            title: "Audit log",
+            section: Section::Access,
+            tools: html! { a.button href="/access" { "Keys and sign-ins" } },
+            next_change: None,
+            content: html! {
+                section.card #audit data-live="" aria-label="Audit log" {
+                    ul.rows { @for entry in &page.items { (row(&viewer.look, &agents, entry)) } }
+                    div.buttons {
+                        @if offset > 0 {
+                            a.button data-later="" href=(at((offset - i64::from(PAGE_ROWS)).max(0))) { "Later" }
+                        }
+                        @if end < page.total { a.button data-earlier="" href=(at(end)) { "Earlier" } }
+                        span.muted { (page.total) " in all" }
+                    }
+                }
+            },
+        },
+    )))
+}
+
+fn row(look: &Look, agents: &Agents, AuditEntry { event, created_at, .. }: &AuditEntry) -> Markup {
+    html! {
+        li {
+            span.grow {
+                strong { (event.action.name().replace('_', " ")) }
+                @if let Some(actor) = event.subject_actor { " " (agents.name(actor)) }
+                @if let Some(key) = event.subject_key { ", key " (key) }
+                @if let Some(account) = event.subject_account { ", account " (account) }
+            }
+            span.t {
+                @match (event.actor, event.by_account) {
+                    (Some(actor), _) => { "by " (agents.name(actor)) }
+                    (None, Some(account)) => { "by account " (account) }
+                    (None, None) => { "by the server" }
+                }
+            }
+            span.t { (time::when(look, *created_at)) }
+        }
+    }
+}

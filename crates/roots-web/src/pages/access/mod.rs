@@ -1,0 +1,8 @@
+//! `/access`: keys, sign-ins, the recovery code, the export and the audit log.
+
+pub(crate) mod audit;
+pub(crate) mod key_forms;
+mod overview;
+pub(crate) mod page;
+mod shown_once;
+pub(crate) mod sign_ins;

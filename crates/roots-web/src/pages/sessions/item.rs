@@ -1,0 +1,179 @@
+//! `GET /sessions/{id}`: one session, and what happened in it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use roots_domain::model::id::SessionId;
+use roots_domain::model::page::PageRequest;
+use roots_domain::model::session::{Session, SessionStatus};
+use roots_domain::service::access::Caller;
+use roots_http_core::problem::Problem;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::path::Id;
+use roots_http_core::request::query::{FromParams, Params, Query};
+
+use super::entries::{self, Entry};
+use super::list::status;
+use crate::agents::Agents;
+use crate::app::App;
+use crate::form::{self, Faults, field};
+use crate::guard::html;
+use crate::layout::{self, Frame, Section};
+use crate::query::optional;
+use crate::rows::{self, Opened};
+use crate::text;
+use crate::time;
+use crate::viewer::Viewer;
+
+/// How many of the latest activities are left out.
+pub(crate) struct SessionQuery {
+    offset: i64,
+}
+
+impl FromParams for SessionQuery {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        let offset = optional(params, "offset", PageRequest::parse_offset);
+        Ok(Self { offset: offset?.unwrap_or_default() })
+    }
+}
+
+/// The session.
+pub(crate) async fn show(
+    State(app): State<App>,
+    mut viewer: Viewer,
+    Id(id): Id<SessionId>,
+    Query(query): Query<SessionQuery>,
+) -> Result<Response, Problem> {
+    let agents = Agents::read(&app, &mut viewer).await?;
+    let (entries, earlier) = entries::of_session(&app, &mut viewer, id, query.offset).await?;
+    let sessions = &app.services.sessions;
+    let find = |caller: Arc<Caller>| async move { sessions.find_one(&caller, id).await };
+    let (session, room) = rows::one(&app, &mut viewer, "session", find).await?;
+    let page = Item { app: &app, viewer: &viewer, agents: &agents, session: &session };
+    let answer = html(page.show(&entries, earlier, query.offset));
+    Ok(room.hold(answer).await)
+}
+
+struct Item<'a> {
+    app: &'a App,
+    viewer: &'a Viewer,
+    agents: &'a Agents,
+    session: &'a Opened<Session>,
+}
+
+impl Item<'_> {
+    fn show(&self, entries: &[Entry], earlier: i64, offset: i64) -> Markup {
+        let id = self.session.row.id;
+        layout::page(
+            self.viewer,
+            Frame {
+                title: &format!("Session {id}"),
+                section: Section::Sessions,
+                tools: html! {},
+                next_change: None,
+                content: html! {
+                    (self.agents.cost_when_out())
+                    div.grid {
+                        section.card.c8 #entries data-live="" aria-labelledby="entries-title" {
+                            header { h2 id="entries-title" { "What happened" } }
+                            (self.entries(entries, earlier, offset))
+                        }
+                        section.card.c4 #facts data-live="" { (self.facts()) }
+                        section.card.c12 #notes data-live="" aria-labelledby="notes-title" {
+                            header { h2 id="notes-title" { "Notes" } }
+                            (self.notes())
+                        }
+                    }
+                },
+            },
+        )
+    }
+
+    fn entries(&self, entries: &[Entry], earlier: i64, offset: i64) -> Markup {
+        let look = &self.viewer.look;
+        let session = &self.session.row;
+        let rows = entries::rows_of_page();
+        html! {
+            div.buttons {
+                @if earlier > 0 {
+                    a.button data-earlier="" href={ "?offset=" (offset + rows) } {
+                        (earlier) " earlier"
+                    }
+                }
+                @if offset > 0 {
+                    a.button data-later="" href={ "?offset=" ((offset - rows).max(0)) } { "Later" }
+                }
+            }
+            ol.rows {
+                @if earlier == 0 {
+                    li { span.t { (time::clock(look, session.started_at)) } span.grow { "Started" }
+                        span.t { (time::date(look, session.started_at)) } }
+                }
+                @for entry in entries { (entry.show(look)) }
+                @if let SessionStatus::Ended { at, .. } = session.status {
+                    @if offset == 0 {
+                        li { span.t { (time::clock(look, at)) } span.grow { "Ended" }
+                            span.t { (time::date(look, at)) } }
+                    }
+                }
+            }
+        }
+    }
+
+    fn facts(&self) -> Markup {
+        let (session, look) = (&self.session.row, &self.viewer.look);
+        let end = session.status.ended_at().unwrap_or(look.now);
+        html! {
+            dl.facts {
+                dt { "Agent" }
+                dd { a href={ "/agents/" (session.actor) } { (self.agents.name(session.actor)) } }
+                dt { "Status" } dd { (status(session.status)) }
+                dt { "Started" } dd { (time::full(look, session.started_at)) }
+                @if let Some(at) = session.status.ended_at() {
+                    dt { "Ended" } dd { (time::full(look, at)) }
+                }
+                dt { "Lasted" } dd { (time::span(time::seconds_between(session.started_at, end))) }
+            }
+            @if session.status == SessionStatus::Active {
+                form method="post" action={ "/sessions/" (session.id) "/end" } {
+                    (form::hidden(self.app, Some(session.tag())))
+                    div.buttons { button { "End it" } (self.agents.cost()) }
+                }
+            }
+        }
+    }
+
+    fn notes(&self) -> Markup {
+        let session = &self.session.row;
+        let notes = session.notes.as_deref().unwrap_or_default();
+        html! {
+            @if !notes.is_empty() { (text::markdown(notes)) }
+            @if self.session.is_legible {
+                details #annotate {
+                    summary { (if notes.is_empty() { "Write notes" } else { "Change the notes" }) }
+                    (notes_form(self.app, session, notes, &Faults::default()))
+                    (self.agents.cost())
+                }
+            }
+        }
+    }
+}
+
+/// The form of the notes.
+pub(super) fn notes_form(app: &App, session: &Session, typed: &str, faults: &Faults) -> Markup {
+    let control = html! {
+        textarea #notes-text name="notes" rows="8" dir="auto"
+            aria-describedby=[faults.described("notes")] { "\n" (typed) }
+    };
+    html! {
+        form.stack method="post" action={ "/sessions/" (session.id) "/notes" } {
+            (faults.above())
+            (form::hidden(app, Some(session.tag())))
+            (field(faults, "notes-text", "Notes, in Markdown", &control))
+            (faults.at("notes"))
+            div.buttons { button.primary { "Save the notes" } }
+        }
+    }
+}

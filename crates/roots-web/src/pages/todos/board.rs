@@ -1,0 +1,164 @@
+//! `GET /todos`: the board, a column for each status.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use roots_domain::model::page::{Page, PageRequest};
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::TodoStatus;
+use roots_domain::service::access::Caller;
+use roots_http_core::problem::Problem;
+use roots_http_core::request::query::Query;
+
+use super::card::Card;
+use super::filter::BoardQuery;
+use super::labels;
+use crate::agents::Agents;
+use crate::app::App;
+use crate::guard::html;
+use crate::layout::{self, Frame, Section};
+use crate::rows;
+use crate::viewer::Viewer;
+
+/// Cards of a column of the board.
+const COLUMN_CARDS: u32 = 50;
+/// Cards of a page of one column alone.
+const PAGE_CARDS: u32 = 100;
+
+/// A column: its status, and a page of its cards.
+type Column = (TodoStatus, Page<Card>);
+
+/// The board, or one of its columns alone.
+pub(crate) async fn show(
+    State(app): State<App>,
+    mut viewer: Viewer,
+    Query(query): Query<BoardQuery>,
+) -> Result<Response, Problem> {
+    let agents = Agents::read(&app, &mut viewer).await?;
+    let columns = if query.is_overdue {
+        overdue(&app, &mut viewer, &query).await?
+    } else {
+        by_status(&app, &mut viewer, &query).await?
+    };
+    let next_change = next_due(&columns, viewer.look.now);
+    let board = Board { app: &app, viewer: &viewer, agents: &agents, query: &query };
+    let page = Frame {
+        title: "Todos",
+        section: Section::Todos,
+        tools: html! {
+            (query.controls(&agents, viewer.is_owner()))
+            a.button.primary href="/todos/new" data-new="" { "New todo" }
+        },
+        next_change,
+        content: html! {
+            (agents.cost_when_out())
+            div.board role="region" aria-label="Board" tabindex="0"
+                data-one[query.status.is_some()] {
+                @for column in &columns { (board.column(column)) }
+            }
+        },
+    };
+    Ok(html(layout::page(&viewer, page)))
+}
+
+/// A page of each column that is asked for.
+async fn by_status(
+    app: &App,
+    viewer: &mut Viewer,
+    query: &BoardQuery,
+) -> Result<Vec<Column>, Problem> {
+    let statuses = query.status.map_or(TodoStatus::ALL.to_vec(), |status| vec![status]);
+    let limit = if query.status.is_some() { PAGE_CARDS } else { COLUMN_CARDS };
+    let request = PageRequest::skipping(query.offset, limit);
+    let mut columns = Vec::new();
+    for status in statuses {
+        let filter = query.column(status, viewer.is_owner());
+        let todos = &app.services.todos;
+        let find = |caller: Arc<Caller>| async move { todos.find(&caller, filter, request).await };
+        columns.push((status, rows::page(app, viewer, find, Card::of).await?));
+    }
+    Ok(columns)
+}
+
+/// The overdue cards, the earliest due first, in their columns.
+async fn overdue(
+    app: &App,
+    viewer: &mut Viewer,
+    query: &BoardQuery,
+) -> Result<Vec<Column>, Problem> {
+    let filter = query.overdue(viewer.is_owner());
+    let request = PageRequest::skipping(0, PAGE_CARDS);
+    let todos = &app.services.todos;
+    let find = |caller: Arc<Caller>| async move { todos.find(&caller, filter, request).await };
+    let mut rest = rows::page(app, viewer, find, Card::of).await?.items;
+    rest.retain(|card| query.priority.is_none_or(|priority| priority == card.priority));
+    let mut columns = Vec::new();
+    for status in [TodoStatus::Open, TodoStatus::InProgress] {
+        if query.status.is_some_and(|asked| asked != status) {
+            continue;
+        }
+        let items: Vec<_> = rest.extract_if(.., |card| card.status == status).collect();
+        let total = i64::try_from(items.len()).unwrap_or_default();
+        columns.push((status, Page { items, total, request, next: None }));
+    }
+    Ok(columns)
+}
+
+/// When the next card becomes overdue.
+fn next_due(columns: &[Column], now: Timestamp) -> Option<Timestamp> {
+    let cards = columns.iter().flat_map(|(_, page)| &page.items);
+    cards.filter_map(|card| card.due_at).filter(|due| *due > now).min()
+}
+
+struct Board<'a> {
+    app: &'a App,
+    viewer: &'a Viewer,
+    agents: &'a Agents,
+    query: &'a BoardQuery,
+}
+
+impl Board<'_> {
+    fn column(&self, (status, page): &Column) -> Markup {
+        let Self { app, viewer, agents, query } = self;
+        let back = query.path();
+        html! {
+            section.col id={ "column-" (status.name()) } data-live="" data-column=(status.name())
+                aria-labelledby={ "title-" (status.name()) } {
+                header {
+                    h2 id={ "title-" (status.name()) } { (labels::status(*status)) }
+                    span.muted { (page.total) }
+                }
+                @for card in &page.items { (card.show(app, &viewer.look, agents, &back)) }
+                @if page.items.is_empty() { p.muted.empty { (nothing(*status)) } }
+                (self.more(*status, page))
+            }
+        }
+    }
+
+    /// The link to the rest of a column.
+    fn more(&self, status: TodoStatus, page: &Page<Card>) -> Markup {
+        let shown = i64::try_from(page.items.len()).unwrap_or_default();
+        let end = page.request.offset() + shown;
+        let offset = if self.query.status.is_some() { end } else { 0 };
+        let rest = BoardQuery { status: Some(status), offset, ..self.query.clone() };
+        html! {
+            @if end < page.total { p { a href=(rest.path()) { (page.total - end) " more" } } }
+            @if self.query.status.is_some() {
+                p { a href=(BoardQuery { status: None, offset: 0, ..self.query.clone() }.path()) {
+                    "The whole board"
+                } }
+            }
+        }
+    }
+}
+
+const fn nothing(status: TodoStatus) -> &'static str {
+    match status {
+        TodoStatus::Open => "Nothing is open.",
+        TodoStatus::InProgress => "Nobody works on a todo.",
+        TodoStatus::Done => "Nothing is done yet.",
+        TodoStatus::Cancelled => "Nothing was cancelled.",
+    }
+}

@@ -1,0 +1,86 @@
+//! `GET /todos/new` and `POST /todos`: a new todo.
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::html;
+use roots_domain::model::todo::TodoContent;
+use roots_domain::service::todos::TodoDraft;
+use roots_http_core::problem::Problem;
+use roots_http_core::request::query::{NoParams, Query};
+
+use super::fields::{self, Filled, NAMES, ReadTodo};
+use crate::agents::Agents;
+use crate::app::App;
+use crate::form::{self, Faults, Posted, again, see_other};
+use crate::guard::html;
+use crate::layout::{self, Frame, Section};
+use crate::viewer::Viewer;
+
+/// The empty form.
+pub(crate) async fn form(
+    State(app): State<App>,
+    mut viewer: Viewer,
+    Query(NoParams): Query<NoParams>,
+) -> Result<Response, Problem> {
+    let filled = Filled::empty(&viewer.look);
+    page(&app, &mut viewer, &filled, &Faults::default()).await
+}
+
+/// Creates the todo and leads to the board. Faults are shown at their fields.
+pub(crate) async fn create(State(app): State<App>, mut posted: Posted) -> Response {
+    let problem = match attempt(&app, &posted).await {
+        Ok(()) => return see_other("/todos"),
+        Err(problem) => problem,
+    };
+    let status = problem.status();
+    let faults = match Faults::of(problem, &NAMES) {
+        Ok(faults) => faults,
+        Err(problem) => return posted.fail(problem),
+    };
+    let filled = Filled::typed(&posted.typed);
+    match page(&app, &mut posted.viewer, &filled, &faults).await {
+        Ok(page) => again(status, page),
+        Err(problem) => posted.fail(problem),
+    }
+}
+
+async fn attempt(app: &App, posted: &Posted) -> Result<(), Problem> {
+    let preconditions = posted.preconditions()?;
+    let ReadTodo { title, description, actor, priority, due_at } = fields::read(&posted.typed)?;
+    let content = TodoContent { title, description, session: None, priority, due_at };
+    let bearer = &posted.viewer.bearer;
+    let draft = TodoDraft { actor, content };
+    bearer.checked(app.services.todos.create(bearer, draft, preconditions).await)?;
+    Ok(())
+}
+
+async fn page(
+    app: &App,
+    viewer: &mut Viewer,
+    filled: &Filled,
+    faults: &Faults,
+) -> Result<Response, Problem> {
+    let agents = Agents::read(app, viewer).await?;
+    let offered = viewer.is_owner().then_some(&agents);
+    Ok(html(layout::page(
+        viewer,
+        Frame {
+            title: "New todo",
+            section: Section::Todos,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                form.stack.card method="post" action="/todos" {
+                    (faults.above())
+                    (form::hidden(app, None))
+                    (filled.controls(faults, offered))
+                    div.buttons {
+                        button.primary { "Make the todo" }
+                        a.button href="/todos" { "Cancel" }
+                        (agents.cost())
+                    }
+                }
+            },
+        },
+    )))
+}

@@ -1,0 +1,212 @@
+//! `GET /todos/{id}`: one todo, with its history.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use roots_domain::model::id::{LogId, TodoId};
+use roots_domain::model::todo::{StatusChange, Todo, TodoStatus};
+use roots_domain::service::SealedRow;
+use roots_domain::service::access::Caller;
+use roots_domain::service::todos::LogChunk;
+use roots_http_core::middleware::list_permits::FoundRows;
+use roots_http_core::problem::Problem;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::path::Id;
+use roots_http_core::request::query::{FromParams, Params, Query};
+
+use super::card::step_form;
+use super::labels;
+use crate::agents::Agents;
+use crate::app::App;
+use crate::form;
+use crate::guard::html;
+use crate::layout::{self, Frame, Section};
+use crate::query::optional;
+use crate::rows::{self, Opened};
+use crate::text;
+use crate::time;
+use crate::viewer::Viewer;
+
+/// Where the history begins.
+pub(crate) struct ItemQuery {
+    after: Option<LogId>,
+}
+
+impl FromParams for ItemQuery {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        let after = optional(params, "after", |text| {
+            let form = || roots_domain::model::Invalid::new("must be the id of a step");
+            LogId::parse(text).ok_or_else(form)
+        });
+        Ok(Self { after: after? })
+    }
+}
+
+/// Steps of the history, if there is such a todo.
+struct FoundLog(Option<LogChunk>);
+
+impl FoundRows for FoundLog {
+    fn rows(&self) -> usize {
+        self.0.as_ref().map_or(0, |chunk| chunk.steps.len())
+    }
+
+    fn sealed_bytes(&self) -> usize {
+        self.0.iter().flat_map(|chunk| &chunk.steps).map(SealedRow::sealed_bytes).sum()
+    }
+}
+
+/// A step, and the start of its note.
+struct Step {
+    change: StatusChange,
+}
+
+/// How much of a note the history shows, in characters.
+const NOTE_CHARS: usize = 1_000;
+
+/// The todo.
+pub(crate) async fn show(
+    State(app): State<App>,
+    mut viewer: Viewer,
+    Id(id): Id<TodoId>,
+    Query(query): Query<ItemQuery>,
+) -> Result<Response, Problem> {
+    let agents = Agents::read(&app, &mut viewer).await?;
+    let (steps, next) = history(&app, &mut viewer, id, query.after).await?;
+    let todos = &app.services.todos;
+    let find = |caller: Arc<Caller>| async move { todos.find_one(&caller, id).await };
+    let (todo, room) = rows::one(&app, &mut viewer, "todo", find).await?;
+    let item = Item { app: &app, viewer: &viewer, agents: &agents, todo: &todo };
+    let row = &todo.row;
+    let next_change = row.content.due_at.filter(|due| *due > viewer.look.now);
+    let page = Frame {
+        title: &format!("Todo {id}"),
+        section: Section::Todos,
+        tools: html! {
+            @if todo.is_legible { a.button href={ "/todos/" (id) "/edit" } { "Edit" } }
+        },
+        next_change,
+        content: html! {
+            (agents.cost_when_out())
+            div.grid {
+                section.card.c8 #todo data-live="" { (item.content()) }
+                section.card.c4 #facts data-live="" { (item.facts()) }
+                section.card.c8 #history data-live="" aria-labelledby="history-title" {
+                    header { h2 id="history-title" { "History" } }
+                    (item.history(&steps, next, query.after))
+                }
+                section.card.c4 #move data-live="" aria-labelledby="move-title" {
+                    header { h2 id="move-title" { "Move" } }
+                    (step_form(&app, (id, row.tag(), row.status), &format!("/todos/{id}"), &agents))
+                    (item.deletion())
+                }
+            }
+        },
+    };
+    let answer = html(layout::page(&viewer, page));
+    Ok(room.hold(answer).await)
+}
+
+/// The steps after one, and the step to continue after.
+async fn history(
+    app: &App,
+    viewer: &mut Viewer,
+    id: TodoId,
+    after: Option<LogId>,
+) -> Result<(Vec<Step>, Option<LogId>), Problem> {
+    let todos = &app.services.todos;
+    let find = |caller: Arc<Caller>| async move {
+        todos.log_after(&caller, id, after).await.map(FoundLog)
+    };
+    let (FoundLog(found), _room) = rows::read(viewer, find).await?;
+    let LogChunk { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
+    let keep = |Opened { row: mut change, .. }: Opened<StatusChange>| {
+        change.note = change.note.map(|note| note.chars().take(NOTE_CHARS).collect());
+        Step { change }
+    };
+    Ok((rows::open(app, viewer, steps).await?.into_iter().map(keep).collect(), next))
+}
+
+struct Item<'a> {
+    app: &'a App,
+    viewer: &'a Viewer,
+    agents: &'a Agents,
+    todo: &'a Opened<Todo>,
+}
+
+impl Item<'_> {
+    fn content(&self) -> Markup {
+        let content = &self.todo.row.content;
+        html! {
+            h2.title { (text::line(&content.title)) }
+            @match content.description.as_deref().filter(|text| !text.is_empty()) {
+                Some(description) => { (text::markdown(description)) }
+                None => { p.muted { "It has no description." } }
+            }
+        }
+    }
+
+    fn facts(&self) -> Markup {
+        let (todo, look) = (&self.todo.row, &self.viewer.look);
+        let is_to_be_done = matches!(todo.status, TodoStatus::Open | TodoStatus::InProgress);
+        html! {
+            dl.facts {
+                dt { "Status" } dd { span.tag { (labels::status(todo.status)) } }
+                dt { "Priority" } dd { (labels::priority_name(todo.content.priority)) }
+                dt { "Agent" }
+                dd { a href={ "/agents/" (todo.actor) } { (self.agents.name(todo.actor)) } }
+                @if let Some(due_at) = todo.content.due_at {
+                    dt { "Due" }
+                    dd { (labels::due(look, due_at, is_to_be_done)) " " (time::full(look, due_at)) }
+                }
+                @if let Some(session) = todo.content.session {
+                    dt { "Session" } dd { a href={ "/sessions/" (session) } { (session) } }
+                }
+                dt { "Made" } dd { (time::when(look, todo.created_at)) }
+                dt { "Changed" } dd { (time::when(look, todo.updated_at)) }
+            }
+        }
+    }
+
+    fn history(&self, steps: &[Step], next: Option<LogId>, after: Option<LogId>) -> Markup {
+        let look = &self.viewer.look;
+        let todo = &self.todo.row;
+        html! {
+            ol.rows {
+                @if after.is_none() {
+                    li { span.grow { "Made" } span.t { (time::when(look, todo.created_at)) } }
+                }
+                @for Step { change } in steps {
+                    li {
+                        span.grow {
+                            (labels::status(change.old_status)) " to "
+                            strong { (labels::status(change.new_status)) }
+                            @if let Some(note) = &change.note {
+                                div.md dir="auto" { (note) }
+                            }
+                        }
+                        span.t { (time::when(look, change.logged_at)) }
+                    }
+                }
+            }
+            @if let Some(next) = next {
+                p { a href={ "/todos/" (todo.id) "?after=" (next) } { "Later steps" } }
+            }
+        }
+    }
+
+    fn deletion(&self) -> Markup {
+        let todo = &self.todo.row;
+        html! {
+            details.danger {
+                summary { "Delete" }
+                form.stack method="post" action={ "/todos/" (todo.id) "/delete" } {
+                    (form::hidden(self.app, Some(todo.tag())))
+                    p { "It goes for good, with its history." }
+                    div.buttons { button.bad { "Delete todo " (todo.id) } (self.agents.cost()) }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! How statuses, priorities and due dates read.
+
+use maud::{Markup, html};
+use roots_domain::model::time::Timestamp;
+use roots_domain::model::todo::{Priority, TodoStatus};
+
+use crate::look::Look;
+use crate::time;
+
+/// The name of a status for people.
+pub(super) const fn status(status: TodoStatus) -> &'static str {
+    match status {
+        TodoStatus::Open => "Open",
+        TodoStatus::InProgress => "In progress",
+        TodoStatus::Done => "Done",
+        TodoStatus::Cancelled => "Cancelled",
+    }
+}
+
+/// What a button says that moves a todo there.
+pub(super) const fn step_to(status: TodoStatus) -> &'static str {
+    match status {
+        TodoStatus::Open => "Open",
+        TodoStatus::InProgress => "In progress",
+        TodoStatus::Done => "Done",
+        TodoStatus::Cancelled => "Cancel",
+    }
+}
+
+/// A priority: `P2`.
+pub(super) fn priority(priority: Priority) -> Markup {
+    html! { span.tag title="Priority, 3 is highest" { "P" (priority.level()) } }
+}
+
+/// A priority in words.
+pub(super) const fn priority_name(priority: Priority) -> &'static str {
+    match priority.level() {
+        0 => "0, lowest",
+        1 => "1",
+        2 => "2",
+        _ => "3, highest",
+    }
+}
+
+/// When a todo is due: in red if it is overdue, which only one that is still to be done can be.
+pub(super) fn due(look: &Look, due_at: Timestamp, is_to_be_done: bool) -> Markup {
+    let late = time::seconds_between(due_at, look.now);
+    html! {
+        @if is_to_be_done && late > 0 {
+            span.tag.bad { span aria-hidden="true" { "!" } "overdue " (time::span(late)) }
+        } @else {
+            span.tag { "due " (time::when(look, due_at)) }
+        }
+    }
+}
