@@ -25,6 +25,7 @@ mod m0013_wraps_by_subject;
 mod m0014_installation;
 mod m0015_heartbeats;
 mod m0016_brief;
+mod m0018_status_since;
 mod m0019_counts_of_work;
 mod m0020_events;
 
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_installation::Installation),
             Box::new(m0015_heartbeats::Heartbeats),
             Box::new(m0016_brief::Brief),
+            Box::new(m0018_status_since::StatusSince),
             Box::new(m0019_counts_of_work::CountsOfWork),
             Box::new(m0020_events::Events),
         ]

@@ -282,6 +282,7 @@ impl ReferenceModel {
             claims: Claims::NONE,
             created_at: now,
             updated_at: now,
+            status_since: now,
             version: 1,
         };
         self.todos.insert(row.id, row.clone());
@@ -366,6 +367,7 @@ impl ReferenceModel {
             row.updated_at = later(now, before.updated_at);
         }
         if has_moved {
+            row.status_since = row.updated_at;
             let log = StatusChange {
                 id: LogId(next(&mut self.account.last_ids.log)),
                 uid: log_uid,
@@ -480,6 +482,7 @@ impl ReferenceModel {
                     self.deadlines.remove(&todo.id);
                 }
                 todo.updated_at = later(step.logged_at, todo.updated_at);
+                todo.status_since = step.logged_at;
                 let id = LogId(next(&mut self.account.last_ids.log));
                 self.logs.insert(id, StatusChange { id, todo: todo.id, ..step });
                 Ok(id.0)

@@ -33,6 +33,7 @@ fn claimed() -> Value {
             "session_id": 2,
             "status": "in_progress",
             "updated_at": "2026-04-09T14:00:00Z",
+            "status_since": "2026-04-09T14:00:00Z",
             "claim": {
                 "token": 1,
                 "session_id": 2,
@@ -151,7 +152,7 @@ async fn claim(
     params(Id<TodoId>),
     request_body = ReleaseBody,
     responses(
-        (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!(example_with(example(), json!({"updated_at": "2026-04-09T14:00:00Z"})))),
+        (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!(example_with(example(), json!({"updated_at": "2026-04-09T14:00:00Z", "status_since": "2026-04-09T14:00:00Z"})))),
         (status = 409, description = "The claim does not stand.")
     )
 )]

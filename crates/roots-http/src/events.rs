@@ -26,7 +26,7 @@ use crate::todo_bodies::TodoStatusName;
 use roots_http_core::auth::authenticate::StreamBearer;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
-use roots_http_core::request::query::{FromParams, Params, Query, boolean};
+use roots_http_core::request::query::{FromParams, Params, Query, flag};
 use roots_http_core::streams::open_stream::{Moment, OpenStream, StreamKind};
 use roots_http_core::streams::sse;
 use roots_http_core::wire::LAST_EVENT_ID;
@@ -134,7 +134,7 @@ struct EventsQuery {
 
 impl FromParams for EventsQuery {
     fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
-        Ok(Self { follow: params.take("follow", boolean)?.unwrap_or(true) })
+        Ok(Self { follow: params.take("follow", |text| flag(&text))?.unwrap_or(true) })
     }
 }
 

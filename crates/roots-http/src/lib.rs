@@ -30,9 +30,11 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod todo_bodies;
+mod todo_query;
 mod todos;
 mod usage;
 mod wire;
+mod work;
 
 pub use accounts::Bootstrapped;
 pub use router::{openapi, surface};

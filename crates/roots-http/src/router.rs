@@ -28,7 +28,7 @@ use crate::settings::Signup;
 use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
     accounts, activities, actors, audit, brief, claims, erasures, events, export, import, keys,
-    meta, operators, search, sessions, todos, usage,
+    meta, operators, search, sessions, todos, usage, work,
 };
 
 /// The whole API, on these services.
@@ -106,7 +106,8 @@ fn routes() -> Routes {
         .merge(audit::routes())
         .merge(events::routes())
         .merge(operators::routes())
-        .merge(usage::routes());
+        .merge(usage::routes())
+        .merge(work::routes());
     let paths = |routes: &OpenApiRouter<App>| routes.get_openapi().paths.paths.clone().into_keys();
     let private: HashSet<_> = paths(&keyed).collect();
     let signup = accounts::signup_routes().layer(from_fn(signups)).layer(map_response(secret));

@@ -8,9 +8,11 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::session::{
-    EndReason, ListedSession, Session, SessionPatch, SessionStatusKind,
+    EndReason, ListedSession, Session, SessionPatch, SessionStatusKind, SessionWindow,
 };
 use roots_domain::model::text::LongText;
+use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::model::zone::Zone;
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::sessions::{SessionDraft, SessionFilter};
@@ -26,12 +28,12 @@ use crate::openapi::choice;
 use crate::rows;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::fields::{InvalidNoted, one_of};
+use roots_http_core::request::fields::{InvalidField, InvalidNoted, one_of};
 use roots_http_core::request::json::{FromMembers, Members, NoFields, actor_id, text};
 use roots_http_core::request::pagination::{List, Paging};
 use roots_http_core::request::path::Id;
 use roots_http_core::request::preconditions::{IfNoneMatch, Tagged, WriteRequest};
-use roots_http_core::request::query::{FromParams, NoParams, Params, Query, actor_scope};
+use roots_http_core::request::query::{FromParams, NoParams, Params, Query, actor_scope, time};
 use roots_http_core::schema::{self, MERGE_PATCH, example_with};
 use roots_http_core::wire::API_PATH;
 
@@ -119,7 +121,8 @@ impl From<ListedSession> for ListedSessionBody {
 #[derive(Serialize, ToSchema)]
 struct SessionPage {
     sessions: Vec<ListedSessionBody>,
-    /// The number of matching rows on all pages.
+    /// The number of matching rows on all pages. With `since`, `until` or `active_since` they are
+    /// counted up to 1,000.
     total: i64,
     limit: u32,
     /// The number of rows skipped; 0 with `cursor`.
@@ -144,6 +147,18 @@ struct SessionParams {
     /// Only sessions with this status.
     #[param(value_type = Option<SessionStatusName>, inline)]
     status: Option<SessionStatusKind>,
+    /// Only sessions that started at this time or later: an RFC 3339 date or time.
+    #[param(value_type = Option<schema::DateOrTime>, example = "2026-04-01")]
+    since: Option<Timestamp>,
+    /// Only sessions that started at this time or earlier: an RFC 3339 date or time. A date
+    /// includes the whole day.
+    #[param(value_type = Option<schema::DateOrTime>, example = "2026-04-09")]
+    until: Option<Timestamp>,
+    /// Only sessions that were active at this time or later, however long ago they started: those
+    /// that are active now, and then those that ended at this time or later, the latest end first.
+    /// It does not go with `since` or `until`.
+    #[param(value_type = Option<schema::DateOrTime>, example = "2026-04-09T08:00:00Z")]
+    active_since: Option<Timestamp>,
     /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
     /// owner may ask for others.
     #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
@@ -153,8 +168,36 @@ struct SessionParams {
 impl FromParams for SessionParams {
     fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let status = params.take("status", |name| status(&name));
+        let from = |text| Timestamp::parse_since(&time(text), &Zone::UTC);
+        let since = params.take("since", from);
+        let until = params.take("until", |text| Timestamp::parse_until(&time(text), &Zone::UTC));
+        let active_since = params.take("active_since", from);
         let scope = actor_scope(params);
-        Ok(Self { status: status?, scope: scope? })
+        let read = Self {
+            status: status?,
+            since: since?,
+            until: until?,
+            active_since: active_since?,
+            scope: scope?,
+        };
+        match read.window() {
+            Ok(_) => Ok(read),
+            Err(InvalidField { field, message }) => Err(params.error(&field, message)),
+        }
+    }
+}
+
+impl SessionParams {
+    /// The window of time, and the order.
+    ///
+    /// # Errors
+    /// The parameters ask for both orders.
+    fn window(&self) -> Result<SessionWindow, InvalidField> {
+        let started = TimeRange { since: self.since, until: self.until };
+        SessionWindow::new(started, self.active_since).ok_or_else(|| InvalidField {
+            field: "active_since".to_owned(),
+            message: "must not be given together with since or until".to_owned(),
+        })
     }
 }
 
@@ -210,7 +253,8 @@ choice!(EndReasonName, "EndReason", EndReason::ALL.iter().copied().map(EndReason
 
 /// List sessions
 ///
-/// The caller's sessions, latest first. The owner may list any actor's. Costs nothing.
+/// The caller's sessions, the latest start first. `active_since` has an order of its own. The owner
+/// may list any actor's. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/sessions", operation_id = "listSessions", tag = "sessions",
     params(SessionParams, Paging),
@@ -227,8 +271,9 @@ async fn list(
     caller: Bearer,
     List { query, page }: List<SessionParams>,
 ) -> Result<Response, Problem> {
-    let SessionParams { status, scope } = query;
-    let filter = SessionFilter { scope, status };
+    let window = query.window().map_err(|invalid| Problem::invalid_parameters(vec![invalid]))?;
+    let SessionParams { status, scope, .. } = query;
+    let filter = SessionFilter { scope, status, window };
     let sessions = &app.services.sessions;
     rows::list::<ListedSessionBody, _, _, _>(
         &app,

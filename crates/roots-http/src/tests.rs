@@ -50,6 +50,7 @@ fn todo(title: String, description: String) -> ListedTodoBody {
         claims: Claims { count: MOST, standing: Some(claim) },
         created_at: LAST,
         updated_at: LAST,
+        status_since: LAST,
         version: MOST,
     };
     ListedTodo { todo, until: Some(LAST) }.into()

@@ -23,6 +23,7 @@ pub(crate) fn example() -> Value {
         "due_at": "2026-04-10T00:00:00Z",
         "created_at": "2026-04-09T10:00:00Z",
         "updated_at": "2026-04-09T10:00:00Z",
+        "status_since": "2026-04-09T10:00:00Z",
         "claim": null,
         "actor_id": 1
     })
@@ -54,6 +55,9 @@ pub(crate) struct TodoBody {
     /// When a patch last changed the todo, or it was claimed.
     #[schema(format = DateTime)]
     updated_at: String,
+    /// When the status last changed; `created_at` if it never has.
+    #[schema(format = DateTime)]
+    status_since: String,
     /// The claim that stands, alive or lapsed.
     #[schema(required)]
     claim: Option<ClaimBody>,
@@ -73,6 +77,7 @@ impl From<Todo> for TodoBody {
             due_at: todo.content.due_at.map(|at| at.to_string()),
             created_at: todo.created_at.to_string(),
             updated_at: todo.updated_at.to_string(),
+            status_since: todo.status_since.to_string(),
             claim: ClaimBody::of(&todo.claims),
             actor_id: todo.actor.0,
         }

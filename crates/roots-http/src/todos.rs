@@ -16,7 +16,7 @@ use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoS
 use roots_domain::model::{Invalid, Patch};
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::StoreError;
-use roots_domain::service::access::{ActorScope, Caller};
+use roots_domain::service::access::Caller;
 use roots_domain::service::todos::{LogChunk, TodoChange, TodoDraft, TodoFilter};
 use roots_domain::service::{Preconditions, SealedRow};
 use serde::Serialize;
@@ -28,6 +28,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::rows;
 use crate::todo_bodies::{ListedTodoBody, TodoBody, TodoStatusName, example, status};
+use crate::todo_query::TodoParams;
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::middleware::list_permits::{AnswerChunks, FoundRows, JsonRows};
 use roots_http_core::problem::Problem;
@@ -38,9 +39,7 @@ use roots_http_core::request::json::{
 use roots_http_core::request::pagination::{List, Paging};
 use roots_http_core::request::path::Id;
 use roots_http_core::request::preconditions::{IfNoneMatch, Tagged, WriteRequest};
-use roots_http_core::request::query::{
-    FromParams, NoParams, Params, Query, actor_scope, session_filter,
-};
+use roots_http_core::request::query::{FromParams, NoParams, Params, Query};
 use roots_http_core::schema::{self, MERGE_PATCH, example_with};
 use roots_http_core::wire::API_PATH;
 
@@ -56,7 +55,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 struct TodoPage {
     todos: Vec<ListedTodoBody>,
-    /// The number of matching rows on all pages.
+    /// The number of matching rows on all pages. Overdue todos are counted up to 1,000.
     total: i64,
     limit: u32,
     /// The number of rows skipped; 0 with `cursor`.
@@ -109,35 +108,6 @@ impl From<StatusChange> for StatusChangeBody {
 struct TodoLogBody {
     logs: Vec<StatusChangeBody>,
     todo_id: i64,
-}
-
-/// The filter of the list.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-struct TodoParams {
-    /// Only todos with this status.
-    #[param(value_type = Option<TodoStatusName>, inline)]
-    status: Option<TodoStatus>,
-    /// Filter by priority (0–3).
-    #[param(value_type = Option<i64>, minimum = 0, maximum = 3)]
-    priority: Option<Priority>,
-    /// Filter by linked session.
-    #[param(value_type = Option<i64>, minimum = 1)]
-    session_id: Option<SessionId>,
-    /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
-    /// owner may ask for others.
-    #[param(rename = "actor_id", value_type = Option<schema::ActorFilter>)]
-    scope: ActorScope,
-}
-
-impl FromParams for TodoParams {
-    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
-        let status = params.take("status", |name| status(&name));
-        let priority = params.take("priority", |digit| Priority::from_digit(&digit));
-        let session_id = session_filter(params);
-        let scope = actor_scope(params);
-        Ok(Self { status: status?, priority: priority?, session_id: session_id?, scope: scope? })
-    }
 }
 
 /// A todo to create.
@@ -268,8 +238,8 @@ impl FromParams for ClaimParams {
 
 /// List todos
 ///
-/// The caller's todos, by descending priority, then latest first. The owner may list any actor's.
-/// Costs nothing.
+/// The caller's todos, by descending priority, then latest first. `sort` and `overdue` have orders
+/// of their own. The owner may list any actor's. Costs nothing.
 #[utoipa::path(
     get, path = "/api/v1/todos", operation_id = "listTodos", tag = "todos",
     params(TodoParams, Paging),
@@ -286,8 +256,8 @@ async fn list(
     caller: Bearer,
     List { query, page }: List<TodoParams>,
 ) -> Result<Response, Problem> {
-    let TodoParams { status, priority, session_id, scope } = query;
-    let filter = TodoFilter { scope, status, priority, session: session_id };
+    let rows = query.rows().map_err(|invalid| Problem::invalid_parameters(vec![invalid]))?;
+    let filter = TodoFilter { scope: query.scope, rows };
     let todos = &app.services.todos;
     rows::list::<ListedTodoBody, _, _, _>(
         &app,
@@ -338,7 +308,8 @@ async fn get(
         "title": "Deploy docs pages",
         "description": "Sessions, todos, and activities docs",
         "created_at": "2026-04-09T14:00:00Z",
-        "updated_at": "2026-04-09T14:00:00Z"
+        "updated_at": "2026-04-09T14:00:00Z",
+        "status_since": "2026-04-09T14:00:00Z"
     })))),
         (status = 409, description = "The session to link to has ended.")
     )
@@ -377,7 +348,7 @@ async fn create(
     params(Id<TodoId>),
     request_body(content = TodoChangeBody, description = MERGE_PATCH),
     responses(
-        (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!(example_with(example(), json!({"status": "done", "updated_at": "2026-04-09T14:00:00Z"})))),
+        (status = 200, description = "The todo as it is now.", body = TodoBody, example = json!(example_with(example(), json!({"status": "done", "updated_at": "2026-04-09T14:00:00Z", "status_since": "2026-04-09T14:00:00Z"})))),
         (status = 409, description = "The todo's current status does not allow this step, or the claim of `claim_token` does not stand.")
     )
 )]

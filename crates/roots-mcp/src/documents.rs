@@ -33,6 +33,7 @@ pub(crate) struct TodoDocument {
     due_at: Option<String>,
     created_at: String,
     updated_at: String,
+    status_since: String,
     claim: Option<ClaimDocument>,
     actor_id: i64,
 }
@@ -49,6 +50,7 @@ impl From<Todo> for TodoDocument {
             due_at: todo.content.due_at.map(|at| at.to_string()),
             created_at: todo.created_at.to_string(),
             updated_at: todo.updated_at.to_string(),
+            status_since: todo.status_since.to_string(),
             claim: ClaimDocument::of(&todo.claims),
             actor_id: todo.actor.0,
         }

@@ -1,19 +1,24 @@
 //! Compares a store with the reference model.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Debug;
 
 use roots_domain::model::activity::SessionCounts;
-use roots_domain::model::credit::Reason;
+use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{ActorId, SessionId};
-use roots_domain::model::page::{Listed, Page, PageRequest, Start};
-use roots_domain::model::session::SessionStatusKind;
-use roots_domain::model::time::TimeRange;
-use roots_domain::model::todo::{ListedTodo, Priority, TodoStatus};
+use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::session::{Session, SessionStatusKind, SessionWindow};
+use roots_domain::model::time::{Day, QuarterHour, TimeRange, Timestamp};
+use roots_domain::model::todo::{ListedTodo, Priority, Todo, TodoStatus};
+use roots_domain::model::todo_list::FinishedStatus;
+use roots_domain::model::work::{TodoCounts, WorkWindow};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, SessionQuery, SessionReader, TodoQuery,
-    TodoReader, Verifier,
+    AccountReader, ActivityFilter, ActivityReader, FinishedTodos, OverdueTodos, SessionQuery,
+    SessionReader, TodoQuery, TodoReader, Verifier, WorkQuery,
 };
 use roots_domain::reference_model::{ReferenceModel, counts};
 use roots_persistence::Store;
@@ -31,7 +36,9 @@ pub async fn compare(
     for actor in one_by_one.chain([None]) {
         compare_sessions(model, store, actor, limit).await;
         compare_todos(model, store, actor, limit).await;
+        compare_todo_lists(model, store, actor, limit).await;
         compare_activities(model, store, actor, ranges, limit).await;
+        compare_work(model, store, actor).await;
     }
     let (_, errors) = store.verify().await.expect("a verification");
     assert_eq!(errors, []);
@@ -51,6 +58,74 @@ async fn compare_ledger(model: &ReferenceModel, store: &Store, limit: u32) {
     }
 }
 
+/// Compares the counts of todos and credits, of the whole year before the last write.
+async fn compare_work(model: &ReferenceModel, store: &Store, actor: Option<ActorId>) {
+    let by = model.account.id.into();
+    let now = model.ledger.values().map(|row| row.created_at).max();
+    let window = WorkWindow::until_now(
+        TimeRange { since: Some(Timestamp::FIRST), until: None },
+        now.unwrap_or(Timestamp::LAST),
+    );
+    let work: Vec<_> = model
+        .work()
+        .into_iter()
+        .filter(|(counter, _)| {
+            window.first <= counter.quarter_hour && counter.quarter_hour <= window.last
+        })
+        .collect();
+    let is_asked = |of: Option<ActorId>| of.is_some() && (actor.is_none() || of == actor);
+    let query = WorkQuery { by, actor, window };
+    for zone in ["UTC", "Asia/Kathmandu", "America/St_Johns"] {
+        let zone = Zone::parse(zone).expect("a zone");
+        let days = window.days(&zone);
+        let day = |at: QuarterHour| {
+            days.iter()
+                .find(|span| span.first <= at && at < span.end)
+                .map(|span| span.day)
+                .expect("a day of the window")
+        };
+        let mut todos = BTreeMap::<Day, TodoCounts>::new();
+        let mut of_actors = BTreeMap::<ActorId, TodoCounts>::new();
+        for (counter, counts) in work.iter().filter(|(counter, _)| is_asked(counter.actor)) {
+            let counts = TodoCounts {
+                made: counts.todos_made,
+                done: counts.todos_done,
+                cancelled: counts.todos_cancelled,
+            };
+            if counts == TodoCounts::default() {
+                continue;
+            }
+            let sum = todos.entry(day(counter.quarter_hour)).or_default();
+            *sum = TodoCounts::sum([*sum, counts]);
+            let sum = of_actors.entry(counter.actor.expect("an actor")).or_default();
+            *sum = TodoCounts::sum([*sum, counts]);
+        }
+        let stats = store.todo_stats(&query, &zone).await.expect("a read");
+        assert_eq!(stats.total, TodoCounts::sum(todos.values().copied()));
+        assert_eq!(stats.by_day, todos.into_iter().collect::<Vec<_>>());
+        let mut by_actor: Vec<_> = of_actors.into_iter().collect();
+        by_actor.sort_by_key(|(_, counts)| Reverse(counts.made + counts.done + counts.cancelled));
+        assert_eq!(stats.by_actor, by_actor);
+
+        let mut spent = BTreeMap::<ActorId, i64>::new();
+        for (counter, counts) in work.iter().filter(|(counter, _)| is_asked(counter.actor)) {
+            *spent.entry(counter.actor.expect("an actor")).or_default() += counts.credits_spent;
+        }
+        spent.retain(|_, spent| *spent != 0);
+        let stats = store.credit_stats(&query, &zone).await.expect("a read");
+        assert_eq!((stats.spent, stats.balance), (spent.values().sum(), model.account.balance));
+        let mut spent: Vec<_> = spent.into_iter().collect();
+        spent.sort_by_key(|(_, spent)| Reverse(*spent));
+        assert_eq!(stats.by_actor, spent);
+        // The balance after each day is that of the last ledger row up to its end.
+        for of_day in &stats.by_day {
+            let until = |entry: &&LedgerEntry| day(entry.created_at.quarter_hour()) <= of_day.day;
+            let deltas = model.ledger.values().filter(until).map(|entry| entry.delta);
+            assert_eq!(of_day.balance, deltas.sum::<i64>(), "{}", of_day.day);
+        }
+    }
+}
+
 async fn compare_sessions(
     model: &ReferenceModel,
     store: &Store,
@@ -59,12 +134,67 @@ async fn compare_sessions(
 ) {
     let by = model.account.id.into();
     for status in [None, Some(SessionStatusKind::Active), Some(SessionStatusKind::Ended)] {
-        let what = format!("sessions of {actor:?}, {status:?}");
-        compare_pages(&what, &model.sessions(actor, status), limit, async |page| {
-            let query = SessionQuery { by, actor, status, page };
-            let page = store.sessions(&query).await.expect("a read");
-            let Ok(page) = page.try_map(|listed| Ok::<_, Infallible>(listed.session));
-            page
+        for window in windows(model) {
+            let what = format!("sessions of {actor:?}, {status:?}, {window:?}");
+            let sort_key = match window {
+                SessionWindow::Started(_) => Session::sort_key,
+                SessionWindow::ActiveSince(_) => Session::position_by_end,
+            };
+            let expected = model.sessions(actor, status, window);
+            compare_sorted_pages(&what, &expected, limit, sort_key, async |page| {
+                let query = SessionQuery { by, actor, status, window, page };
+                let page = store.sessions(&query).await.expect("a read");
+                let Ok(page) = page.try_map(|listed| Ok::<_, Infallible>(listed.session));
+                page
+            })
+            .await;
+        }
+    }
+}
+
+/// All sessions, and windows that begin or end with the middle one.
+fn windows(model: &ReferenceModel) -> Vec<SessionWindow> {
+    let mut times: Vec<_> = model.sessions.values().map(|row| row.started_at).collect();
+    times.extend(model.sessions.values().filter_map(|row| row.status.ended_at()));
+    times.sort_unstable();
+    let middle = times.get(times.len() / 2).copied();
+    let started = |since, until| SessionWindow::Started(TimeRange { since, until });
+    let mut windows = vec![started(None, None), started(middle, None), started(None, middle)];
+    windows.push(started(middle, middle));
+    windows.extend(middle.map(SessionWindow::ActiveSince));
+    windows
+}
+
+/// Compares the lists of todos that have an order of their own.
+async fn compare_todo_lists(
+    model: &ReferenceModel,
+    store: &Store,
+    actor: Option<ActorId>,
+    limit: u32,
+) {
+    let by = model.account.id.into();
+    let todos = |page: Page<ListedTodo<Sealed>>| {
+        let Ok(page) = page.try_map(|listed| Ok::<_, Infallible>(listed.todo));
+        page
+    };
+    for status in FinishedStatus::ALL {
+        let what = format!("todos of {actor:?} that are {status:?}");
+        let (expected, sort_key) =
+            (model.finished_todos(actor, status), Todo::position_by_status_since);
+        compare_sorted_pages(&what, &expected, limit, sort_key, async |page| {
+            let query = FinishedTodos { by, actor, status, page };
+            todos(store.finished_todos(&query).await.expect("a read"))
+        })
+        .await;
+    }
+    let mut due: Vec<_> = model.todos.values().filter_map(|row| row.content.due_at).collect();
+    due.sort_unstable();
+    for now in [due.get(due.len() / 2).copied().unwrap_or(Timestamp::FIRST), Timestamp::LAST] {
+        let what = format!("todos of {actor:?} that are overdue at {now}");
+        let (expected, sort_key) = (model.overdue_todos(actor, now), Todo::position_by_due_date);
+        compare_sorted_pages(&what, &expected, limit, sort_key, async |page| {
+            let query = OverdueTodos { by, actor, now, page };
+            todos(store.overdue_todos(&query).await.expect("a read"))
         })
         .await;
     }
@@ -148,7 +278,7 @@ pub async fn compare_stats(
     let mut by_type: Vec<_> = by_type.into_iter().collect();
     by_type.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let sessions = |status| {
-        let sessions = model.sessions(filter.actor, status).into_iter();
+        let sessions = model.sessions(filter.actor, status, SessionWindow::default()).into_iter();
         count(sessions.filter(|row| filter.session.is_none_or(|is| is == row.id)).count())
     };
     let sessions =
@@ -178,6 +308,17 @@ async fn compare_pages<T: Listed + Clone + PartialEq + Debug>(
     what: &str,
     expected: &[T],
     limit: u32,
+    page: impl AsyncFnMut(PageRequest) -> Page<T>,
+) {
+    compare_sorted_pages(what, expected, limit, Listed::sort_key, page).await;
+}
+
+/// The same for a list that is sorted by other positions than usual.
+async fn compare_sorted_pages<T: Clone + PartialEq + Debug>(
+    what: &str,
+    expected: &[T],
+    limit: u32,
+    sort_key: fn(&T) -> SortKey,
     mut page: impl AsyncFnMut(PageRequest) -> Page<T>,
 ) {
     let total = count(expected.len());
@@ -192,7 +333,7 @@ async fn compare_pages<T: Listed + Clone + PartialEq + Debug>(
         let shown = left.min(limit as usize);
         assert_eq!(skipping.items.len(), shown, "a page of {what} at {request:?}");
         let last = skipping.items.last().filter(|_| shown < left);
-        assert_eq!(skipping.next, last.map(Listed::sort_key), "what follows {request:?} of {what}");
+        assert_eq!(skipping.next, last.map(sort_key), "what follows {request:?} of {what}");
         if let Some(sort_key) = next {
             let request = PageRequest { limit, start: Start::After(sort_key) };
             let expected = Page { items: skipping.items.clone(), request, ..skipping };

@@ -59,6 +59,7 @@ pub(crate) const TODO: Shape = Shape::of(&[
     "due_at",
     "created_at",
     "updated_at",
+    "status_since",
     "claim",
     "actor_id",
 ]);
@@ -74,6 +75,7 @@ const LISTED_TODO: &[&str] = &[
     "due_at",
     "created_at",
     "updated_at",
+    "status_since",
     "claim",
     "actor_id",
     "until",

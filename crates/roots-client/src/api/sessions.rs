@@ -14,7 +14,7 @@ use crate::pages::{page, rows};
 use crate::request::{Change, Create, Read};
 
 impl Client {
-    /// A page of sessions, latest first.
+    /// A page of sessions, latest first unless the filter has an order of its own.
     ///
     /// # Errors
     ///
@@ -27,7 +27,7 @@ impl Client {
         page(self, Operation::ListSessions, filter.query(), paging).await
     }
 
-    /// All sessions, latest first, page by page as they are taken.
+    /// All sessions of the filter, in the order of the list, page by page as they are taken.
     pub fn sessions<'c>(
         &'c self,
         filter: &SessionFilter,

@@ -7,6 +7,7 @@ use super::actor::ActorFilter;
 use super::paging::{Query, page};
 use super::words::{open_words, words};
 use crate::patch::Patch;
+use crate::time::DateOrTime;
 
 words! {
     /// The status of a session.
@@ -65,7 +66,8 @@ pub struct ListedSession {
 }
 
 page! {
-    /// A page of sessions, latest first.
+    /// A page of sessions, in the order of their filter. With a bound of time they are counted up
+    /// to 1,000.
     SessionPage { sessions: ListedSession }
 }
 
@@ -105,14 +107,26 @@ pub struct SessionDeleted {
 pub struct SessionFilter {
     /// Only sessions with this status.
     pub status: Option<SessionStatus>,
+    /// Only sessions that started at this time or later.
+    pub since: Option<DateOrTime>,
+    /// Only sessions that started at this time or earlier.
+    pub until: Option<DateOrTime>,
+    /// Only sessions that were active at this time or later, however long ago they started: active
+    /// ones, and then the latest end first. It does not go with `since` or `until`.
+    pub active_since: Option<DateOrTime>,
     /// The actor whose sessions these are: the caller by default.
     pub actor: Option<ActorFilter>,
 }
 
 impl SessionFilter {
     pub(crate) fn query(&self) -> Query {
-        let status = self.status.map(|status| ("status", status.to_string()));
-        let actor = self.actor.map(|actor| ("actor_id", actor.to_string()));
-        status.into_iter().chain(actor).collect()
+        let parameters = [
+            self.status.map(|status| ("status", status.to_string())),
+            self.since.map(|since| ("since", since.to_string())),
+            self.until.map(|until| ("until", until.to_string())),
+            self.active_since.map(|since| ("active_since", since.to_string())),
+            self.actor.map(|actor| ("actor_id", actor.to_string())),
+        ];
+        parameters.into_iter().flatten().collect()
     }
 }

@@ -24,6 +24,17 @@ words! {
     }
 }
 
+words! {
+    /// The order of a list of todos.
+    TodoSort {
+        /// The highest priority first, then the newest.
+        Priority = "priority",
+        /// The latest change of status first. Only for todos that are done or cancelled, and with
+        /// no other filter but the actor.
+        StatusSince = "status_since",
+    }
+}
+
 /// A todo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Todo {
@@ -45,6 +56,8 @@ pub struct Todo {
     pub created_at: DateTime<Utc>,
     /// When a patch last changed it, or it was claimed.
     pub updated_at: DateTime<Utc>,
+    /// When its status last changed; `created_at` if it never has.
+    pub status_since: DateTime<Utc>,
     /// The claim that stands, alive or lapsed.
     #[serde(default)]
     pub claim: Option<Claim>,
@@ -66,7 +79,7 @@ pub struct ListedTodo {
 }
 
 page! {
-    /// A page of todos, by priority and then by age, highest and newest first.
+    /// A page of todos, in the order of their filter. Overdue todos are counted up to 1,000.
     TodoPage { todos: ListedTodo }
 }
 
@@ -164,6 +177,11 @@ pub struct TodoFilter {
     pub priority: Option<u8>,
     /// Only todos linked to this session.
     pub session_id: Option<i64>,
+    /// Only todos that are open or in progress and past their due date, the earliest due date
+    /// first. It goes with no other filter but the actor.
+    pub overdue: bool,
+    /// The order: by priority and then by age by default, highest and newest first.
+    pub sort: Option<TodoSort>,
     /// The actor whose todos these are: the caller by default.
     pub actor: Option<ActorFilter>,
 }
@@ -174,6 +192,8 @@ impl TodoFilter {
             self.status.map(|status| ("status", status.to_string())),
             self.priority.map(|priority| ("priority", priority.to_string())),
             self.session_id.map(|id| ("session_id", id.to_string())),
+            self.overdue.then(|| ("overdue", true.to_string())),
+            self.sort.map(|sort| ("sort", sort.to_string())),
             self.actor.map(|actor| ("actor_id", actor.to_string())),
         ];
         parameters.into_iter().flatten().collect()

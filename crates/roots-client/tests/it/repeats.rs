@@ -19,7 +19,8 @@ fn todo() -> Value {
     json!({
         "todo_id": 1, "session_id": null, "title": "t", "description": null, "status": "open",
         "priority": 0, "due_at": null, "created_at": "2026-04-09T10:00:00Z",
-        "updated_at": "2026-04-09T10:00:00Z", "actor_id": 1,
+        "updated_at": "2026-04-09T10:00:00Z", "status_since": "2026-04-09T10:00:00Z",
+        "actor_id": 1,
     })
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use roots_client::model::{
-    ActivityFilter, ActorFilter, NewClaim, NewSession, NewTodo, PageStart, Paging, StatsFilter,
-    TodoChange, TodoFilter, TodoStatus,
+    ActivityFilter, ActorFilter, NewClaim, NewSession, NewTodo, PageStart, Paging, SessionFilter,
+    StatsFilter, TodoChange, TodoFilter, TodoSort, TodoStatus,
 };
 use roots_client::{ApiKey, Charge, Client, ETag, Error, IdempotencyKey, Patch, RecoveryCode};
 use serde_json::{Value, json};
@@ -74,6 +74,7 @@ fn claimed_todo() -> Value {
         "todo_id": 7, "session_id": null, "title": "t", "description": null,
         "status": "in_progress", "priority": 0, "due_at": null,
         "created_at": "2026-04-09T10:00:00Z", "updated_at": "2026-04-09T14:00:00Z",
+        "status_since": "2026-04-09T14:00:00Z",
         "claim": {
             "token": 3, "session_id": null, "claimed_at": "2026-04-09T14:00:00Z",
             "lease_seconds": 7200,
@@ -124,9 +125,22 @@ async fn filters_and_pages_are_in_the_query() {
         priority: Some(3),
         session_id: Some(5),
         actor: Some(ActorFilter::All),
+        ..TodoFilter::default()
     };
     let paging = Paging { limit: Some(7), start: PageStart::Offset(14) };
     client.list_todos(&filter, &paging).await.unwrap_err();
+    let first = Paging::default();
+    let (status, sort) = (Some(TodoStatus::Done), Some(TodoSort::StatusSince));
+    let filter = TodoFilter { status, sort, ..TodoFilter::default() };
+    client.list_todos(&filter, &first).await.unwrap_err();
+    let filter = TodoFilter { overdue: true, ..TodoFilter::default() };
+    client.list_todos(&filter, &first).await.unwrap_err();
+    let (since, until) = ("2026-04-01".parse().ok(), "2026-04-09".parse().ok());
+    let filter = SessionFilter { since, until, ..SessionFilter::default() };
+    client.list_sessions(&filter, &first).await.unwrap_err();
+    let active_since = "2026-04-09T10:00:00Z".parse().ok();
+    let filter = SessionFilter { active_since, ..SessionFilter::default() };
+    client.list_sessions(&filter, &first).await.unwrap_err();
     let filter = ActivityFilter {
         activity_type: Some("deploy".to_owned()),
         range: StatsFilter {
@@ -146,6 +160,10 @@ async fn filters_and_pages_are_in_the_query() {
         queries,
         [
             "status=in_progress&priority=3&session_id=5&actor_id=all&limit=7&offset=14",
+            "status=done&sort=status_since",
+            "overdue=true",
+            "since=2026-04-01&until=2026-04-09",
+            "active_since=2026-04-09T10%3A00%3A00Z",
             "type=deploy&tz=Asia%2FKathmandu&since=2026-04-01&until=2026-04-09T10%3A00%3A00Z\
              &actor_id=2&cursor=Ab-_",
             "period=2026-04",

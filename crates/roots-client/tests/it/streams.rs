@@ -20,7 +20,8 @@ fn page(ids: std::ops::Range<i64>, next: Option<&str>) -> Value {
         json!({
             "todo_id": id, "session_id": null, "title": "t", "description": null, "status": "open",
             "priority": 0, "due_at": null, "created_at": "2026-04-09T10:00:00Z",
-            "updated_at": "2026-04-09T10:00:00Z", "actor_id": 1,
+            "updated_at": "2026-04-09T10:00:00Z", "status_since": "2026-04-09T10:00:00Z",
+            "actor_id": 1,
         })
     };
     json!({

@@ -124,6 +124,9 @@ impl WorkingSet {
         next.claims = next.claims.claimed(Claim { session, claimed_at: now, lease });
         next.content.session = session.or(next.content.session);
         next.updated_at = scope.at.max(todo.updated_at);
+        if how != Claimable::Unclaimed {
+            next.status_since = next.updated_at;
+        }
         next.version += 1;
         let steps = match how {
             Claimable::Open => vec![(TodoStatus::Open, TodoStatus::InProgress, None)],

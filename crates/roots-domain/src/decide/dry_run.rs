@@ -324,6 +324,7 @@ fn todo(id: TodoId, actor: ActorId) -> Todo<Sealed> {
         claims: Claims::NONE,
         created_at: Timestamp::FIRST,
         updated_at: Timestamp::FIRST,
+        status_since: Timestamp::FIRST,
         version: 1,
     }
 }

@@ -41,6 +41,7 @@ impl WorkingSet {
             claims: Claims::NONE,
             created_at: scope.at,
             updated_at: scope.at,
+            status_since: scope.at,
             version: 1,
         })
     }

@@ -284,7 +284,8 @@ pub enum StepRefusal {
 }
 
 impl<T: Clone + PartialEq> Todo<T> {
-    /// The todo after a step of its history. `updated_at` is at least the time of the step.
+    /// The todo after a step of its history. `updated_at` is at least the time of the step, and the
+    /// status is that of the step since its time.
     ///
     /// # Errors
     /// The step begins from another status, or is not allowed.
@@ -297,7 +298,8 @@ impl<T: Clone + PartialEq> Todo<T> {
             return Err(StepRefusal::Forbidden);
         }
         let updated_at = self.updated_at.max(step.logged_at);
-        Ok(Self { updated_at, version: self.version + 1, ..self.clone().in_status(to) })
+        let (status_since, version) = (step.logged_at, self.version + 1);
+        Ok(Self { updated_at, status_since, version, ..self.clone().in_status(to) })
     }
 
     /// The todo updated from its source, if the source is newer. The status follows from the steps
@@ -412,6 +414,7 @@ mod tests {
             claims: Claims::NONE,
             created_at: at(0),
             updated_at: at(10),
+            status_since: at(0),
             version: 4,
         }
     }
@@ -456,7 +459,8 @@ mod tests {
                 note: None::<String>,
                 logged_at: at(logged),
             };
-            assert_eq!(todo().relive(&step).unwrap().updated_at, at(updated));
+            let next = todo().relive(&step).unwrap();
+            assert_eq!((next.updated_at, next.status_since), (at(updated), at(logged)));
         }
     }
 

@@ -20,8 +20,10 @@ pub mod session;
 pub mod source_row;
 pub mod step;
 pub mod todo;
+pub mod todo_list;
 pub mod usage;
 mod value;
+pub mod work;
 
 pub use value::invalid::Invalid;
 pub use value::patch::Patch;

@@ -6,7 +6,7 @@ use super::etag::EntityTag;
 use super::id::{ActorId, SessionId, Uid};
 use super::page::{Listed, SortKey};
 use super::sealed::Field;
-use super::time::Timestamp;
+use super::time::{TimeRange, Timestamp};
 
 /// The status of a session. The only change is from active to ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +141,14 @@ impl<T> Session<T> {
     pub fn duration_seconds(&self) -> Option<i64> {
         let ended_at = self.status.ended_at()?;
         Some((ended_at.micros() - self.started_at.micros()) / 1_000_000)
+    }
+}
+
+impl<T> Session<T> {
+    /// Its position in a list by the end. The end of an active one is still to come.
+    pub fn position_by_end(&self) -> SortKey {
+        let end = self.status.ended_at().map_or(i64::MAX, Timestamp::micros);
+        SortKey([end, self.started_at.micros(), self.id.0])
     }
 }
 
@@ -302,6 +310,34 @@ pub struct ListedSession<T = String> {
     /// The start, or the last write that named the session while it was active; up to a minute
     /// behind.
     pub last_active_at: Timestamp,
+}
+
+/// Which sessions a list has, by their times, and its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionWindow {
+    /// Those that started in the range, the latest start first.
+    Started(TimeRange),
+    /// Those that were active at this time or later: active ones, and then those that ended since,
+    /// the latest end first.
+    ActiveSince(Timestamp),
+}
+
+impl Default for SessionWindow {
+    fn default() -> Self {
+        Self::Started(TimeRange { since: None, until: None })
+    }
+}
+
+impl SessionWindow {
+    /// The window of these bounds; `None` if they ask for both orders.
+    #[must_use]
+    pub const fn new(started: TimeRange, active_since: Option<Timestamp>) -> Option<Self> {
+        match active_since {
+            None => Some(Self::Started(started)),
+            Some(since) if started.is_open() => Some(Self::ActiveSince(since)),
+            Some(_) => None,
+        }
+    }
 }
 
 impl<T> Listed for ListedSession<T> {

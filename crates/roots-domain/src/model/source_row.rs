@@ -120,8 +120,19 @@ impl SourceTodo {
     #[must_use]
     pub fn stored(&self, uid: Uid, actor: ActorId, content: TodoContent<Sealed>) -> Todo<Sealed> {
         let Self { id, status, created_at, updated_at, .. } = *self;
-        let claims = Claims::NONE;
-        Todo { id, uid, actor, content, status, claims, created_at, updated_at, version: 1 }
+        Todo {
+            id,
+            uid,
+            actor,
+            content,
+            status,
+            claims: Claims::NONE,
+            created_at,
+            updated_at,
+            // The steps of its log follow and change it.
+            status_since: created_at,
+            version: 1,
+        }
     }
 }
 

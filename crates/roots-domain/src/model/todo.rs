@@ -170,6 +170,9 @@ pub struct Todo<T = String> {
     pub created_at: Timestamp,
     /// When it was last changed by a patch or claimed.
     pub updated_at: Timestamp,
+    /// When its status last changed: the time of the last entry of its log. If the log is empty, it
+    /// is when the todo was made.
+    pub status_since: Timestamp,
     /// Counts its changes, unlinking included, from 1.
     pub version: i64,
 }
@@ -219,14 +222,45 @@ impl<T> Todo<T> {
         self,
         change: impl FnMut(Field, T) -> Result<U, E>,
     ) -> Result<Todo<U>, E> {
-        let Self { id, uid, actor, content, status, claims, created_at, updated_at, version } =
-            self;
+        let Self {
+            id,
+            uid,
+            actor,
+            content,
+            status,
+            claims,
+            created_at,
+            updated_at,
+            status_since,
+            version,
+        } = self;
         let change = RefCell::new(change);
         let content = content.try_map_texts(
             |title| change.borrow_mut()(Field::TodoTitle, title),
             |description| change.borrow_mut()(Field::TodoDescription, description),
         )?;
-        Ok(Todo { id, uid, actor, content, status, claims, created_at, updated_at, version })
+        Ok(Todo {
+            id,
+            uid,
+            actor,
+            content,
+            status,
+            claims,
+            created_at,
+            updated_at,
+            status_since,
+            version,
+        })
+    }
+
+    /// Its position in a list by the time of the last change of status.
+    pub fn position_by_status_since(&self) -> SortKey {
+        SortKey([0, self.status_since.micros(), self.id.0])
+    }
+
+    /// Its position in a list by the due date. One without a due date comes last.
+    pub fn position_by_due_date(&self) -> SortKey {
+        SortKey([0, self.content.due_at.map_or(i64::MAX, Timestamp::micros), self.id.0])
     }
 }
 
@@ -447,6 +481,9 @@ impl<T: Clone + PartialEq> Todo<T> {
         if next != *self {
             next.updated_at = at.max(self.updated_at);
             next.version += 1;
+        }
+        if next.status != self.status {
+            next.status_since = next.updated_at;
         }
         Ok(next)
     }

@@ -169,6 +169,7 @@ impl ReferenceModel {
             step(of_lapse, TodoStatus::InProgress, TodoStatus::Open, Some(claim.lapse_note));
         }
         if before.claims.standing.is_some() || before.status == TodoStatus::Open {
+            row.status_since = row.updated_at;
             step(of_claim, TodoStatus::Open, TodoStatus::InProgress, None);
         }
         let deadline = Deadline {

@@ -9,9 +9,10 @@ use crate::model::counter::{Counter, QuarterHourCounter};
 use crate::model::credit::{LedgerEntry, Reason};
 use crate::model::id::ActorId;
 use crate::model::sealed::Sealed;
-use crate::model::session::{Session, SessionStatusKind};
-use crate::model::time::{QuarterHour, TimeRange};
-use crate::model::todo::Todo;
+use crate::model::session::{Session, SessionStatusKind, SessionWindow};
+use crate::model::time::{QuarterHour, TimeRange, Timestamp};
+use crate::model::todo::{Todo, TodoStatus};
+use crate::model::todo_list::FinishedStatus;
 use crate::port::store::{ActivityFilter, TodoQuery};
 
 /// The lists, each in its order, and the counts.
@@ -28,10 +29,55 @@ impl ReferenceModel {
         &self,
         actor: Option<ActorId>,
         status: Option<SessionStatusKind>,
+        window: SessionWindow,
     ) -> Vec<Session<Sealed>> {
-        let is_listed =
-            |row: &Session<_>| is_asked(actor, row.actor) && is_asked(status, row.status.kind());
-        listed(&self.sessions, |row| (row.started_at, row.id), is_listed)
+        let is_listed = |row: &Session<_>| {
+            is_asked(actor, row.actor)
+                && is_asked(status, row.status.kind())
+                && match window {
+                    SessionWindow::Started(TimeRange { since, until }) => {
+                        since.is_none_or(|since| since <= row.started_at)
+                            && until.is_none_or(|until| row.started_at <= until)
+                    }
+                    SessionWindow::ActiveSince(since) => {
+                        row.status.ended_at().is_none_or(|ended_at| since <= ended_at)
+                    }
+                }
+        };
+        let end = |row: &Session<_>| match window {
+            SessionWindow::Started(_) => None,
+            // An active one comes before all that have ended.
+            SessionWindow::ActiveSince(_) => {
+                Some((row.status.kind() == SessionStatusKind::Active, row.status.ended_at()))
+            }
+        };
+        listed(&self.sessions, |row| (end(row), row.started_at, row.id), is_listed)
+    }
+
+    /// The finished todos of an actor, or of all.
+    #[must_use]
+    pub fn finished_todos(
+        &self,
+        actor: Option<ActorId>,
+        status: FinishedStatus,
+    ) -> Vec<Todo<Sealed>> {
+        let is_listed = |row: &Todo<_>| is_asked(actor, row.actor) && row.status == status.status();
+        let since = |row: &Todo<_>| {
+            let steps = self.logs.values().filter(|step| step.todo == row.id);
+            steps.last().map_or(row.created_at, |step| step.logged_at)
+        };
+        listed(&self.todos, |row| (since(row), row.id), is_listed)
+    }
+
+    /// The todos of an actor, or of all, that are overdue then.
+    #[must_use]
+    pub fn overdue_todos(&self, actor: Option<ActorId>, now: Timestamp) -> Vec<Todo<Sealed>> {
+        let is_listed = |row: &Todo<_>| {
+            is_asked(actor, row.actor)
+                && !matches!(row.status, TodoStatus::Done | TodoStatus::Cancelled)
+                && row.content.due_at.is_some_and(|due_at| due_at < now)
+        };
+        listed(&self.todos, |row| Reverse((row.content.due_at, row.id)), is_listed)
     }
 
     /// The todos that a query asks for, on all pages.

@@ -11,7 +11,9 @@ use crate::model::Patch;
 use crate::model::id::{ActorId, SessionId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
-use crate::model::session::{ListedSession, Session, SessionPatch, SessionStatusKind};
+use crate::model::session::{
+    ListedSession, Session, SessionPatch, SessionStatusKind, SessionWindow,
+};
 use crate::model::text::LongText;
 use crate::port::clock::Uids;
 use crate::port::crypto::Keyring;
@@ -44,6 +46,8 @@ pub struct SessionFilter {
     pub scope: ActorScope,
     /// Only this status.
     pub status: Option<SessionStatusKind>,
+    /// Only sessions of this window, in its order.
+    pub window: SessionWindow,
 }
 
 impl Sessions {
@@ -68,11 +72,11 @@ impl Sessions {
     pub async fn find(
         &self,
         caller: &Caller,
-        SessionFilter { scope, status }: SessionFilter,
+        SessionFilter { scope, status, window }: SessionFilter,
         page: PageRequest,
     ) -> Result<Page<ListedSession<Sealed>>, ReadError> {
         let (by, actor) = (caller.admission(), caller.choose(scope)?);
-        let query = SessionQuery { by, actor, status, page };
+        let query = SessionQuery { by, actor, status, window, page };
         Ok(self.reader.sessions(&query).await?)
     }
 

@@ -17,13 +17,16 @@ use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
-use crate::model::time::Timestamp;
-use crate::model::todo::{
-    ListedTodo, NewTodo, NewTodos, Priority, StatusChange, Todo, TodoPatch, TodoStatus,
-};
+use crate::model::time::{TimeRange, Timestamp};
+use crate::model::todo::{ListedTodo, NewTodo, NewTodos, Priority, StatusChange, Todo, TodoPatch};
+use crate::model::todo_list::TodoRows;
+use crate::model::work::{TodoStats, WorkWindow};
+use crate::model::zone::Zone;
 use crate::port::clock::Uids;
 use crate::port::crypto::{CryptoError, Keyring};
-use crate::port::store::{Admission, StoreResult, TodoLog, TodoQuery, TodoReader};
+use crate::port::store::{
+    Admission, FinishedTodos, OverdueTodos, StoreResult, TodoLog, TodoQuery, TodoReader, WorkQuery,
+};
 
 /// Todos, with the log of their status changes.
 #[derive(Clone)]
@@ -41,12 +44,8 @@ pub struct Todos {
 pub struct TodoFilter {
     /// The actors.
     pub scope: ActorScope,
-    /// Only this status.
-    pub status: Option<TodoStatus>,
-    /// Only this priority.
-    pub priority: Option<Priority>,
-    /// Only rows linked to this session.
-    pub session: Option<SessionId>,
+    /// The rows, and their order.
+    pub rows: TodoRows,
 }
 
 /// A claim to make.
@@ -107,10 +106,39 @@ impl Todos {
         filter: TodoFilter,
         page: PageRequest,
     ) -> Result<Page<ListedTodo<Sealed>>, ReadError> {
-        let TodoFilter { scope, status, priority, session } = filter;
+        let TodoFilter { scope, rows } = filter;
         let (by, actor) = (caller.admission(), caller.choose(scope)?);
-        let query = TodoQuery { by, actor, status, priority, session, page };
-        Ok(self.reader.todos(&query).await?)
+        let found = match rows {
+            TodoRows::ByPriority { status, priority, session } => {
+                let query = TodoQuery { by, actor, status, priority, session, page };
+                self.reader.todos(&query).await
+            }
+            TodoRows::Finished(status) => {
+                self.reader.finished_todos(&FinishedTodos { by, actor, status, page }).await
+            }
+            TodoRows::Overdue => {
+                let now = self.writes.clock.now();
+                self.reader.overdue_todos(&OverdueTodos { by, actor, now, page }).await
+            }
+        };
+        Ok(found?)
+    }
+
+    /// Todos made, done and cancelled in a window, by actor and by the days of a zone. Those that
+    /// are deleted since count. [`WorkWindow::of`] says what the window of a range is.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn stats(
+        &self,
+        caller: &Caller,
+        scope: ActorScope,
+        range: TimeRange,
+        zone: &Zone,
+    ) -> Result<TodoStats, ReadError> {
+        let (by, actor) = (caller.admission(), caller.choose(scope)?);
+        let window = WorkWindow::of(range, self.writes.clock.now());
+        Ok(self.reader.todo_stats(&WorkQuery { by, actor, window }, zone).await?)
     }
 
     /// The todo with that id, if the caller may read it.

@@ -60,12 +60,16 @@ pub fn session_filter(params: &mut Params) -> Result<Option<SessionId>, InvalidN
     })
 }
 
-/// Reads `true` or `false`.
+/// Reads a flag.
 ///
 /// # Errors
-/// The value is neither.
-pub fn boolean(text: String) -> Result<bool, Invalid> {
-    text.parse().map_err(|_| Invalid::new("must be true or false"))
+/// It is neither `true` nor `false`.
+pub fn flag(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Invalid::new("must be true or false")),
+    }
 }
 
 /// Restores the `+` of a time's offset: if it was not escaped it arrives as a blank, which no valid

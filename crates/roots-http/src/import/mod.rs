@@ -31,7 +31,7 @@ use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{ERRORS_MAX, InvalidField, InvalidNoted};
 use roots_http_core::request::json::{is_compressed, is_utf_8_of, object};
-use roots_http_core::request::query::{FromParams, Params, Query, boolean};
+use roots_http_core::request::query::{FromParams, Params, Query, flag};
 use roots_http_core::schema;
 use roots_http_core::shutdown::Shutdown;
 use roots_http_core::wire::ACCEPT_POST;
@@ -76,8 +76,8 @@ impl FromParams for ImportQuery {
         let from_line = params.take("from_line", |text| {
             positive(&text).map(i64::unsigned_abs).ok_or_else(not_positive)
         });
-        let delete_missing = params.take("delete_missing", boolean);
-        let dry_run = params.take(DRY_RUN, boolean);
+        let delete_missing = params.take("delete_missing", |text| flag(&text));
+        let dry_run = params.take(DRY_RUN, |text| flag(&text));
         Ok(Self {
             actor_id: actor_id?,
             from_line: from_line?.unwrap_or(1),

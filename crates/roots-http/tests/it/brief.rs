@@ -227,6 +227,7 @@ fn todo(
         claims: Claims { count: i64::MAX, standing },
         created_at: now,
         updated_at: now,
+        status_since: now,
         version: 1,
     };
     ListedTodo { todo, until: until.map(|seconds| now.plus_seconds(seconds)) }

@@ -49,6 +49,7 @@ async fn a_repeated_creation_replays_its_answer() {
       "due_at": null,
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "status_since": "2026-04-09T14:00:00Z",
       "claim": null,
       "actor_id": 1
     }
@@ -76,6 +77,7 @@ async fn a_repeated_change_replays_its_answer_though_the_row_is_gone() {
       "due_at": "2026-04-10T00:00:00Z",
       "created_at": "2026-04-09T10:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "status_since": "2026-04-09T10:00:00Z",
       "claim": null,
       "actor_id": 1
     }

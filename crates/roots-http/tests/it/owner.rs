@@ -47,6 +47,7 @@ async fn an_owner_creates_a_todo_for_a_member() {
       "due_at": null,
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "status_since": "2026-04-09T14:00:00Z",
       "claim": null,
       "actor_id": 2
     }
@@ -116,6 +117,7 @@ async fn a_members_todos_are_listed() {
           "due_at": "2026-04-10T00:00:00Z",
           "created_at": "2026-04-09T10:00:00Z",
           "updated_at": "2026-04-09T10:00:00Z",
+          "status_since": "2026-04-09T10:00:00Z",
           "claim": null,
           "actor_id": 1,
           "until": null
@@ -260,7 +262,9 @@ async fn an_actor_is_named_by_a_positive_integer() {
 #[tokio::test]
 async fn lists_and_stats_of_other_actors_are_403_to_a_member() {
     let router = MockedApi::whole().router();
-    for path in ["sessions", "todos", "activities", "activities/stats"] {
+    for path in
+        ["sessions", "todos", "activities", "activities/stats", "todos/stats", "credits/stats"]
+    {
         for (actor, owner, member) in [
             ("1", 200, 403),
             ("2", 200, 200),

@@ -32,7 +32,7 @@ async fn every_error_of_a_query_is_reported_at_once() {
         {"field": "sessoin_id", "message": "is not a known parameter: did you mean session_id?"},
         {
           "field": "zzz",
-          "message": "is not a known parameter: there are status, priority, session_id, actor_id, limit, offset, cursor"
+          "message": "is not a known parameter: there are status, priority, session_id, overdue, sort, actor_id, limit, offset, cursor"
         }
       ]
     }
@@ -65,6 +65,23 @@ async fn an_invalid_value_of_a_parameter_is_400() {
         "todos?priority=",
         "todos?session_id=0",
         "todos?session_id=x",
+        "todos?overdue=1",
+        "todos?overdue=True",
+        "todos?overdue=true&status=open",
+        "todos?overdue=true&priority=0",
+        "todos?overdue=true&session_id=1",
+        "todos?overdue=true&sort=priority",
+        "todos?sort=",
+        "todos?sort=created_at",
+        "todos?sort=status_since",
+        "todos?sort=status_since&status=open",
+        "todos?sort=status_since&status=done&priority=0",
+        "todos?sort=status_since&status=done&session_id=1",
+        "sessions?since=yesterday",
+        "sessions?until=2026-02-30",
+        "sessions?active_since=",
+        "sessions?active_since=2026-04-01&since=2026-04-01",
+        "sessions?active_since=2026-04-01&until=2026-04-01",
         "activities?type=Deploy",
         "activities?type=",
         "activities?since=yesterday",
@@ -75,6 +92,11 @@ async fn an_invalid_value_of_a_parameter_is_400() {
         "activities/stats?tz=",
         "activities/stats?tz=Vienna",
         "activities/stats?tz=%2B02:00",
+        "todos/stats?status=done",
+        "todos/stats?since=yesterday",
+        "todos/stats?tz=Vienna",
+        "credits/stats?reason=import",
+        "credits/stats?actor_id=any",
         "activities?tz=Etc/Unknown",
         "sessions?tz=UTC",
         "credits/ledger?reason=gift",
@@ -98,11 +120,20 @@ async fn valid_values_of_parameters_are_200() {
         "sessions?status=ended&limit=1&offset=9223372036854775807",
         "sessions?st%61tus=active",
         "todos?priority=0&session_id=999999999",
+        "todos?overdue=true&actor_id=all",
+        "todos?overdue=false&status=open",
+        "todos?sort=status_since&status=cancelled&actor_id=1",
+        "todos?sort=priority&status=open&priority=1",
+        "sessions?since=2026-04-01&until=2026-04-09&status=ended",
+        "sessions?active_since=2026-04-09T16:00:00+02:00&status=ended",
         "activities?type=code-review_2.0&since=2026-04-09T16:00:00%2B02:00&until=2026-04-09",
         "activities?since=2026-04-09T16:00:00+02:00",
         "activities?since=2026-04-09+14:00",
         "activities/stats?session_id=1&since=2026-04-01&until=2026-04-09",
         "activities/stats?tz=Asia/Kathmandu",
+        "todos/stats?since=2026-04-01&until=2026-04-09&tz=Asia/Kathmandu&actor_id=2",
+        "todos/stats?since=2026-04-09&until=2026-04-01",
+        "credits/stats?since=1970-01-01&until=9999-12-31",
         "activities?tz=europe%2Fvienna&since=2026-03-29",
         "credits/ledger?reason=operator_grant",
     ] {
@@ -142,6 +173,27 @@ async fn a_range_of_times_reaches_the_store_in_utc() {
     assert_eq!(
         answer.body,
         r#"{"activities":[],"total":0,"limit":5,"offset":10,"next_cursor":null}"#
+    );
+}
+
+#[tokio::test]
+async fn a_list_says_which_parameters_do_not_go_together() {
+    let message = async |query: &str| {
+        let answer = get(&format!("/api/v1/{query}")).of_the_whole_api().await.json();
+        let error = &answer["errors"][0];
+        format!("{} {}", error["field"].as_str().unwrap(), error["message"].as_str().unwrap())
+    };
+    assert_eq!(
+        message("todos?overdue=true&status=open").await,
+        "overdue must not be given together with another filter but actor_id"
+    );
+    assert_eq!(
+        message("todos?sort=status_since").await,
+        "sort status_since needs status=done or status=cancelled, and no other filter but actor_id"
+    );
+    assert_eq!(
+        message("sessions?active_since=2026-04-01&until=2026-04-09").await,
+        "active_since must not be given together with since or until"
     );
 }
 

@@ -153,6 +153,7 @@ async fn todos_are_listed() {
           "due_at": "2026-04-10T00:00:00Z",
           "created_at": "2026-04-09T10:00:00Z",
           "updated_at": "2026-04-09T10:00:00Z",
+          "status_since": "2026-04-09T10:00:00Z",
           "claim": null,
           "actor_id": 1,
           "until": null
@@ -182,6 +183,7 @@ async fn a_todo_is_shown() {
       "due_at": "2026-04-10T00:00:00Z",
       "created_at": "2026-04-09T10:00:00Z",
       "updated_at": "2026-04-09T10:00:00Z",
+      "status_since": "2026-04-09T10:00:00Z",
       "claim": null,
       "actor_id": 1
     }
@@ -217,6 +219,7 @@ async fn a_todo_is_created() {
       "due_at": "2026-04-10T00:00:00Z",
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "status_since": "2026-04-09T14:00:00Z",
       "claim": null,
       "actor_id": 1
     }
@@ -242,6 +245,7 @@ async fn a_todo_is_created_with_a_title_alone() {
       "due_at": null,
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "status_since": "2026-04-09T14:00:00Z",
       "claim": null,
       "actor_id": 1
     }
@@ -271,6 +275,7 @@ async fn a_todo_is_completed() {
       "due_at": "2026-04-10T00:00:00Z",
       "created_at": "2026-04-09T10:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "status_since": "2026-04-09T14:00:00Z",
       "claim": null,
       "actor_id": 1
     }
@@ -467,6 +472,18 @@ async fn activities_are_counted() {
       "sessions": {"total": 5, "active": 1}
     }
     "#);
+}
+
+#[tokio::test]
+async fn todos_are_counted_in_whole_quarter_hours() {
+    let asked = "/api/v1/todos/stats?since=2026-04-07&actor_id=all&tz=Asia/Kathmandu";
+    assert_snapshot!(answer(get(asked)).await, @"");
+}
+
+#[tokio::test]
+async fn credits_are_counted_with_the_balance_of_each_day() {
+    let asked = "/api/v1/credits/stats?since=2020-01-01&until=2030-01-01&actor_id=all";
+    assert_snapshot!(answer(get(asked)).await, @"");
 }
 
 #[tokio::test]

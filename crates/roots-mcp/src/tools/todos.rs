@@ -9,7 +9,9 @@ use roots_domain::model::page::{LIMIT_DEFAULT, Listed, PageRequest, Start};
 use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{NewTodos, Priority, TodoContent, TodoStatus};
+use roots_domain::model::todo_list::TodoRows;
 use roots_domain::service::Preconditions;
+use roots_domain::service::access::ActorScope;
 use roots_domain::service::todos::{TodoChange, TodoDraft, TodoDrafts, TodoFilter};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
@@ -24,7 +26,10 @@ use crate::documents::{CreatedTodos, ListedTodoDocument, Omitted, TodoDocument, 
 use crate::fit::{Fitted, fit, max_bytes};
 
 struct List {
-    filter: TodoFilter,
+    scope: ActorScope,
+    status: Option<TodoStatus>,
+    priority: Option<Priority>,
+    session: Option<SessionId>,
     limit: u32,
     cursor: Option<Cursor>,
     max_bytes: usize,
@@ -39,14 +44,11 @@ impl FromMembers for List {
         let limit = members.optional("limit", integer(limit));
         let cursor = members.optional("cursor", text(|cursor| Cursor::parse(&cursor)));
         let max_bytes = max_bytes(members);
-        let filter = TodoFilter {
+        Ok(Self {
             scope: scope?.unwrap_or_default(),
             status: status?,
             priority: priority?,
             session: session?,
-        };
-        Ok(Self {
-            filter,
             limit: limit?.unwrap_or(LIMIT_DEFAULT),
             cursor: cursor?,
             max_bytes: max_bytes?,
@@ -56,12 +58,13 @@ impl FromMembers for List {
 
 /// Lists todos. A page has as many as fit, and the cursor goes on after the last of them.
 pub(super) async fn list_todos(mut call: Call) -> Result<Answer, Problem> {
-    let List { filter, limit, cursor, max_bytes } = call.read()?;
+    let List { scope, status, priority, session, limit, cursor, max_bytes } = call.read()?;
+    let filter = TodoFilter { scope, rows: TodoRows::ByPriority { status, priority, session } };
     let filters = [
-        ("status", filter.status.map(|status| status.name().to_owned())),
-        ("priority", filter.priority.map(|priority| priority.level().to_string())),
-        ("session_id", filter.session.map(|session| session.to_string())),
-        ("actor_id", scope_text(filter.scope)),
+        ("status", status.map(|status| status.name().to_owned())),
+        ("priority", priority.map(|priority| priority.level().to_string())),
+        ("session_id", session.map(|session| session.to_string())),
+        ("actor_id", scope_text(scope)),
     ];
     let page = call.page("list_todos", &filters, cursor);
     let request = match page.after_of_body(&call.bearer)? {

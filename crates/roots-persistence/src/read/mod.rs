@@ -27,6 +27,7 @@ pub(crate) mod stats_cache;
 mod todos;
 mod totals;
 mod usage;
+mod work;
 mod wraps;
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use roots_domain::command::NewAccount;
 use roots_domain::model::id::ActorId;
-use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
+use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start, TOTAL_COUNTED_MAX};
 use roots_domain::port::store::{Admission, StoreError, StoreResult};
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query, SelectStatement, UnionType};
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter,
-    QueryTrait, Select,
+    QuerySelect, QueryTrait, Select,
 };
 
 use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
@@ -42,24 +42,42 @@ impl Store {
         &self,
         by: Admission,
         rows: MergedQuery<E>,
-        order: [E::Column; N],
+        order: impl Into<ListOrder<T, N>>,
         total: Expr,
         request: PageRequest,
     ) -> StoreResult<Page<T>>
     where
         E: EntityTrait,
         M: FromQueryResult,
-        T: TryFrom<M, Error = InvalidRow> + Listed,
+        T: TryFrom<M, Error = InvalidRow>,
     {
         let numbers = [(TOTAL, total)];
         let (items, next, [total]) =
-            self.rows_of::<E, M, T, N, 1>(by, rows, order, numbers, request).await?;
+            self.rows_of::<E, M, T, N, 1>(by, rows, order.into(), numbers, request).await?;
         Ok(Page { items, total, request, next })
     }
 
+    /// The same for rows that are counted only up to [`TOTAL_COUNTED_MAX`], for lack of a stored
+    /// count.
+    pub(super) async fn counted_page_of<E, M, T, const N: usize>(
+        &self,
+        by: Admission,
+        rows: MergedQuery<E>,
+        order: impl Into<ListOrder<T, N>>,
+        total: Expr,
+        request: PageRequest,
+    ) -> StoreResult<Page<T>>
+    where
+        E: EntityTrait,
+        M: FromQueryResult,
+        T: TryFrom<M, Error = InvalidRow>,
+    {
+        let page = self.page_of::<E, M, T, N>(by, rows, order, total, request).await?;
+        Ok(Page { total: Ord::min(page.total, TOTAL_COUNTED_MAX), ..page })
+    }
+
     /// The rows of a page, the start of the next page, and some numbers read with them. The parts
-    /// are merged in descending order of columns that end with the id. One row more than the page
-    /// has tells whether another page follows.
+    /// are merged in the order. One row more than the page has tells whether another page follows.
     pub(super) async fn rows<E, T, const N: usize, const K: usize>(
         &self,
         by: Admission,
@@ -72,34 +90,34 @@ impl Store {
         E: EntityTrait,
         T: TryFrom<E::Model, Error = InvalidRow> + Listed,
     {
-        self.rows_of::<E, E::Model, T, N, K>(by, rows, order, numbers, request).await
+        self.rows_of::<E, E::Model, T, N, K>(by, rows, order.into(), numbers, request).await
     }
 
     async fn rows_of<E, M, T, const N: usize, const K: usize>(
         &self,
         by: Admission,
         rows: MergedQuery<E>,
-        order: [E::Column; N],
+        order: ListOrder<T, N>,
         numbers: [(&'static str, Expr); K],
         request: PageRequest,
     ) -> StoreResult<(Vec<T>, Option<SortKey>, [i64; K])>
     where
         E: EntityTrait,
         M: FromQueryResult,
-        T: TryFrom<M, Error = InvalidRow> + Listed,
+        T: TryFrom<M, Error = InvalidRow>,
     {
         let (take, skip) = (u64::from(request.limit) + 1, request.offset().unsigned_abs());
         let ordered = |mut rows: SelectStatement| {
-            for column in order {
+            for (name, _) in &order.columns {
                 // By its name in the result: merged rows have no table.
-                rows.order_by(column, Order::Desc);
+                rows.order_by(Alias::new(*name), order.direction.clone());
             }
             rows
         };
         let part = |rows: Select<E>| {
             let rows = match request.start {
                 Start::Offset(_) => rows,
-                Start::After(sort_key) => rows.filter(behind(order, sort_key)),
+                Start::After(sort_key) => rows.filter(order.after(sort_key)),
             };
             rows.into_query()
         };
@@ -136,9 +154,58 @@ impl Store {
         let items = found.into_iter().take(limit).map(|row| Ok(T::try_from(read(row)?)?));
         let items = items.collect::<StoreResult<Vec<T>>>()?;
         let last = items.last().filter(|_| has_more);
-        let next = last.map(Listed::sort_key);
+        let next = last.map(order.sort_key);
         Ok((items, next, values))
     }
+}
+
+/// The order of a list.
+pub(super) struct ListOrder<T, const N: usize> {
+    /// The columns that it is sorted by, the id last: each with its name in the result and with its
+    /// expression in the table.
+    columns: [(&'static str, Expr); N],
+    direction: Order,
+    /// The position of a row: the values of those columns.
+    sort_key: fn(&T) -> SortKey,
+}
+
+impl<C: ColumnTrait, T: Listed, const N: usize> From<[C; N]> for ListOrder<T, N> {
+    fn from(columns: [C; N]) -> Self {
+        let columns = columns.map(sorted_by);
+        Self { columns, direction: Order::Desc, sort_key: Listed::sort_key }
+    }
+}
+
+impl<T, const N: usize> ListOrder<T, N> {
+    /// A descending order.
+    pub(super) const fn descending(
+        columns: [(&'static str, Expr); N],
+        sort_key: fn(&T) -> SortKey,
+    ) -> Self {
+        Self { columns, direction: Order::Desc, sort_key }
+    }
+
+    /// An ascending order.
+    pub(super) const fn ascending(
+        columns: [(&'static str, Expr); N],
+        sort_key: fn(&T) -> SortKey,
+    ) -> Self {
+        Self { columns, direction: Order::Asc, sort_key }
+    }
+
+    /// The condition that a row is after a position.
+    fn after(&self, sort_key: SortKey) -> Expr {
+        let (columns, numbers) = compared(self.columns.clone().map(|(_, column)| column), sort_key);
+        match self.direction {
+            Order::Asc => columns.gt(numbers),
+            _ => columns.lt(numbers),
+        }
+    }
+}
+
+/// A column as part of an order.
+pub(super) fn sorted_by<C: ColumnTrait>(column: C) -> (&'static str, Expr) {
+    (column.as_str(), Expr::col(column.as_column_ref()))
 }
 
 /// The rows of one or two selects, each in the order of an index, to be merged.
@@ -154,6 +221,25 @@ impl<E: EntityTrait> From<Select<E>> for MergedQuery<E> {
 }
 
 impl<E: EntityTrait> MergedQuery<E> {
+    /// The number of its rows as a part of a statement. Each select is counted up to
+    /// [`TOTAL_COUNTED_MAX`].
+    pub(super) fn counted(&self) -> Expr {
+        let most = TOTAL_COUNTED_MAX.unsigned_abs();
+        let number = |rows: &Select<E>| {
+            let rows = rows.clone().select_only().expr_as(Expr::value(1_i32), "one").limit(most);
+            let counted = Query::select()
+                .expr(Expr::cust("COUNT(*)"))
+                .from_subquery(rows.into_query(), "counted")
+                .to_owned();
+            Expr::SubQuery(None, Box::new(counted.into()))
+        };
+        let first = number(&self.first);
+        match &self.rest {
+            Some(rest) => first.add(number(rest)),
+            None => first,
+        }
+    }
+
     /// The rows of all parts as one statement, still to be ordered and limited. `part` makes the
     /// statement of a part, `ordered` orders one, and no more than `most` rows of a part are
     /// needed.
@@ -208,12 +294,19 @@ fn union(mut some: SelectStatement, others: SelectStatement) -> SelectStatement 
     Query::select().column(("all", Asterisk)).from_subquery(all, "all").to_owned()
 }
 
-/// The condition that a row is after a position. The columns are compared as one value, so an index
-/// that ends with them is used. Rows written meanwhile do not shift the following ones.
+/// The condition that a row is after a position in a descending order.
 pub(super) fn behind<C: ColumnTrait, const N: usize>(order: [C; N], sort_key: SortKey) -> Expr {
-    let numbers = &sort_key.0[sort_key.0.len().saturating_sub(N)..];
     let columns = order.map(|column| Expr::col(column.as_column_ref()));
-    Expr::tuple(columns).lt(Expr::tuple(numbers.iter().copied().map(Expr::value)))
+    let (columns, numbers) = compared(columns, sort_key);
+    columns.lt(numbers)
+}
+
+/// The columns of an order and the numbers of a position. They are compared as one value each, so
+/// an index that ends with the columns is used. Rows written meanwhile do not shift the following
+/// ones.
+fn compared<const N: usize>(columns: [Expr; N], sort_key: SortKey) -> (Expr, Expr) {
+    let numbers = &sort_key.0[sort_key.0.len().saturating_sub(N)..];
+    (Expr::tuple(columns), Expr::tuple(numbers.iter().copied().map(Expr::value)))
 }
 
 #[cfg(test)]

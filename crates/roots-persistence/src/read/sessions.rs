@@ -2,20 +2,20 @@
 
 use async_trait::async_trait;
 use roots_domain::model::id::{AccountId, SessionId};
-use roots_domain::model::page::Page;
+use roots_domain::model::page::{Page, SortKey, Start};
 use roots_domain::model::sealed::Sealed;
-use roots_domain::model::session::{ListedSession, Session};
-use roots_domain::model::time::Timestamp;
+use roots_domain::model::session::{ListedSession, Session, SessionStatusKind, SessionWindow};
+use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::port::store::{
     Admission, SessionQuery, SessionReader, SilenceReader, SilentSessions, StoreResult,
 };
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
-    QuerySelect, Statement,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter,
+    QueryResult, QuerySelect, Statement,
 };
 
-use super::paging::of_actor;
+use super::paging::{ListOrder, of_actor, sorted_by};
 use super::rows::ById;
 use super::totals::{counters_of, sum};
 use crate::errors::of_read;
@@ -26,6 +26,10 @@ use crate::table::{InvalidRow, at, counters, sessions};
 const LAST_ACTIVE_AT: &str = "last_active_at";
 const LAST_ACTIVE: &str = "(SELECT a.last_active_at FROM session_activity AS a \
     WHERE a.account_id = sessions.account_id AND a.session_id = sessions.session_id)";
+
+/// The column with the end of a session, which the database derives: that of an active one is still
+/// to come.
+const END_AT: &str = "end_at";
 
 /// A session, and when it was last active.
 struct ListedModel {
@@ -61,6 +65,10 @@ impl SessionReader for Store {
 
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<ListedSession<Sealed>>> {
         use sessions::Column::{AccountId, ActorId, SessionId, StartedAt, Status};
+        let started = match query.window {
+            SessionWindow::Started(started) => started,
+            SessionWindow::ActiveSince(since) => return self.active_since(query, since).await,
+        };
         let mut rows = sessions::Entity::find().filter(AccountId.eq(query.by.account.0));
         let mut counts = counters_of(query.by.account, query.actor, counters::SUBJECT_SESSIONS);
         if let Some(status) = query.status {
@@ -69,9 +77,75 @@ impl SessionReader for Store {
         }
         let total = sum(counts, counters::Column::Count);
         let rows = rows.expr_as(Expr::cust(LAST_ACTIVE), LAST_ACTIVE_AT);
-        let rows = of_actor(rows, ActorId, query.actor, false);
         let order = [StartedAt, SessionId];
+        if !started.is_open() {
+            let within = |TimeRange { since, until }: TimeRange| {
+                let since = since.map(|since| StartedAt.gte(since.micros()));
+                let until = until.map(|until| StartedAt.lte(until.micros()));
+                let both = Condition::all().add_option(since).add_option(until);
+                of_actor(rows.clone().filter(both), ActorId, query.actor, false)
+            };
+            let total = within(started).counted();
+            // Sessions after a position did not start later. Of two bounds SQLite uses one for
+            // seeking, so only the tighter one is set.
+            let until = started.until.filter(|until| match query.page.start {
+                Start::After(SortKey([_, at, _])) => until.micros() < at,
+                Start::Offset(_) => true,
+            });
+            let (rows, page) = (within(TimeRange { until, ..started }), query.page);
+            return self
+                .counted_page_of::<_, ListedModel, _, 2>(query.by, rows, order, total, page)
+                .await;
+        }
+        let rows = of_actor(rows, ActorId, query.actor, false);
         self.page_of::<_, ListedModel, _, 2>(query.by, rows, order, total, query.page).await
+    }
+}
+
+impl Store {
+    /// A page of sessions that were active since then.
+    async fn active_since(
+        &self,
+        query: &SessionQuery,
+        since: Timestamp,
+    ) -> StoreResult<Page<ListedSession<Sealed>>> {
+        use sessions::Column::{AccountId, ActorId, SessionId, StartedAt, Status};
+        let SessionQuery { by, actor, status, page, .. } = *query;
+        let end = || Expr::col(Alias::new(END_AT));
+        let listed = || {
+            let last_active = Expr::cust(LAST_ACTIVE);
+            sessions::Entity::find()
+                .filter(AccountId.eq(by.account.0))
+                .expr_as(last_active, LAST_ACTIVE_AT)
+        };
+        let active = SessionStatusKind::Active.name();
+        let counted = counters_of(by.account, actor, counters::SUBJECT_SESSIONS)
+            .filter(counters::Column::Label.eq(active));
+        let active_total = sum(counted, counters::Column::Count);
+        let sort_key = |row: &ListedSession<_>| row.session.position_by_end();
+        let of_start = [StartedAt, SessionId].map(sorted_by);
+        if status == Some(SessionStatusKind::Active) {
+            // Active ones have the same end, and their start orders them.
+            let rows = of_actor(listed().filter(Status.eq(active)), ActorId, actor, false);
+            let order = ListOrder::descending(of_start, sort_key);
+            return self
+                .counted_page_of::<_, ListedModel, _, 2>(by, rows, order, active_total, page)
+                .await;
+        }
+        let listed = || listed().filter(end().gte(since.micros())).expr_as(end(), END_AT);
+        let ended = || listed().filter(end().lt(i64::MAX));
+        let ended_total = of_actor(ended(), ActorId, actor, false).counted();
+        let (rows, total) = match (status, page.start) {
+            (None, _) => (listed(), active_total.add(ended_total)),
+            // Sessions after a position have ended no later. Of two bounds SQLite uses one for
+            // seeking, so only the tighter one is set.
+            (Some(_), Start::After(SortKey([at, ..]))) if at < i64::MAX => (listed(), ended_total),
+            (Some(_), _) => (ended(), ended_total),
+        };
+        let rows = of_actor(rows, ActorId, actor, false);
+        let [start, id] = of_start;
+        let order = ListOrder::descending([(END_AT, end()), start, id], sort_key);
+        self.counted_page_of::<_, ListedModel, _, 3>(by, rows, order, total, page).await
     }
 }
 

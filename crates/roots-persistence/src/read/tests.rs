@@ -9,16 +9,20 @@ use roots_domain::model::api_key::LookupHash;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::{AccountId, ActorId, KeyId, LogId, SessionId, TodoId};
 use roots_domain::model::page::{PageRequest, SortKey, Start};
-use roots_domain::model::session::SessionStatusKind;
+use roots_domain::model::session::{SessionStatusKind, SessionWindow};
 use roots_domain::model::text::ActivityType;
-use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, TimeRange, Timestamp};
+use roots_domain::model::time::{
+    DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour, TimeRange, Timestamp,
+};
 use roots_domain::model::todo::{Priority, TodoStatus};
+use roots_domain::model::todo_list::FinishedStatus;
+use roots_domain::model::work::WorkWindow;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::crypto::Lookup;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, BriefQuery, BriefReader, ItemFilter,
-    ItemPosition, ItemSource, SearchReader, SessionQuery, SessionReader, StoreError, TodoQuery,
-    TodoReader,
+    AccountReader, ActivityFilter, ActivityReader, BriefQuery, BriefReader, FinishedTodos,
+    ItemFilter, ItemPosition, ItemSource, OverdueTodos, SearchReader, SessionQuery, SessionReader,
+    StoreError, TodoQuery, TodoReader, WorkQuery,
 };
 use roots_domain::service::access::Access;
 use roots_domain::service::keyrings::Keyrings;
@@ -58,6 +62,8 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
     // The row's id, which rises with its time, and whose it is.
     let (id, whose) = ("2 * i + peer", "peer + 1");
     let link = format!("CASE WHEN i % {} = 0 AND peer = 0 THEN 1 END", each / 10);
+    // As many are overdue in an account of any size.
+    let due = format!("CASE WHEN i > {} THEN {start} + i END", each - 60);
     // A few hours of each day, spread evenly.
     let time = format!("{start} + (i % {DAYS}) * {DAY_MICROS} + (i / {DAYS}) * 1000000");
     for sql in [
@@ -70,7 +76,8 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
         format!(
             "{both} INSERT INTO todos SELECT {account}, {id}, {uid}, {whose}, {link}, {bytes}, NULL, \
                 CASE i / 4 % 4 WHEN 0 THEN 'open' WHEN 1 THEN 'done' WHEN 2 THEN 'cancelled' \
-                ELSE 'in_progress' END, i % 4, NULL, {start} + i, 0, 1, 0, NULL, NULL, NULL \
+                ELSE 'in_progress' END, i % 4, {due}, {start} + i, 0, 1, 0, NULL, NULL, NULL, \
+                {start} + i \
                 FROM n CROSS JOIN whose"
         ),
         format!(
@@ -89,7 +96,12 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
         format!(
             "{n} INSERT INTO ledger SELECT {account}, i + 1, 1, i, \
                 CASE WHEN i % 2 = 0 THEN 'api_write' ELSE 'operator_grant' END, \
-                NULL, NULL, NULL, 0 FROM n"
+                NULL, NULL, NULL, 0, NULL, NULL, NULL FROM n"
+        ),
+        format!(
+            "{both} INSERT INTO work_quarter_hours SELECT {account}, {} - i, {whose}, 1, 1, 0, 3, 0 \
+                FROM n CROSS JOIN whose",
+            issuer.at.quarter_hour().0
         ),
         format!(
             "{n} INSERT INTO actors SELECT {account}, i + 1, {uid}, 'a', 'agent', 'member', 1, 1, 0, 0, 0 \
@@ -159,7 +171,8 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
         [("sessions", None), ("sessions, active", Some(SessionStatusKind::Active))]
     {
         for (page, (whose, actor)) in product(&[top, deep_session], &actors) {
-            let query = SessionQuery { by: account.into(), actor, status, page };
+            let window = SessionWindow::default();
+            let query = SessionQuery { by: account.into(), actor, status, window, page };
             assert_eq!(store.sessions(&query).await.unwrap().items.len(), 20);
             asked(format!("{what}{whose}, {page:?}"));
         }
@@ -183,6 +196,8 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
             asked(format!("{what}{whose}, {page:?}"));
         }
     }
+    ask_by_time(store, account, each, &mut asked).await;
+    ask_for_work(store, issuer, &mut asked).await;
     for (what, reason) in
         [("the ledger", None), ("the ledger, grants", Some(Reason::OperatorGrant))]
     {
@@ -249,6 +264,76 @@ async fn ask(store: &Store, issuer: &Issuer, each: i64, mut asked: impl FnMut(St
                 store.activity_stats(&filter, &Zone::parse(name).unwrap()).await.unwrap();
                 asked(format!("{what}{whose}, counted by the days of {name}"));
             }
+        }
+    }
+}
+
+/// Asks for the lists of sessions and todos that are chosen or sorted by a time, from the top and
+/// from deep in the lists. As many sessions have started or ended in the last time in an account of
+/// any size.
+async fn ask_by_time(store: &Store, account: AccountId, each: i64, asked: &mut impl FnMut(String)) {
+    let by = account.into();
+    let page = |place| PageRequest { start: Start::After(place), ..PageRequest::default() };
+    let top = PageRequest::default();
+    let actors = [("", Some(ActorId(1))), (" of all", None)];
+    let first = (store.session(by, SessionId(1)).await.unwrap().unwrap().started_at).micros() - 1;
+    let early = |i: i64| (first + i, 2 * i);
+    let since = Timestamp::from_micros(early(each / 10 - 48).0);
+    let until = Timestamp::from_micros(early(each / 10 - 8).0);
+    let started = SessionWindow::Started(TimeRange { since: Some(since), until: Some(until) });
+    let active = SessionWindow::ActiveSince(since);
+    let (at, id) = early(each / 10 - 12);
+    let deep_start = page(SortKey([0, at, id]));
+    let deep_end = page(SortKey([at, at, id]));
+    let (at, id) = early(each / 20);
+    let deep_active = page(SortKey([i64::MAX, at, id]));
+    let (is_active, is_ended) = (Some(SessionStatusKind::Active), Some(SessionStatusKind::Ended));
+    for (what, window, status, deep) in [
+        ("started", started, None, deep_start),
+        ("started, ended", started, is_ended, deep_start),
+        ("active", active, None, deep_active),
+        ("active, active", active, is_active, deep_active),
+        ("active, ended", active, is_ended, deep_end),
+    ] {
+        for (page, (whose, actor)) in product(&[top, deep], &actors) {
+            let query = SessionQuery { by, actor, status, window, page };
+            let found = store.sessions(&query).await.unwrap();
+            assert!(found.items.len() >= 16, "{what}{whose}, {page:?}");
+            asked(format!("sessions by time, {what}{whose}, {page:?}"));
+        }
+    }
+    let (at, id) = early(each / 2);
+    for (page, (whose, actor)) in product(&[top, page(SortKey([0, at, id]))], &actors) {
+        let query = FinishedTodos { by, actor, status: FinishedStatus::Done, page };
+        assert_eq!(store.finished_todos(&query).await.unwrap().items.len(), 20);
+        asked(format!("finished todos{whose}, {page:?}"));
+    }
+    let (at, id) = early(each - 40);
+    for (page, (whose, actor)) in product(&[top, page(SortKey([0, at, id]))], &actors) {
+        let query = OverdueTodos { by, actor, now: Timestamp::LAST, page };
+        assert!(store.overdue_todos(&query).await.unwrap().items.len() >= 16);
+        asked(format!("overdue todos{whose}, {page:?}"));
+    }
+}
+
+/// Asks for statistics of todos and credits of one day and a half.
+async fn ask_for_work(store: &Store, issuer: &Issuer, asked: &mut impl FnMut(String)) {
+    let last = issuer.at.quarter_hour();
+    let window = WorkWindow { first: QuarterHour(last.0 - 144), last };
+    for (whose, actor) in [("", Some(ActorId(1))), (" of all", None)] {
+        let query = WorkQuery { by: issuer.account.into(), actor, window };
+        for zone in ["UTC", "Asia/Kathmandu"] {
+            let zone = Zone::parse(zone).unwrap();
+            let actors: i64 = if actor.is_some() { 1 } else { 2 };
+            let todos = store.todo_stats(&query, &zone).await.unwrap();
+            assert_eq!(
+                (todos.total.made, todos.by_actor.len()),
+                (144 * actors, usize::try_from(actors).unwrap())
+            );
+            asked(format!("todos counted{whose}, {}", zone.name()));
+            let credits = store.credit_stats(&query, &zone).await.unwrap();
+            assert_eq!((credits.spent, credits.by_day.len()), (3 * 144 * actors, 3));
+            asked(format!("credits counted{whose}, {}", zone.name()));
         }
     }
 }

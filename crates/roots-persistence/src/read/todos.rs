@@ -6,8 +6,11 @@ use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
 use roots_domain::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::work::TodoStats;
+use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
-    Admission, LOG_CHUNK_STEPS, StoreResult, TodoLog, TodoQuery, TodoReader,
+    Admission, FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, StoreResult, TodoLog, TodoQuery,
+    TodoReader, WorkQuery,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -15,7 +18,7 @@ use sea_orm::{
     QueryResult, QuerySelect,
 };
 
-use super::paging::of_actor;
+use super::paging::{ListOrder, of_actor, sorted_by};
 use super::rows::ById;
 use super::totals::{count, counters_of, sum};
 use crate::store::Store;
@@ -100,6 +103,47 @@ impl TodoReader for Store {
         self.page_of::<_, ListedModel, _, 3>(query.by, rows, order, total, query.page).await
     }
 
+    async fn finished_todos(&self, query: &FinishedTodos) -> StoreResult<Page<ListedTodo<Sealed>>> {
+        use todos::Column::{AccountId, ActorId, StatusSince, TodoId};
+        let FinishedTodos { by, actor, status, page } = *query;
+        // The condition of the index names statuses, so the query must name one too.
+        let is_finished = format!("status = '{}'", status.status().name());
+        let rows = todos::Entity::shown()
+            .filter(AccountId.eq(by.account.0))
+            .filter(Expr::cust(is_finished))
+            .expr_as(until(), UNTIL_AT);
+        let labels = todo_labels(Some(status.status()), None);
+        let counts = counters_of(by.account, actor, counters::SUBJECT_TODOS)
+            .filter(counters::Column::Label.is_in(labels));
+        let total = sum(counts, counters::Column::Count);
+        let rows = of_actor(rows, ActorId, actor, false);
+        let columns = [StatusSince, TodoId].map(sorted_by);
+        let order = ListOrder::descending(columns, |row: &ListedTodo<_>| {
+            row.todo.position_by_status_since()
+        });
+        self.page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await
+    }
+
+    async fn overdue_todos(&self, query: &OverdueTodos) -> StoreResult<Page<ListedTodo<Sealed>>> {
+        use todos::Column::{AccountId, ActorId, DueAt, TodoId};
+        let OverdueTodos { by, actor, now, page } = *query;
+        let rows = todos::Entity::shown()
+            .filter(AccountId.eq(by.account.0))
+            .filter(Expr::cust(IN_ORDER_OF_DUE_DATE))
+            .filter(DueAt.lt(now.micros()))
+            .expr_as(until(), UNTIL_AT);
+        let rows = of_actor(rows, ActorId, actor, false);
+        let columns = [DueAt, TodoId].map(sorted_by);
+        let order =
+            ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
+        let total = rows.counted();
+        self.counted_page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await
+    }
+
+    async fn todo_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<TodoStats> {
+        self.todo_stats_of(query, zone).await
+    }
+
     async fn todo_log(
         &self,
         by: Admission,
@@ -123,6 +167,11 @@ impl TodoReader for Store {
         Ok(Some(TodoLog { todo, steps, next }))
     }
 }
+
+/// The condition of the indexes of todos that are due, word for word, so that the database sees
+/// that it can use them.
+const IN_ORDER_OF_DUE_DATE: &str =
+    "due_at IS NOT NULL AND status <> 'done' AND status <> 'cancelled'";
 
 /// The labels of the counts of todos of a status and a priority.
 fn todo_labels(status: Option<TodoStatus>, priority: Option<Priority>) -> Vec<String> {

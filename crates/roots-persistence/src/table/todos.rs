@@ -36,6 +36,7 @@ pub(crate) struct Model {
     pub(crate) claim_session_id: Option<i64>,
     pub(crate) claimed_at: Option<i64>,
     pub(crate) lease_seconds: Option<i64>,
+    pub(crate) status_since: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -64,6 +65,7 @@ impl From<&(AccountId, Todo<Sealed>)> for Model {
             claim_session_id: standing.and_then(|claim| claim.session).map(|id| id.0),
             claimed_at: micros(standing.map(|claim| claim.claimed_at)),
             lease_seconds: standing.map(|claim| claim.lease.seconds()),
+            status_since: todo.status_since.micros(),
         }
     }
 }
@@ -95,6 +97,7 @@ impl TryFrom<Model> for Todo<Sealed> {
             claims: Claims { count: row.claims, standing },
             created_at: at(row.created_at),
             updated_at: at(row.updated_at),
+            status_since: at(row.status_since),
             version: row.version,
         })
     }

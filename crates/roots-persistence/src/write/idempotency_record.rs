@@ -7,6 +7,8 @@
 use roots_domain::command::{AppliedRow, IdempotencyRecord};
 use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::idempotency::{IdempotencyMacs, IdempotencyRecordKey, Mac};
+use roots_domain::model::sealed::Sealed;
+use roots_domain::model::todo::Todo;
 use serde::{Deserialize, Serialize};
 
 use crate::table::{InvalidRow, activities, at, idempotency, known, sessions, todos};
@@ -91,15 +93,24 @@ fn read(mut bytes: &[u8]) -> Option<AppliedRow> {
 fn applied(answer: StoredRow) -> Result<AppliedRow, InvalidRow> {
     Ok(match answer {
         StoredRow::Session(row) => AppliedRow::Session(row.try_into()?),
-        StoredRow::Todo(row) => AppliedRow::Todo(row.try_into()?),
+        StoredRow::Todo(row) => AppliedRow::Todo(todo(row)?),
         StoredRow::Todos(rows) => {
-            let created = rows.into_iter().map(TryInto::try_into);
+            let created = rows.into_iter().map(todo);
             AppliedRow::Todos(created.collect::<Result<_, _>>()?)
         }
-        StoredRow::Claimed(row, until) => AppliedRow::Claimed(row.try_into()?, at(until)),
+        StoredRow::Claimed(row, until) => AppliedRow::Claimed(todo(row)?, at(until)),
         StoredRow::Activity(row) => AppliedRow::Activity(row.try_into()?),
         StoredRow::Deleted => AppliedRow::Deleted,
     })
+}
+
+/// A todo. A record that is older than the column says nothing of the time of the last change of
+/// status: then that of the last change is taken.
+fn todo(mut row: todos::Model) -> Result<Todo<Sealed>, InvalidRow> {
+    if row.status_since == todos::Model::default().status_since {
+        row.status_since = row.updated_at;
+    }
+    row.try_into()
 }
 
 #[cfg(test)]
@@ -107,11 +118,10 @@ mod tests {
     use roots_domain::model::activity::Activity;
     use roots_domain::model::claim::{Claim, Claims, LeaseSeconds};
     use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
-    use roots_domain::model::sealed::Sealed;
     use roots_domain::model::session::{Session, SessionStatus};
     use roots_domain::model::text::ActivityType;
     use roots_domain::model::time::Timestamp;
-    use roots_domain::model::todo::{Todo, TodoContent, TodoStatus};
+    use roots_domain::model::todo::{TodoContent, TodoStatus};
     use uuid::Uuid;
 
     use super::*;
@@ -137,6 +147,7 @@ mod tests {
             claims: Claims::NONE,
             created_at: at(1),
             updated_at: at(2),
+            status_since: at(2),
             version: 4,
         };
         let claim = Claim {

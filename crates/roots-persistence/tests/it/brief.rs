@@ -13,7 +13,9 @@ use roots_domain::model::claim::LeaseSeconds;
 use roots_domain::model::id::{ActorId, LogId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, Sealed};
-use roots_domain::model::session::{ListedSession, SessionStatus, SessionStatusKind};
+use roots_domain::model::session::{
+    ListedSession, SessionStatus, SessionStatusKind, SessionWindow,
+};
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::todo::{ListedTodo, TodoPatch, TodoStatus};
 use roots_domain::port::clock::Clock;
@@ -109,7 +111,8 @@ fn whole(_: Field, text: Sealed) -> Result<Option<Sealed>, Infallible> {
 async fn listed(store: &Store, clock: &dyn Clock, query: &BriefQuery) -> BriefRows<Option<Sealed>> {
     let BriefQuery { by, actor, .. } = *query;
     let at = clock.now();
-    let of = SessionQuery { by, actor, status: None, page: ALL };
+    let window = SessionWindow::default();
+    let of = SessionQuery { by, actor, status: None, window, page: ALL };
     let sessions = store.sessions(&of).await.unwrap().items;
     let active = |one: &&ListedSession<Sealed>| one.session.status == SessionStatus::Active;
     let end = |one: &&ListedSession<Sealed>| (one.session.status.ended_at(), one.session.id);

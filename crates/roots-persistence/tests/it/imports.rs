@@ -54,6 +54,7 @@ fn row(rng: &mut SeededRng, issuer: &Issuer) -> ImportRow {
             claims: Claims::NONE,
             created_at: at,
             updated_at: at,
+            status_since: at,
             version: 1,
         }),
         2 => {

@@ -48,3 +48,5 @@ mod tenants;
 mod tls;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod work;

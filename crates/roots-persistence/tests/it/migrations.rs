@@ -62,6 +62,13 @@ async fn the_import_migration_keeps_the_rows_constraints_and_index_of_the_ledger
     };
     let index = texts(&beside, index).await;
     assert!(index.len() == 1 && index[0].contains("(account_id, reason, ledger_id)"), "{index:?}");
+    // Credits from before are counted; of todos the ledger told nothing.
+    Migrator::up(&beside, None).await.unwrap();
+    let work = "SELECT account_id || '|' || quarter || '|' || actor_id || '|' || todos_made || '|' \
+        || credits_spent || '|' || credits_granted FROM work_quarter_hours \
+        ORDER BY account_id, quarter, actor_id";
+    let counted = ["1|0|0|0|0|100", "1|0|1|0|9|0", "1|0|3|0|1|0", "2|0|0|0|0|7"];
+    assert_eq!(texts(&beside, work).await, counted);
     beside.close().await.unwrap();
 }
 
@@ -98,11 +105,12 @@ async fn fill(db: &TestDatabase, beside: &DatabaseConnection) {
         ),
         format!(
             "todos (account_id, todo_id, uid, actor_id, session_id, title, status, priority, \
-             created_at, updated_at, version) VALUES (1, 1, {uid}, 1, 1, {bytes}, 'open', 0, 1, 1, 1)"
+             created_at, updated_at, version) VALUES (1, 1, {uid}, 1, 1, {bytes}, 'open', 0, 1, 1, 1), \
+             (1, 2, {uid}, 1, NULL, {bytes}, 'open', 0, 3, 4, 1)"
         ),
         format!(
             "todo_logs (account_id, todo_id, log_id, uid, old_status, new_status, logged_at) \
-             VALUES (1, 1, 1, {uid}, 'open', 'done', 1)"
+             VALUES (1, 1, 1, {uid}, 'open', 'done', 9), (1, 1, 2, {uid}, 'done', 'open', 7)"
         ),
         format!(
             "activities (account_id, activity_id, uid, actor_id, session_id, activity_type, \
@@ -117,6 +125,7 @@ async fn later_migrations_keep_rows_count_keys_and_let_links_outlive_their_sessi
     db: TestDatabase,
 ) {
     const LINKS: &str = "SELECT 'todo ' || session_id || ' ' || version FROM todos \
+        WHERE session_id IS NOT NULL \
         UNION ALL SELECT 'activity ' || session_id || ' ' || version FROM activities ORDER BY 1";
     let beside = empty(&db).await;
     Migrator::up(&beside, Some(9)).await.unwrap();
@@ -130,7 +139,10 @@ async fn later_migrations_keep_rows_count_keys_and_let_links_outlive_their_sessi
     assert_eq!(texts(&beside, silent).await, ["session 1 1"]);
     // A status change is kept with the actor of its todo.
     let actors = "SELECT 'actor ' || actor_id FROM todo_logs";
-    assert_eq!(texts(&beside, actors).await, ["actor 1"]);
+    assert_eq!(texts(&beside, actors).await, ["actor 1", "actor 1"]);
+    // A todo has its status since the last entry of its log, or since it was made.
+    let since = "SELECT 'todo ' || todo_id || ' ' || status_since FROM todos ORDER BY todo_id";
+    assert_eq!(texts(&beside, since).await, ["todo 1 7", "todo 2 3"]);
     let counted = "SELECT 'keys ' || keys FROM accounts";
     assert_eq!(texts(&beside, counted).await, ["keys 2"]);
     if !db.is_postgres() {

@@ -6,13 +6,14 @@ use std::convert::Infallible;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::SessionId;
 use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
-use roots_domain::model::session::SessionStatusKind;
+use roots_domain::model::session::{Session, SessionStatusKind, SessionWindow};
 use roots_domain::model::text::ActivityType;
-use roots_domain::model::time::TimeRange;
-use roots_domain::model::todo::{Priority, TodoStatus};
+use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::model::todo::{Priority, Todo, TodoStatus};
+use roots_domain::model::todo_list::FinishedStatus;
 use roots_domain::port::store::{
-    AccountReader, ActivityFilter, ActivityReader, ApplyError, SessionQuery, SessionReader,
-    TodoQuery, TodoReader,
+    AccountReader, ActivityFilter, ActivityReader, ApplyError, FinishedTodos, OverdueTodos,
+    SessionQuery, SessionReader, TodoQuery, TodoReader,
 };
 use roots_domain::reference_model::ReferenceModel;
 use roots_testkit::commands::{Issuer, answers, begin_all};
@@ -40,14 +41,20 @@ struct Walk {
 }
 
 enum WalkedList {
-    Sessions(Option<SessionStatusKind>),
+    Sessions(Option<SessionStatusKind>, SessionWindow),
+    Finished(FinishedStatus),
+    Overdue(Timestamp),
     Todos(Option<TodoStatus>, Option<Priority>, Option<SessionId>),
     Activities(Option<&'static str>, Option<SessionId>, TimeRange),
     Ledger(Option<Reason>),
 }
 
 fn sort_keys<T: Listed>(page: Page<T>) -> Page<SortKey> {
-    let Ok(page) = page.try_map(|row| Ok::<_, Infallible>(row.sort_key()));
+    positions(page, Listed::sort_key)
+}
+
+fn positions<T>(page: Page<T>, position: impl Fn(&T) -> SortKey) -> Page<SortKey> {
+    let Ok(page) = page.try_map(|row| Ok::<_, Infallible>(position(&row)));
     page
 }
 
@@ -76,9 +83,22 @@ impl WalkedList {
         if let Self::Ledger(reason) = *self {
             return sort_keys(store.ledger(account.into(), reason, page).await.unwrap());
         }
-        let status = if let Self::Sessions(status) = *self { status } else { None };
-        let query = SessionQuery { by: account.into(), actor, status, page };
-        sort_keys(store.sessions(&query).await.unwrap())
+        let by = account.into();
+        if let Self::Finished(status) = *self {
+            let found = store.finished_todos(&FinishedTodos { by, actor, status, page }).await;
+            return positions(found.unwrap(), |row| row.todo.position_by_status_since());
+        }
+        if let Self::Overdue(now) = *self {
+            let found = store.overdue_todos(&OverdueTodos { by, actor, now, page }).await;
+            return positions(found.unwrap(), |row| row.todo.position_by_due_date());
+        }
+        let Self::Sessions(status, window) = *self else { unreachable!("no other list is left") };
+        let query = SessionQuery { by, actor, status, window, page };
+        let found = store.sessions(&query).await.unwrap();
+        match window {
+            SessionWindow::Started(_) => sort_keys(found),
+            SessionWindow::ActiveSince(_) => positions(found, |row| row.session.position_by_end()),
+        }
     }
 
     /// The sort keys of all its rows in the model.
@@ -87,7 +107,23 @@ impl WalkedList {
             rows.iter().map(Listed::sort_key).collect()
         }
         match self {
-            Self::Sessions(status) => of(&model.sessions(Some(issuer.actor), *status)),
+            Self::Sessions(status, window) => {
+                let rows = model.sessions(Some(issuer.actor), *status, *window);
+                match window {
+                    SessionWindow::Started(_) => of(&rows),
+                    SessionWindow::ActiveSince(_) => {
+                        rows.iter().map(Session::position_by_end).collect()
+                    }
+                }
+            }
+            Self::Finished(status) => {
+                let rows = model.finished_todos(Some(issuer.actor), *status);
+                rows.iter().map(Todo::position_by_status_since).collect()
+            }
+            Self::Overdue(now) => {
+                let rows = model.overdue_todos(Some(issuer.actor), *now);
+                rows.iter().map(Todo::position_by_due_date).collect()
+            }
             Self::Todos(..) => {
                 of(&model.todos(&todos(issuer, self, PageRequest::default()).unwrap()))
             }
@@ -116,7 +152,13 @@ impl Walk {
         let existing = self.list.expected_sort_keys(model, issuer);
         let behind: Vec<_> = match start {
             Start::Offset(_) => existing.clone(),
-            Start::After(place) => existing.iter().copied().filter(|one| *one < place).collect(),
+            Start::After(place) => {
+                let is_behind = |one: &SortKey| match self.list {
+                    WalkedList::Overdue(_) => *one > place,
+                    _ => *one < place,
+                };
+                existing.iter().copied().filter(is_behind).collect()
+            }
         };
         let shown = usize::try_from(limit).unwrap().min(behind.len());
         assert_eq!(page.items, behind[..shown]);
@@ -147,9 +189,17 @@ fn every_list(issuer: &Issuer) -> Vec<WalkedList> {
         until: Some(day(1).last_instant()),
     };
     let link = Some(SessionId(1));
+    let shortly = issuer.at.plus_seconds(-20);
+    let recent = TimeRange { since: Some(shortly), until: Some(issuer.at.plus_seconds(-5)) };
     vec![
-        WalkedList::Sessions(None),
-        WalkedList::Sessions(Some(SessionStatusKind::Active)),
+        WalkedList::Sessions(None, SessionWindow::default()),
+        WalkedList::Sessions(Some(SessionStatusKind::Active), SessionWindow::default()),
+        WalkedList::Sessions(None, SessionWindow::Started(recent)),
+        WalkedList::Sessions(None, SessionWindow::ActiveSince(shortly)),
+        WalkedList::Sessions(Some(SessionStatusKind::Ended), SessionWindow::ActiveSince(shortly)),
+        WalkedList::Finished(FinishedStatus::Done),
+        WalkedList::Finished(FinishedStatus::Cancelled),
+        WalkedList::Overdue(Timestamp::LAST),
         WalkedList::Todos(None, None, None),
         WalkedList::Todos(Some(TodoStatus::Open), None, None),
         WalkedList::Todos(None, high, None),

@@ -2,6 +2,7 @@
 
 use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
+use roots_domain::model::session::SessionWindow;
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
@@ -238,7 +239,8 @@ async fn a_page_ends_at_the_end_of_its_list(db: TestDatabase) {
     let far = PageRequest::skipping(i64::MAX, 100);
     let account = issuer.account;
     for actor in [Some(issuer.actor), None] {
-        let query = SessionQuery { by: account.into(), actor, status: None, page: far };
+        let (by, window) = (account.into(), SessionWindow::default());
+        let query = SessionQuery { by, actor, status: None, window, page: far };
         assert_eq!(db.store.sessions(&query).await.unwrap().items, []);
         let query = TodoQuery {
             by: account.into(),

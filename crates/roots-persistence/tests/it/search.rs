@@ -8,6 +8,7 @@ use roots_domain::model::id::{ActorId, KeyId, LogId, SessionId, TodoId};
 use roots_domain::model::page::PageRequest;
 use roots_domain::model::sealed::{Field, Sealed};
 use roots_domain::model::search::{SearchKind, SearchTerms, SearchedKinds};
+use roots_domain::model::session::SessionWindow;
 use roots_domain::model::text::LogNote;
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::todo::{Priority, TodoPatch, TodoStatus};
@@ -85,7 +86,8 @@ async fn listed(store: &Store, filter: &ItemFilter, source: ItemSource) -> Vec<S
     let ItemFilter { by, actor, session, since } = *filter;
     let mut items: Vec<_> = match source {
         ItemSource::Sessions => {
-            let query = SessionQuery { by, actor, status: None, page: ALL };
+            let window = SessionWindow::default();
+            let query = SessionQuery { by, actor, status: None, window, page: ALL };
             let page = store.sessions(&query).await.unwrap();
             let wanted = page
                 .items

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roots_domain::model::audit::AuditAction;
 use roots_domain::model::page::PageRequest;
-use roots_domain::model::session::{EndReason, SessionStatus};
+use roots_domain::model::session::{EndReason, SessionStatus, SessionWindow};
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
     AccountReader, Mismatch, SessionQuery, SessionReader, SilenceReader, Verifier,
@@ -30,7 +30,8 @@ fn idle_sessions(db: &TestDatabase, store: &Store) -> IdleSessions {
 /// How many seconds after the start of the test each session was last active, latest first.
 async fn last_active(db: &TestDatabase, issuer: &Issuer) -> Vec<i64> {
     let (by, page) = (issuer.account.into(), PageRequest::default());
-    let query = SessionQuery { by, actor: Some(issuer.actor), status: None, page };
+    let (actor, window) = (Some(issuer.actor), SessionWindow::default());
+    let query = SessionQuery { by, actor, status: None, window, page };
     let found = db.store.sessions(&query).await.unwrap().items.into_iter();
     found.map(|row| (row.last_active_at.micros() - issuer.at.micros()) / 1_000_000).collect()
 }
@@ -82,7 +83,8 @@ async fn silent_sessions_of_all_accounts_are_ended_once_by_any_process(db: TestD
     for issuer in &issuers {
         let (by, page) =
             (issuer.account.into(), PageRequest { limit: 100, ..PageRequest::default() });
-        let query = SessionQuery { by, actor: Some(issuer.actor), status: None, page };
+        let (actor, window) = (Some(issuer.actor), SessionWindow::default());
+        let query = SessionQuery { by, actor, status: None, window, page };
         let rows = db.store.sessions(&query).await.unwrap().items;
         assert!(rows.iter().all(|row| match row.session.status {
             SessionStatus::Ended { at, reason } => {

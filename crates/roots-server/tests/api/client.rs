@@ -32,9 +32,14 @@ pub(crate) fn as_documented(mut answer: Value) -> Value {
                 let next = members.remove("next_cursor");
                 assert!(next.is_none_or(|next| next.is_null()), "the documents show whole lists");
                 // The documents know nothing of claims, and of how a session went.
-                for since in
-                    ["claim", "until", "ended_reason", "duration_seconds", "last_active_at"]
-                {
+                for since in [
+                    "claim",
+                    "until",
+                    "status_since",
+                    "ended_reason",
+                    "duration_seconds",
+                    "last_active_at",
+                ] {
                     members.remove(since);
                 }
                 members.values_mut().for_each(strip);

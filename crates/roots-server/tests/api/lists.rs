@@ -9,6 +9,9 @@ use crate::client::{assert_answer, faulty, ids};
 roots_testkit::on_both! {
     sessions_are_listed_by_their_start,
     todos_are_listed_by_priority_and_then_by_time,
+    sessions_are_chosen_by_their_start_and_by_their_end,
+    finished_todos_are_listed_by_their_last_change_of_status,
+    overdue_todos_are_listed_by_their_due_date,
     activities_are_listed_by_their_logged_at,
     statistics_count_the_selected_activities,
     statistics_of_a_session_count_its_linked_activities,
@@ -68,6 +71,121 @@ async fn sessions_are_listed_by_their_start(database: TestDatabase) {
       "next_cursor": "Af06dUYAAAAAAAAAAAAGTwdyOX8AAAAAAAAAAAQ"
     }
     "#);
+}
+
+/// The ids of all pages of a list, with `limit` rows on each, and its total.
+async fn walked(app: &TestApp, path: &str, limit: usize, [rows, id]: [&str; 2]) -> Vec<i64> {
+    let mut found = Vec::new();
+    let mut next = format!("{path}&limit={limit}");
+    loop {
+        let page = app.get(&next).await.expect(200);
+        found.extend(ids(&page, rows, id));
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            assert_eq!(page["total"], found.len(), "{path}");
+            return found;
+        };
+        next = format!("{path}&limit={limit}&cursor={cursor}");
+    }
+}
+
+async fn sessions_are_chosen_by_their_start_and_by_their_end(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    // They start at 14:00, 14:01 and so on.
+    for _ in 0..6 {
+        app.post("/sessions", &json!({})).await.expect(201);
+        app.context.clock.advance_seconds(60);
+    }
+    // They end at 14:06, 14:07, 14:08. Sessions 3, 5 and 6 go on.
+    for session in [4, 1, 2] {
+        let end = json!({ "status": "ended" });
+        app.patch(&format!("/sessions/{session}"), &end).await.expect(200);
+        app.context.clock.advance_seconds(60);
+    }
+    let names = ["sessions", "session_id"];
+    for (query, expected) in [
+        ("since=2026-04-09T14:02:00Z", &[6, 5, 4, 3][..]),
+        ("until=2026-04-09T14:02:00Z", &[3, 2, 1]),
+        ("since=2026-04-09T14:01:00Z&until=2026-04-09T14:03:00Z", &[4, 3, 2]),
+        ("since=2026-04-09T14:01:00Z&status=active", &[6, 5, 3]),
+        ("since=2026-04-09&until=2026-04-09", &[6, 5, 4, 3, 2, 1]),
+        ("since=2026-04-10", &[]),
+        ("active_since=2026-04-09T14:07:00Z", &[6, 5, 3, 2, 1]),
+        ("active_since=2026-04-09T14:08:30Z", &[6, 5, 3]),
+        ("active_since=2026-04-09T14:00:00Z&status=ended", &[2, 1, 4]),
+        ("active_since=2026-04-09T14:07:30Z&status=ended", &[2]),
+        ("active_since=2026-04-09T14:07:00Z&status=active", &[6, 5, 3]),
+        ("active_since=2026-04-09T14:07:00Z&actor_id=all", &[6, 5, 3, 2, 1]),
+    ] {
+        for limit in [1, 2, 100] {
+            let path = format!("/sessions?{query}");
+            assert_eq!(walked(&app, &path, limit, names).await, expected, "{query}, {limit}");
+        }
+    }
+    // A cursor belongs to one window.
+    let first = app.get("/sessions?active_since=2026-04-09T14:00:00Z&limit=1").await.expect(200);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    for query in ["", "active_since=2026-04-09T14:00:01Z&", "since=2026-04-09T14:00:00Z&"] {
+        let answer = app.get(&format!("/sessions?{query}cursor={cursor}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+    }
+}
+
+async fn finished_todos_are_listed_by_their_last_change_of_status(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    for priority in [0, 3, 1, 2, 0] {
+        app.post("/todos", &json!({ "title": "t", "priority": priority })).await.expect(201);
+    }
+    let mut since = Vec::new();
+    for (todo, status) in [(2, "done"), (1, "done"), (5, "cancelled"), (4, "done"), (3, "done")] {
+        app.context.clock.advance_seconds(60);
+        let done = app.patch(&format!("/todos/{todo}"), &json!({ "status": status })).await;
+        since.push(done.expect(200)["status_since"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(
+        (since[0].as_str(), since[4].as_str()),
+        ("2026-04-09T14:01:00Z", "2026-04-09T14:05:00Z")
+    );
+    // Other changes move no todo in the list, and a todo that is reopened leaves it.
+    app.context.clock.advance_seconds(60);
+    app.patch("/todos/2", &json!({ "title": "later" })).await.expect(200);
+    let reopened = app.patch("/todos/1", &json!({ "status": "open" })).await.expect(200);
+    assert_eq!(reopened["status_since"], "2026-04-09T14:06:00Z");
+    let names = ["todos", "todo_id"];
+    for (query, expected) in [
+        ("status=done", &[3, 4, 2][..]),
+        ("status=cancelled", &[5]),
+        ("status=done&actor_id=all", &[3, 4, 2]),
+    ] {
+        for limit in [1, 2, 100] {
+            let path = format!("/todos?sort=status_since&{query}");
+            assert_eq!(walked(&app, &path, limit, names).await, expected, "{query}, {limit}");
+        }
+    }
+    let first = app.get("/todos?sort=status_since&status=done&limit=1").await.expect(200);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let answer = app.get(&format!("/todos?status=done&cursor={cursor}")).await;
+    assert_eq!(answer.status, 400, "a cursor of another order");
+}
+
+async fn overdue_todos_are_listed_by_their_due_date(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    // It is 14:00. Todos 1, 2, 4 and 5 are overdue, but 5 is done.
+    for due_at in ["13:00:00", "12:00:00", "14:00:00", "12:00:00", "11:00:00"] {
+        let due_at = format!("2026-04-09T{due_at}Z");
+        app.post("/todos", &json!({ "title": "t", "due_at": due_at })).await.expect(201);
+    }
+    app.post("/todos", &json!({ "title": "no due date" })).await.expect(201);
+    app.patch("/todos/5", &json!({ "status": "done" })).await.expect(200);
+    app.patch("/todos/2", &json!({ "status": "in_progress" })).await.expect(200);
+    let names = ["todos", "todo_id"];
+    for query in ["overdue=true", "overdue=true&actor_id=all"] {
+        for limit in [1, 2, 100] {
+            let path = format!("/todos?{query}");
+            assert_eq!(walked(&app, &path, limit, names).await, [2, 4, 1], "{query}, {limit}");
+        }
+    }
+    app.context.clock.advance_seconds(1);
+    assert_eq!(walked(&app, "/todos?overdue=true", 100, names).await, [2, 4, 1, 3]);
 }
 
 async fn todos_are_listed_by_priority_and_then_by_time(database: TestDatabase) {

@@ -39,3 +39,4 @@ mod text_search;
 mod todos;
 mod usage;
 mod wire;
+mod work;

@@ -33,6 +33,7 @@ async fn a_todo_is_created_with_defaults(database: TestDatabase) {
       "due_at": null,
       "created_at": "2026-04-09T14:00:00Z",
       "updated_at": "2026-04-09T14:00:00Z",
+      "status_since": "2026-04-09T14:00:00Z",
       "claim": null,
       "actor_id": 1
     }
@@ -91,6 +92,7 @@ async fn a_forbidden_change_of_status_is_409(database: TestDatabase) {
                 assert_eq!((&last["old_status"], &last["new_status"]), (&from.into(), &to.into()));
                 assert_eq!(last["note"], Value::Null);
                 assert_eq!(last["logged_at"], after["updated_at"]);
+                assert_eq!(last["logged_at"], after["status_since"]);
             }
         }
     }
@@ -220,6 +222,9 @@ async fn fields_are_merged_as_a_patch(database: TestDatabase) {
         let was_updated = patched["updated_at"] != expected["updated_at"];
         assert_eq!(was_updated, changes, "{patch}");
         expected["updated_at"] = patched["updated_at"].clone();
+        if patch.get("status").is_some() {
+            expected["status_since"] = patched["updated_at"].clone();
+        }
         assert_eq!(patched, expected, "{patch}");
         assert_eq!(app.get("/todos/1").await.expect(200), expected);
     }

@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode};
 use roots_domain::command::{AppliedRow, Command};
 use roots_domain::model::id::{AccountId, ActorId, KeyId};
 use roots_domain::model::page::PageRequest;
+use roots_domain::model::session::SessionWindow;
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::model::todo::TodoStatus;
 use roots_domain::port::store::{ActivityFilter, TodoQuery};
@@ -197,8 +198,16 @@ fn replay(account: i64, credits: i64, mut done: Vec<Done>) -> (ReferenceModel, I
 
 /// The fields of a todo that are compared, from an answer of the API.
 fn shown(todo: &Value) -> Value {
-    let fields =
-        ["todo_id", "session_id", "title", "status", "priority", "created_at", "updated_at"];
+    let fields = [
+        "todo_id",
+        "session_id",
+        "title",
+        "status",
+        "priority",
+        "created_at",
+        "updated_at",
+        "status_since",
+    ];
     json!(fields.map(|field| (field, todo[field].clone())).into_iter().collect::<BTreeMap<_, _>>())
 }
 
@@ -212,6 +221,7 @@ fn shown_todo(row: &roots_domain::model::todo::Todo<roots_domain::model::sealed:
         "priority": row.content.priority.level(),
         "created_at": row.created_at.to_string(),
         "updated_at": row.updated_at.to_string(),
+        "status_since": row.status_since.to_string(),
     })
 }
 
@@ -239,7 +249,7 @@ async fn assert_agrees_with_model(api: &Api, model: &ReferenceModel, issuer: &Is
     assert_eq!(todos, model.todos(&query).iter().map(shown_todo).collect::<Vec<_>>());
     let sessions = list(api, "sessions", "sessions").await;
     let sessions = sessions.iter().map(|row| (row["session_id"].clone(), row["status"].clone()));
-    let expected = model.sessions(actor, None).into_iter();
+    let expected = model.sessions(actor, None, SessionWindow::default()).into_iter();
     let expected = expected.map(|row| (json!(row.id.0), json!(row.status.kind().name())));
     assert_eq!(sessions.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     let filter = ActivityFilter {

@@ -73,6 +73,12 @@ pub(crate) struct ListArguments {
     /// Only todos linked to this session
     #[arg(long, value_name = "ID")]
     pub(super) session: Option<i64>,
+    /// Only todos that are not finished and past their due date, the earliest due date first
+    #[arg(long, conflicts_with_all = ["status", "priority", "session", "latest"])]
+    pub(super) overdue: bool,
+    /// List done or cancelled todos, the latest change of status first
+    #[arg(long, requires = "status", conflicts_with_all = ["priority", "session"])]
+    pub(super) latest: bool,
     /// The actor whose todos these are, or `all`
     #[arg(long, value_name = "ID|all", value_parser = actor)]
     pub(super) actor: Option<ActorFilter>,

@@ -2,7 +2,7 @@
 
 use roots_client::Patch;
 use roots_client::model::{
-    ListedTodo, NewClaim, NewTodo, Release, Todo, TodoChange, TodoFilter, TodoStatus,
+    ListedTodo, NewClaim, NewTodo, Release, Todo, TodoChange, TodoFilter, TodoSort, TodoStatus,
 };
 
 use super::arguments::{
@@ -90,6 +90,8 @@ impl Todos<'_> {
             status: arguments.status,
             priority: arguments.priority,
             session_id: arguments.session,
+            overdue: arguments.overdue,
+            sort: arguments.latest.then_some(TodoSort::StatusSince),
             actor: arguments.actor,
         };
         let paging = arguments.paging.paging();

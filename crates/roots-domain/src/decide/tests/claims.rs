@@ -103,6 +103,7 @@ fn a_claim_takes_the_todo_in_progress_and_logs_it() {
         status: TodoStatus::InProgress,
         claims: Claims { count: 1, standing },
         updated_at: now(),
+        status_since: now(),
         version: 5,
         ..todo(TODO)
     };
@@ -126,7 +127,8 @@ fn a_claim_takes_the_todo_in_progress_and_logs_it() {
         todos: updated(next),
         logs: vec![(HOME, ME, step)],
         deadlines: inserted(kept),
-        ..paid(1, |ids| ids.log = 41).and_counters(counts)
+        ..paid(&[(TODO.0, Some(TodoStep::Moved(TodoStatus::InProgress)))], |ids| ids.log = 41)
+            .and_counters(counts)
     };
     assert_eq!(working_set.into_write_set(), expected);
 }
@@ -283,6 +285,7 @@ fn a_lapsed_claim_is_taken_again_and_the_log_tells_so() {
                 (43, uid(6), Open, InProgress, None),
             ]
         );
+        assert_eq!(todo.status_since, logs[2].2.logged_at);
     }
 }
 

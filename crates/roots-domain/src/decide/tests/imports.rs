@@ -89,6 +89,7 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
         status: TodoStatus::Done,
         // The time of its last step.
         updated_at: at(40),
+        status_since: at(40),
         version: 2,
         ..linked(80, Some(11))
     };
@@ -107,7 +108,11 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
         actor: Some(ME),
         note: None,
         subject: None,
-        steps: Steps::default(),
+        // When they were made and done, not when they came in.
+        steps: steps([
+            (ME, todo(TODO).created_at, TodoStep::Made, 1),
+            (ME, at(40), TodoStep::Moved(TodoStatus::Done), 1),
+        ]),
         created_at: now(),
     };
     assert_eq!(write_set.ledger, [(HOME, entry)], "one entry a batch");
@@ -175,6 +180,7 @@ fn reimporting_a_changed_row_updates_the_stored_row_and_is_charged() {
         (TODO, Some(ACTIVE), &title)
     );
     assert_eq!((changed.status, changed.updated_at), (todo(TODO).status, at(5_000)));
+    assert_eq!(changed.status_since, todo(TODO).status_since);
     assert_eq!((write_set.imported.len(), write_set.ledger.len()), (0, 1));
 }
 

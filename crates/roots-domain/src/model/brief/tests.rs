@@ -32,6 +32,7 @@ fn todo(id: i64, status: TodoStatus) -> ListedTodo<BriefText> {
         claims: Claims::NONE,
         created_at: at(0),
         updated_at: at(0),
+        status_since: at(0),
         version: 1,
     };
     ListedTodo { todo, until: None }

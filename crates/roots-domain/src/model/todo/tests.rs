@@ -22,6 +22,7 @@ fn todo(status: TodoStatus) -> Todo {
         claims: Claims::NONE,
         created_at: at(100),
         updated_at: at(100),
+        status_since: at(100),
         version: 1,
     }
 }
@@ -48,7 +49,8 @@ fn each_status_change_is_allowed_or_refused_as_the_table_says() {
             if from == to {
                 assert_eq!(answer, Ok(todo(from)), "the same status changes nothing");
             } else if allowed.contains(&(from, to)) {
-                assert_eq!(answer.unwrap().status, to);
+                let next = answer.unwrap();
+                assert_eq!((next.status, next.status_since), (to, at(200)));
             } else {
                 assert_eq!(answer, Err(TodoRefusal::Forbidden { from, to }));
             }
@@ -69,6 +71,7 @@ fn a_patch_clears_null_fields_and_keeps_absent_fields() {
         TodoContent { priority: Priority(2), ..TodoContent::titled("Write API docs".to_owned()) };
     assert_eq!(next.content, kept);
     assert_eq!((next.updated_at, next.version), (at(200), 2));
+    assert_eq!(next.status_since, at(100), "the status did not change");
 }
 
 #[test]
@@ -127,6 +130,9 @@ proptest! {
                 Ok(next) => {
                     prop_assert_eq!(next.status, to);
                     prop_assert!(next.updated_at >= now.updated_at);
+                    let has_moved = next.status != now.status;
+                    let since = if has_moved { next.updated_at } else { now.status_since };
+                    prop_assert_eq!(next.status_since, since);
                     prop_assert_eq!(next.version > now.version, to != now.status);
                     now = next;
                 }

@@ -6,6 +6,8 @@ use super::invalid::Invalid;
 pub const LIMIT_MAX: u32 = 100;
 /// Rows of a page if no limit is given.
 pub const LIMIT_DEFAULT: u32 = 20;
+/// Up to this many rows are counted for the total of a list that has no stored count.
+pub const TOTAL_COUNTED_MAX: i64 = 1_000;
 
 /// The position of a row in its list: the numbers that the list is sorted by, the most significant
 /// first and the id last. Lists with fewer sort columns have leading zeros.
@@ -90,7 +92,8 @@ impl PageRequest {
 pub struct Page<T> {
     /// Its rows.
     pub items: Vec<T>,
-    /// The number of all matching rows.
+    /// The number of all matching rows. Without a stored count it is at most
+    /// [`TOTAL_COUNTED_MAX`].
     pub total: i64,
     /// The request.
     pub request: PageRequest,

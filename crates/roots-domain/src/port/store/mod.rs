@@ -15,6 +15,7 @@ mod sessions;
 mod todos;
 mod usage;
 mod verify;
+mod work;
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
@@ -51,6 +52,7 @@ pub use search::{
     SearchReader,
 };
 pub use sessions::{SessionQuery, SessionReader, SilenceReader, SilentSessions};
-pub use todos::{LOG_CHUNK_STEPS, TodoLog, TodoQuery, TodoReader};
+pub use todos::{FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
 pub use verify::{Discrepancy, Mismatch, Verifier};
+pub use work::WorkQuery;

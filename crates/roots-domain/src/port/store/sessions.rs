@@ -7,7 +7,7 @@ use super::commands::StoreResult;
 use crate::model::id::{AccountId, ActorId, SessionId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
-use crate::model::session::{ListedSession, Session, SessionStatusKind};
+use crate::model::session::{ListedSession, Session, SessionStatusKind, SessionWindow};
 use crate::model::time::Timestamp;
 
 /// A query for sessions.
@@ -19,6 +19,8 @@ pub struct SessionQuery {
     pub actor: Option<ActorId>,
     /// Only this status.
     pub status: Option<SessionStatusKind>,
+    /// Only sessions of this window, in its order.
+    pub window: SessionWindow,
     /// The page.
     pub page: PageRequest,
 }
@@ -30,7 +32,10 @@ pub trait SessionReader: Send + Sync {
     /// The session with that id, of any actor of the account.
     async fn session(&self, by: Admission, id: SessionId) -> StoreResult<Option<Session<Sealed>>>;
 
-    /// A page, descending by start, then by id. The total MUST NOT scan.
+    /// A page, descending by start, then by id; of sessions that were active since some time,
+    /// descending by end, then by start, then by id, with active ones first. The total MUST NOT
+    /// scan, and with a bound of time it MUST NOT count more than
+    /// [`TOTAL_COUNTED_MAX`](crate::model::page::TOTAL_COUNTED_MAX) rows.
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<ListedSession<Sealed>>>;
 }
 

@@ -4,10 +4,15 @@ use async_trait::async_trait;
 
 use super::admission::Admission;
 use super::commands::StoreResult;
+use super::work::WorkQuery;
 use crate::model::id::{ActorId, LogId, SessionId, TodoId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
+use crate::model::time::Timestamp;
 use crate::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
+use crate::model::todo_list::FinishedStatus;
+use crate::model::work::TodoStats;
+use crate::model::zone::Zone;
 
 /// A query for todos.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +27,33 @@ pub struct TodoQuery {
     pub priority: Option<Priority>,
     /// Only rows linked to this session.
     pub session: Option<SessionId>,
+    /// The page.
+    pub page: PageRequest,
+}
+
+/// A query for finished todos, the latest change of status first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedTodos {
+    /// The admission of the caller.
+    pub by: Admission,
+    /// Only rows of this actor; `None` for all actors of the account.
+    pub actor: Option<ActorId>,
+    /// Only this status.
+    pub status: FinishedStatus,
+    /// The page.
+    pub page: PageRequest,
+}
+
+/// A query for todos that are open or in progress and past their due date, the earliest due date
+/// first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverdueTodos {
+    /// The admission of the caller.
+    pub by: Admission,
+    /// Only rows of this actor; `None` for all actors of the account.
+    pub actor: Option<ActorId>,
+    /// Only todos that were due before.
+    pub now: Timestamp,
     /// The page.
     pub page: PageRequest,
 }
@@ -50,6 +82,17 @@ pub trait TodoReader: Send + Sync {
     /// A page, descending by priority, then by creation, then by id. The total MUST NOT scan; with
     /// a session it may scan that session's rows.
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<ListedTodo<Sealed>>>;
+
+    /// A page, descending by the last change of status, then by id. The total MUST NOT scan.
+    async fn finished_todos(&self, query: &FinishedTodos) -> StoreResult<Page<ListedTodo<Sealed>>>;
+
+    /// A page, ascending by due date, then by id. The total MUST NOT count more than
+    /// [`TOTAL_COUNTED_MAX`](crate::model::page::TOTAL_COUNTED_MAX) rows.
+    async fn overdue_todos(&self, query: &OverdueTodos) -> StoreResult<Page<ListedTodo<Sealed>>>;
+
+    /// Todos made, done and cancelled in a window, by actor and by the days of a zone. MUST read no
+    /// more than the stored counts of the window's quarter hours.
+    async fn todo_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<TodoStats>;
 
     /// A todo, and its first [`LOG_CHUNK_STEPS`] status changes, ascending: those after `after`, or
     /// from the start. MUST NOT read further.

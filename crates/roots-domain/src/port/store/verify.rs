@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::commands::StoreResult;
 use crate::model::credit::LedgerMismatch;
-use crate::model::id::{AccountId, LogId, SessionId, TodoId};
+use crate::model::id::{AccountId, LedgerId, LogId, SessionId, TodoId};
 
 /// An inconsistency in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub enum Mismatch {
     /// The ledger and the balance do not match.
     #[error("{0}")]
     Ledger(LedgerMismatch),
+    /// A ledger row whose reason or step is malformed.
+    #[error("ledger row {0} has a reason or a step that can't be read")]
+    Unreadable(LedgerId),
     /// Rows of an account that does not exist.
     #[error("{rows} rows of {table} belong to this account, which does not exist")]
     Ownerless {
@@ -59,6 +62,9 @@ pub enum Mismatch {
     /// The actor that a status change is kept with is not that of its todo.
     #[error("the status change {0} is kept with an actor that its todo does not belong to")]
     StatusChange(LogId),
+    /// The time since when a todo has its status is not that of the last entry of its log.
+    #[error("the time of the last status change of todo {0} does not fit its log")]
+    StatusSince(TodoId),
     /// A stored counter differs from a recount.
     #[error("the count of {what} is kept as {kept}, but there are {counted}")]
     Count {

@@ -60,6 +60,7 @@ fn todo(id: i64, status: TodoStatus) -> Todo<Sealed> {
         claims: Claims::NONE,
         created_at: at(1),
         updated_at: at(2),
+        status_since: at(2),
         version: 1,
     }
 }

@@ -7,7 +7,9 @@ use crate::model::account::Role::Owner;
 use crate::model::activity::{Activity, ActivityStats, NewActivity};
 use crate::model::claim::Claims;
 use crate::model::id::{ActivityId, LogId, TodoId};
-use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
+use crate::model::session::{
+    Session, SessionPatch, SessionStatus, SessionStatusKind, SessionWindow,
+};
 use crate::model::text::{ActivityText, ActivityType, LogNote, Title};
 use crate::model::todo::{NewTodo, StatusChange, Todo, TodoContent, TodoPatch, TodoStatus};
 use crate::model::zone::Zone;
@@ -57,6 +59,7 @@ fn todo<T>(actor: ActorId, title: T) -> Todo<T> {
         claims: Claims::NONE,
         created_at: at(5),
         updated_at: at(6),
+        status_since: at(6),
         version: 3,
     }
 }
@@ -369,7 +372,8 @@ fn an_owner_can_select_any_actor_and_a_member_only_itself() {
 fn a_list_has_the_selected_actors_rows_opened_with_their_own_actors_keys() {
     for (scope, actor) in CHOICES {
         let mut reader = MockSessionReader::new();
-        let query = SessionQuery { by: BY, actor, status: None, page: PAGE };
+        let window = SessionWindow::default();
+        let query = SessionQuery { by: BY, actor, status: None, window, page: PAGE };
         let asked = reader.expect_sessions().times(1).withf(move |asked| *asked == query);
         asked.return_once(|_| {
             Ok(page([their_session(), own_session(), their_session()].map(listed).into()))
@@ -428,7 +432,7 @@ fn a_page_with_an_unreadable_text_names_its_row() {
     reader.expect_sessions().return_once(|_| Ok(page([own_session(), swapped].map(listed).into())));
     let service = sessions(no_commands(), None, the_peer());
     let service = Sessions { reader: Arc::new(reader), ..service };
-    let filter = SessionFilter { scope: ActorScope::All, status: None };
+    let filter = SessionFilter { scope: ActorScope::All, ..SessionFilter::default() };
     let list = ready(service.list(&owner(), filter, PAGE));
     assert_eq!(list, Err(unreadable("session", 2)));
 }

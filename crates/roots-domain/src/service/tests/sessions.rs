@@ -3,8 +3,11 @@
 use super::*;
 use crate::command::{Resealed, RowPatch};
 use crate::model::Patch;
-use crate::model::session::{Session, SessionPatch, SessionStatus, SessionStatusKind};
+use crate::model::session::{
+    Session, SessionPatch, SessionStatus, SessionStatusKind, SessionWindow,
+};
 use crate::port::store::{MockSessionReader, SessionQuery};
+use crate::service::access::ActorScope;
 use crate::service::sessions::{SessionDraft, SessionFilter, Sessions};
 
 const ID: SessionId = SessionId(2);
@@ -280,8 +283,9 @@ fn a_page_has_only_the_callers_sessions_with_their_notes_opened() {
     let list = |answer: Vec<Session<Sealed>>| {
         let mut reader = MockSessionReader::new();
         let status = Some(SessionStatusKind::Active);
-        let filter = SessionFilter { status, ..SessionFilter::default() };
-        let query = SessionQuery { by: BY, actor: Some(ME), status, page: PAGE };
+        let window = SessionWindow::ActiveSince(now());
+        let filter = SessionFilter { scope: ActorScope::Own, status, window };
+        let query = SessionQuery { by: BY, actor: Some(ME), status, window, page: PAGE };
         reader
             .expect_sessions()
             .times(1)

@@ -9,7 +9,8 @@ use crate::model::text::{LogNote, Title};
 use crate::model::todo::{
     NewTodo, Priority, StatusChange, Todo, TodoContent, TodoPatch, TodoStatus,
 };
-use crate::port::store::{MockTodoReader, TodoLog, TodoQuery};
+use crate::model::todo_list::{FinishedStatus, TodoRows};
+use crate::port::store::{FinishedTodos, MockTodoReader, OverdueTodos, TodoLog, TodoQuery};
 use crate::service::access::ActorScope;
 use crate::service::sealing::opening;
 use crate::service::todos::{ClaimDraft, ClaimedTodo, TodoChange, TodoDraft, TodoFilter, Todos};
@@ -34,6 +35,7 @@ fn todo<T>(actor: ActorId, title: T, description: Option<T>) -> Todo<T> {
         claims: Claims::NONE,
         created_at: at(5),
         updated_at: at(6),
+        status_since: at(6),
         version: 3,
     }
 }
@@ -391,7 +393,8 @@ fn a_page_has_only_the_callers_todos_with_their_texts_opened() {
             .times(1)
             .withf(move |asked| *asked == query)
             .return_once(|_| Ok(page(answer.into_iter().map(listed_todo).collect())));
-        let filter = TodoFilter { scope: ActorScope::Own, status, priority, session };
+        let rows = TodoRows::ByPriority { status, priority, session };
+        let filter = TodoFilter { scope: ActorScope::Own, rows };
         ready(todos(no_commands(), reader).list(&caller(), filter, PAGE))
     };
     assert_eq!(
@@ -399,6 +402,28 @@ fn a_page_has_only_the_callers_todos_with_their_texts_opened() {
         Ok(page(vec![listed_todo(opened()), listed_todo(opened())]))
     );
     assert_eq!(list(vec![todo(ME, damaged(), None)]), Err(unreadable("todo", 7)));
+}
+
+#[test]
+fn finished_and_overdue_todos_are_lists_of_their_own() {
+    let actor = Some(ME);
+    let answer = || Ok(page(vec![listed_todo(row(ME))]));
+    let list = |reader, rows| {
+        let filter = TodoFilter { scope: ActorScope::Own, rows };
+        ready(todos(no_commands(), reader).list(&caller(), filter, PAGE))
+    };
+    let mut reader = MockTodoReader::new();
+    let status = FinishedStatus::Done;
+    let query = FinishedTodos { by: BY, actor, status, page: PAGE };
+    let asked = reader.expect_finished_todos().times(1).withf(move |asked| *asked == query);
+    asked.return_once(move |_| answer());
+    let finished = list(reader, TodoRows::Finished(status));
+    assert_eq!(finished, Ok(page(vec![listed_todo(opened())])));
+    let mut reader = MockTodoReader::new();
+    let query = OverdueTodos { by: BY, actor, now: now(), page: PAGE };
+    let asked = reader.expect_overdue_todos().times(1).withf(move |asked| *asked == query);
+    asked.return_once(move |_| answer());
+    assert_eq!(list(reader, TodoRows::Overdue), Ok(page(vec![listed_todo(opened())])));
 }
 
 fn step<T>(id: i64, note: Option<T>) -> StatusChange<T> {
