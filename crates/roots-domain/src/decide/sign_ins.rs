@@ -122,18 +122,23 @@ impl WorkingSet {
         self.write_set.openers_ended.insert((account, key), end);
     }
 
-    /// Records that a sign-in was used.
-    pub(super) fn use_sign_in(&mut self, account: AccountId, id: SignInId, at: Timestamp) {
-        if let Some(sign_in) = self.sign_ins.get((account, id)).cloned() {
-            self.sign_ins.set((account, id), Some(sign_in.used(at)));
-        }
+    /// Records that a sign-in was used. Whether anything was new in that.
+    pub(super) fn use_sign_in(&mut self, account: AccountId, id: SignInId, at: Timestamp) -> bool {
+        let Some(before) = self.sign_ins.get((account, id)).cloned() else { return false };
+        let used = before.clone().used(at);
+        let is_new = used != before;
+        self.sign_ins.set((account, id), Some(used));
+        is_new
     }
 
-    /// Deletes a sign-in if its time is over. One that ended with its opener stays until then.
-    pub(super) fn sweep_sign_in(&mut self, account: AccountId, id: SignInId) {
+    /// Deletes a sign-in if its time is over, and tells whether it was. One that ended with its
+    /// opener stays until then.
+    pub(super) fn sweep_sign_in(&mut self, account: AccountId, id: SignInId) -> bool {
         let found = self.sign_ins.get((account, id));
-        if found.is_some_and(|sign_in| sign_in.ends_at() <= self.decided_at) {
+        let is_over = found.is_some_and(|sign_in| sign_in.ends_at() <= self.decided_at);
+        if is_over {
             self.sign_ins.set((account, id), None);
         }
+        is_over
     }
 }

@@ -98,16 +98,16 @@ impl WorkingSet {
     ) -> Result<Applied, Refusal> {
         let mut is_shown = false;
         for (key, last) in used {
-            match key {
-                AnyKeyId::Api(id) => is_shown |= self.note_use(account, *id, *last),
+            is_shown |= match key {
+                AnyKeyId::Api(id) => self.note_use(account, *id, *last),
                 AnyKeyId::Browser(id) => self.use_sign_in(account, *id, *last),
-            }
+            };
         }
         for key in over {
-            match key {
-                AnyKeyId::Api(id) => is_shown |= self.close_key_if_over(account, *id),
+            is_shown |= match key {
+                AnyKeyId::Api(id) => self.close_key_if_over(account, *id),
                 AnyKeyId::Browser(id) => self.sweep_sign_in(account, *id),
-            }
+            };
         }
         if is_shown {
             self.raise_version(account);

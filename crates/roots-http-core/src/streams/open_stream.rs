@@ -32,7 +32,7 @@ pub struct OpenStream {
     bearer: Bearer,
     following: Following,
     shutdown: Shutdown,
-    /// The auth epoch under which the key was last found in force.
+    /// The auth epoch and the sign-in epoch under which the key was last found in force.
     checked: Option<(i64, i64)>,
     /// The state that was told last.
     told: Option<AccountState>,

@@ -128,10 +128,10 @@ async fn a_silent_stream_shows_each_15_seconds_that_it_lives() {
     assert_eq!(pieces.next().await.unwrap(), "retry: 2000\n\nid: 0.0\n\n");
     let begun = Instant::now();
     assert_eq!(pieces.next().await.unwrap(), ":\n\n");
-    let first = begun.elapsed();
-    assert!(first < Duration::from_secs(16), "{first:?}");
+    let first = Instant::now();
+    assert!(first - begun < Duration::from_secs(16), "{:?}", first - begun);
     assert_eq!(pieces.next().await.unwrap(), ":\n\n");
-    assert_eq!((begun.elapsed() - first).as_secs(), 15);
+    assert_eq!(first.elapsed().as_secs(), 15);
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,12 +70,13 @@ impl EventStream {
             self.text.push_str(std::str::from_utf8(&piece).unwrap());
         }
         let (block, rest) = self.text.split_once("\n\n").unwrap();
+        let (block, rest) = (block.to_owned(), rest.to_owned());
+        self.text = rest;
         let field = |name: &str| {
             let line = block.lines().find_map(|line| line.strip_prefix(name));
             line.map(str::to_owned)
         };
         let (id, name, data) = (field("id: "), field("event: "), field("data: "));
-        self.text = rest.to_owned();
         self.last_id = id.or(self.last_id.take());
         Some((name, data.map(|data| serde_json::from_str(&data).unwrap())))
     }

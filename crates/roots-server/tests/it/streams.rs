@@ -18,7 +18,8 @@ async fn read_until(stream: &mut Response, text: &str) {
     let mut told = String::new();
     while !told.contains(text) {
         let piece = in_time("the next event", stream.chunk()).await.unwrap();
-        told.push_str(std::str::from_utf8(&piece.expect(text)).unwrap());
+        let piece = piece.unwrap_or_else(|| panic!("the stream ended before {text}"));
+        told.push_str(std::str::from_utf8(&piece).unwrap());
     }
 }
 
