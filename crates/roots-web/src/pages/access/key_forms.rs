@@ -33,10 +33,10 @@ pub(crate) async fn add(
 ) -> Response {
     let problem = match try_add(&app, &posted).await {
         Ok(made) => return show(&posted, &made, "New key"),
-        Err(problem) => problem,
+        Err(problem) => at_key(problem),
     };
     let status = problem.status();
-    let faults = match Faults::of(at_key(problem), &NAMES) {
+    let faults = match Faults::of(problem, &NAMES) {
         Ok(faults) => faults,
         Err(problem) => return posted.fail(problem),
     };
