@@ -139,7 +139,8 @@ impl Pages {
         let traits = RouteTraits { methods, limit, is_private: true, ..RouteTraits::default() };
         let paths = ["/", "/live", "/whoami", "/sign-in", "/sign-out", "/code"];
         let traits = paths.map(|path| (path.to_owned(), traits.clone())).into();
-        let router = surface::router([Surface { routes, traits, no_such_page: None }], &app.settings, uids);
+        let router =
+            surface::router([Surface { routes, traits, no_such_page: None }], &app.settings, uids);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
