@@ -337,7 +337,7 @@ async fn a_timeline_has_the_sessions_that_overlap_it(db: TestDatabase) {
     assert_eq!(found(None, 285, 310).await, [4, 5]);
     assert_eq!(found(Some(2), 285, 310).await, [5]);
     assert_eq!(found(None, 2_000, 3_000).await, [10, 11, 12]);
-    assert_eq!(found(None, 0, 59).await, []);
+    assert_eq!(found(None, 0, 59).await, Vec::<i64>::new());
 }
 
 async fn quarter_hours_have_the_numbers_of_their_activities(db: TestDatabase) {

@@ -33,8 +33,9 @@ async fn each_account_tells_how_far_it_has_come(db: TestDatabase) {
         ledger: LedgerId(of_row.last_ids.ledger),
         audit: AuditId(of_row.last_ids.audit),
     };
-    let Account { version, auth_epoch, .. } = of_row;
-    assert_eq!(before, AccountState { account: one.account, version, auth_epoch, position });
+    let Account { version, auth_epoch, sign_in_epoch, .. } = of_row;
+    let whole = AccountState { account: one.account, version, auth_epoch, sign_in_epoch, position };
+    assert_eq!(before, whole);
     assert_eq!(before.position.ledger, LedgerId(4), "the first credits and three writes");
 
     let others = state(other.account).await;
