@@ -15,7 +15,8 @@ const fn position(ledger: i64, audit: i64) -> EventPosition {
 /// Events of an account that has come to that position, under that auth epoch.
 fn events_at(position: EventPosition, auth_epoch: i64) -> Events {
     let mut reader = MockEventReader::new();
-    let state = AccountState { account: HOME, version: 9, auth_epoch, position };
+    let (account, version, sign_in_epoch) = (HOME, 9, 0);
+    let state = AccountState { account, version, auth_epoch, sign_in_epoch, position };
     reader.expect_account_states().returning(move |accounts| {
         assert_eq!(accounts, [HOME]);
         Ok(vec![state])
