@@ -26,11 +26,7 @@ use crate::query::optional;
 const NAMES: [&str; 4] = ["actor_id", "label", "expires_at", "api_key"];
 
 /// Makes a key and shows it, once.
-pub(crate) async fn add(
-    State(app): State<App>,
-    address: Address,
-    mut posted: Posted,
-) -> Response {
+pub(crate) async fn add(State(app): State<App>, address: Address, mut posted: Posted) -> Response {
     let problem = match try_add(&app, &posted).await {
         Ok(made) => return show(&posted, &made, "New key"),
         Err(problem) => at_key(problem),
