@@ -2,9 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::LOCATION;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::etag::EntityTag;
@@ -72,7 +71,7 @@ fn is_condition(name: &str) -> bool {
 
 /// A form that a viewer sent.
 pub(crate) struct Posted {
-    /// Who sent it.
+    /// The sender.
     pub(crate) viewer: Viewer,
     /// What was typed.
     pub(crate) typed: Typed,
@@ -170,14 +169,6 @@ pub(crate) fn hidden(app: &App, tag: Option<EntityTag>) -> Markup {
     html! {
         input type="hidden" name=(IDEMPOTENCY_KEY) value=(app.services.uids.next());
         @if let Some(tag) = tag { input type="hidden" name=(ETAG) value=(tag); }
-    }
-}
-
-/// Leads to another page after a write, so that a reload does not send the form again.
-pub(crate) fn see_other(path: &str) -> Response {
-    match HeaderValue::from_str(path) {
-        Ok(path) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
-        Err(_) => Problem::internal("a path is no header").into_response(),
     }
 }
 
