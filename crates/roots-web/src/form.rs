@@ -240,7 +240,8 @@ impl Faults {
         self.fields.iter().any(|fault| fault.field == name)
     }
 
-    /// The faults of a field. The control names them with `aria-describedby`, `fault-` and the name.
+    /// The faults of a field. The control names them with `aria-describedby`: `fault-` and its
+    /// name.
     pub(crate) fn at(&self, name: &str) -> Markup {
         html! {
             @if self.has(name) {
