@@ -11,6 +11,7 @@ use roots_domain::model::zone::Zone;
 
 use super::columns::Series;
 use super::mix::Part;
+use super::year::Numbers;
 use super::{ages, balance, columns, lanes, mix as mixes, number, plural, shortened, week, year};
 use crate::look::Look;
 
@@ -77,16 +78,18 @@ fn an_axis_has_at_most_four_marks() {
 fn a_year_is_a_path_a_level() {
     let days = (0..60).map(|ago| (Day(today().0 - ago * 5), 1 + ago % 7));
     let year = Year::of(days, today());
-    let drawn = year::chart(&look(), &year, "days", Some("3".to_owned()));
+    let drawn = year::chart(&look(), &year, Numbers::Weeks, "days", Some("3"));
     assert_eq!(year::finding(&year), "234 on 60 days");
     insta::assert_snapshot!("year", lines(drawn));
 }
 
 #[test]
-fn the_largest_year_has_at_most_14_kb() {
+fn the_largest_year_has_at_most_6_kb_with_the_numbers_of_its_months() {
     let days = (0..371).map(|ago| (Day(today().0 - ago), 1_000 + ago * 7));
-    let drawn = year::chart(&look(), &Year::of(days, today()), "days", None).into_string();
-    assert!(drawn.len() <= 14 * 1024, "{}", drawn.len());
+    let year = Year::of(days, today());
+    let drawn = year::chart(&look(), &year, Numbers::Months, "days", None);
+    assert!(drawn.0.len() <= 6 * 1024, "{}", drawn.0.len());
+    insta::assert_snapshot!("year_of_months", lines(drawn));
 }
 
 #[test]

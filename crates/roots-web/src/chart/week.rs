@@ -38,7 +38,9 @@ pub(crate) fn chart(week: &WeekHours, weeks: i64, id: &str) -> Markup {
             @for (row, day) in DAYS.iter().enumerate() {
                 text x="0" y=(TOP + row * PITCH_Y + 10) { (day) }
             }
-            @for level in 0..=LEVELS { path class={ "l" (level) } d=(cells(week, level)) {} }
+            g stroke-width="12" {
+                @for level in 0..=LEVELS { path class={ "l" (level) } d=(cells(week, level)) {} }
+            }
         }
     };
     let heads: Vec<_> = std::iter::once("Hour").chain(DAYS).collect();
@@ -63,9 +65,9 @@ fn cells(week: &WeekHours, level: u8) -> String {
     for (row, hours) in week.hours.iter().enumerate() {
         for (hour, count) in hours.iter().enumerate() {
             if week.level(*count) == level {
-                let (x, y) = (LEFT + hour * PITCH_X, TOP + row * PITCH_Y);
+                let (x, y) = (LEFT + hour * PITCH_X, TOP + row * PITCH_Y + 6);
                 // Writing to a string never fails.
-                let _ = write!(path, "M{x} {y}h{CELL}v12h-{CELL}z");
+                let _ = write!(path, "M{x} {y}h{CELL}");
             }
         }
     }

@@ -23,8 +23,23 @@ pub(crate) fn finding(year: &Year) -> String {
     format!("{} on {}", number(year.total), plural(days, "day", "days"))
 }
 
-/// The heat map with its table.
-pub(crate) fn chart(look: &Look, year: &Year, id: &str, agent: Option<String>) -> Markup {
+/// The rows of the table beside the year.
+#[derive(Clone, Copy)]
+pub(crate) enum Numbers {
+    /// A row a month: the page stays small.
+    Months,
+    /// A row a week, with each of its days.
+    Weeks,
+}
+
+/// The heat map with its table. `agent` is the filter of the links.
+pub(crate) fn chart(
+    look: &Look,
+    year: &Year,
+    numbers: Numbers,
+    id: &str,
+    agent: Option<&str>,
+) -> Markup {
     let most = year
         .most
         .map(|(day, count)| format!(", most on {}: {}", time::day(look, day), number(count)));
@@ -45,23 +60,28 @@ pub(crate) fn chart(look: &Look, year: &Year, id: &str, agent: Option<String>) -
             @for (row, day) in [(0, "Mon"), (2, "Wed"), (4, "Fri")] {
                 text x="0" y=(TOP + row * PITCH + 9) { (day) }
             }
-            @for level in 0..=LEVELS { path class={ "l" (level) } d=(cells(year, level)) {} }
+            g stroke-width="10" {
+                @for level in 0..=LEVELS { path class={ "l" (level) } d=(cells(year, level)) {} }
+            }
         }
     };
     html! {
         (scrolling("The year", drawing))
-        (numbers(look, year, id, agent.as_deref()))
+        @match numbers {
+            Numbers::Months => (months_table(look, year, id, agent)),
+            Numbers::Weeks => (weeks_table(look, year, id, agent)),
+        }
     }
 }
 
-/// The cells of a level, as one path.
+/// The cells of a level, as one path of strokes that are as wide as they are long.
 fn cells(year: &Year, level: u8) -> String {
     let mut path = String::new();
     for (day, ..) in year.iter().filter(|(.., of_day)| *of_day == level) {
         let index = day.0 - year.first.0;
-        let (x, y) = (LEFT + index / 7 * PITCH, TOP + index % 7 * PITCH);
+        let (x, y) = (LEFT + index / 7 * PITCH, TOP + index % 7 * PITCH + 5);
         // Writing to a string never fails.
-        let _ = write!(path, "M{x} {y}h10v10h-10z");
+        let _ = write!(path, "M{x} {y}h10");
     }
     path
 }
@@ -83,18 +103,13 @@ fn months(year: &Year) -> Vec<(i64, &'static str)> {
 }
 
 /// The weeks that have any, each with its days.
-fn numbers(look: &Look, year: &Year, id: &str, agent: Option<&str>) -> Markup {
+fn weeks_table(look: &Look, year: &Year, id: &str, agent: Option<&str>) -> Markup {
     let heads = ["Week of", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     let weeks = year.days.chunks(7).enumerate().rev();
     let weeks = weeks.filter(|(_, days)| days.iter().any(|(count, _)| *count > 0));
     let rows = weeks.map(|(week, days)| {
         let first = year.first.0 + i64::try_from(week).unwrap_or_default() * 7;
-        let params = [
-            ("since", Some(Day(first).to_string())),
-            ("until", Some(Day(first + 6).to_string())),
-            ("agent", agent.map(ToOwned::to_owned)),
-        ];
-        let link = query::link("/activity", &params);
+        let link = link(Day(first), Day(first + 6), agent);
         let name = html! { a href=(link) { (time::day(look, Day(first))) } };
         let days = days.iter().map(|(count, _)| {
             if *count == 0 {
@@ -106,4 +121,26 @@ fn numbers(look: &Look, year: &Year, id: &str, agent: Option<&str>) -> Markup {
         std::iter::once(name).chain(days).collect()
     });
     table(id, &heads, rows)
+}
+
+/// The months that have any.
+fn months_table(look: &Look, year: &Year, id: &str, agent: Option<&str>) -> Markup {
+    let months = year.months();
+    let rows = months.iter().rev().map(|month| {
+        let link = link(month.first, month.last, agent);
+        let (first, last) = (time::day(look, month.first), time::day(look, month.last));
+        let name = html! { a href=(link) { (first) " to " (last) } };
+        vec![name, html! { (number(month.total)) }, html! { (number(month.days_with_work)) }]
+    });
+    table(id, &["Month", "Entries", "Days"], rows)
+}
+
+/// The link to the activities of some days.
+fn link(first: Day, last: Day, agent: Option<&str>) -> String {
+    let params = [
+        ("since", Some(first.to_string())),
+        ("until", Some(last.to_string())),
+        ("agent", agent.map(ToOwned::to_owned)),
+    ];
+    query::link("/activity", &params)
 }

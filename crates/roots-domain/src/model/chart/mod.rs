@@ -14,4 +14,4 @@ pub use curve::{Curve, curve};
 pub use lanes::{Bar, Lane, LaneSession, LaneSpan, MERGE_BELOW, Timeline, WIDTH};
 pub use mix::{MIX_MAX, Mix, mix};
 pub use week::WeekHours;
-pub use year::{LEVELS, WEEKS, Year};
+pub use year::{LEVELS, WEEKS, Year, YearMonth};

@@ -25,6 +25,19 @@ pub struct Year {
     pub most: Option<(Day, i64)>,
 }
 
+/// A month of a year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct YearMonth {
+    /// Its first day with work.
+    pub first: Day,
+    /// Its last day with work.
+    pub last: Day,
+    /// What was counted in it.
+    pub total: i64,
+    /// How many of its days have any.
+    pub days_with_work: i64,
+}
+
 impl Year {
     /// The first day of a year that ends with that day.
     #[must_use]
@@ -62,6 +75,33 @@ impl Year {
             most,
             days: by_day.into_iter().map(|count| (count, level(count))).collect(),
         }
+    }
+
+    /// The months with any work, ascending, as far as they belong to the year.
+    #[must_use]
+    pub fn months(&self) -> Vec<YearMonth> {
+        let mut months = Vec::<YearMonth>::new();
+        for (day, count, _) in self.iter().filter(|(_, count, _)| *count > 0) {
+            let (year, month, _) = day.civil();
+            let is_same = |one: &&mut YearMonth| {
+                let (of_year, of_month, _) = one.first.civil();
+                (of_year, of_month) == (year, month)
+            };
+            match months.last_mut().filter(is_same) {
+                Some(one) => {
+                    one.last = day;
+                    one.total = one.total.saturating_add(count);
+                    one.days_with_work += 1;
+                }
+                None => months.push(YearMonth {
+                    first: day,
+                    last: day,
+                    total: count,
+                    days_with_work: 1,
+                }),
+            }
+        }
+        months
     }
 
     /// The days with their counts and levels.
@@ -115,6 +155,24 @@ mod tests {
         let even = Year::of([(last, 5), (Day(last.0 - 1), 5)], last);
         assert!(even.days.iter().all(|(count, level)| *level == u8::from(*count > 0)));
         assert_eq!(Year::of([], last).most, None);
+    }
+
+    #[test]
+    fn months_add_up_their_days() {
+        let counts = [("2026-10-31", 2), ("2026-11-01", 3), ("2026-11-28", 4), ("2025-12-01", 1)];
+        let year = Year::of(counts.map(|(date, count)| (day(date), count)), day("2026-11-29"));
+        let month = |first, last, total, days_with_work| YearMonth {
+            first: day(first),
+            last: day(last),
+            total,
+            days_with_work,
+        };
+        let expected = [
+            month("2025-12-01", "2025-12-01", 1, 1),
+            month("2026-10-31", "2026-10-31", 2, 1),
+            month("2026-11-01", "2026-11-28", 7, 2),
+        ];
+        assert_eq!(year.months(), expected);
     }
 
     proptest! {

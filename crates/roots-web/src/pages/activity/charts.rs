@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::chart;
 use crate::chart::columns::Series;
 use crate::chart::mix::Part;
+use crate::chart::year::Numbers;
 use crate::query;
 use crate::viewer::Viewer;
 
@@ -94,6 +95,7 @@ fn drawn(
     week: Option<&WeekHours>,
     year: &Year,
 ) -> Markup {
+    let agent = filter.agent.map(|agent| agent.to_string());
     html! {
         @if stats.total > 0 {
             section.card.c4 #mix data-live aria-labelledby="mix-h" {
@@ -116,7 +118,7 @@ fn drawn(
                 span.muted { (chart::year::finding(year)) }
             }
             (chart::year::chart(
-                &viewer.look, year, "days", filter.agent.map(|agent| agent.to_string())
+                &viewer.look, year, Numbers::Weeks, "days", agent.as_deref()
             ))
         }
     }

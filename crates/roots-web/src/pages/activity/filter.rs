@@ -128,8 +128,14 @@ impl Filter {
                     input name="session" inputmode="numeric" size="6"
                         value=[self.session.map(|id| id.to_string())];
                 }
-                label { span { "From" } input name="since" type="date" value=[date(self.since.as_ref())]; }
-                label { span { "To" } input name="until" type="date" value=[date(self.until.as_ref())]; }
+                label {
+                    span { "From" }
+                    input name="since" type="date" value=[date(self.since.as_ref())];
+                }
+                label {
+                    span { "To" }
+                    input name="until" type="date" value=[date(self.until.as_ref())];
+                }
                 label {
                     span { "Text" }
                     input name="q" type="search" data-filter

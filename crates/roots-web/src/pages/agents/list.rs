@@ -89,7 +89,8 @@ fn ages(rows: &DashboardRows<ShownText>) -> Markup {
                 (chart::ages::chart(&ages, "age"))
                 @if rows.counts.todos.in_progress > read {
                     p.muted {
-                        "The oldest " (number(read)) " of " (number(rows.counts.todos.in_progress)) "."
+                        "The oldest " (number(read)) " of "
+                        (number(rows.counts.todos.in_progress)) "."
                     }
                 }
             }

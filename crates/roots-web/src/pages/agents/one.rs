@@ -76,6 +76,7 @@ pub(crate) async fn show(
     let spent_days = balance::window(&viewer, SPENT_DAYS);
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let look = &viewer.look;
+    let at_work = rows.at_work(app.rules);
     let name = work::name(&rows, id);
     let answer = guard::html(layout::page(
         &viewer,
@@ -93,7 +94,7 @@ pub(crate) async fn show(
                     section.card.c12 #now data-live aria-labelledby="now-h" {
                         header { h2 #now-h { "Now" } }
                         ul.rows {
-                            @for agent in rows.at_work(app.rules).iter().filter(|one| one.actor == id) {
+                            @for agent in at_work.iter().filter(|one| one.actor == id) {
                                 (work::row(look, &rows, agent))
                             }
                         }

@@ -34,8 +34,8 @@ pub(super) fn balance(look: &Look, curve: &Curve, forecast: Option<Forecast>) ->
             }
             @match forecast {
                 Some(forecast) => p.muted {
-                    (number(forecast.per_day())) " a day: the mean of seven whole days, or the last "
-                    "24 hours where that is more"
+                    (number(forecast.per_day())) " a day: the mean of seven whole days, or the "
+                    "last 24 hours where that is more"
                 },
                 None => p.muted { "Nothing was spent in the last seven days." },
             }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
+use roots_domain::model::activity::Activity;
 use roots_domain::model::dashboard::ShownText;
 use roots_domain::model::feed;
 use roots_domain::model::id::ActorId;
 use roots_domain::model::todo::TodoStatus;
 
 use super::shown::Shown;
+use crate::chart::year::Numbers;
 use crate::chart::{self, number, plural};
 use crate::entries;
 use crate::query;
@@ -93,7 +95,7 @@ pub(super) fn today(shown: &Shown<'_>) -> Markup {
         section.card.c12 #today data-live aria-labelledby="today-h" {
             header {
                 h2 #today-h { "Today by agent" }
-                a href=(query::link("/sessions", &[("span", Some("day".to_owned()))])) { "Timeline" }
+                a href="/sessions?span=day" { "Timeline" }
             }
             @if shown.today.lanes.is_empty() { p.muted { "No session today." } }
             @else { (chart::lanes::chart(shown.look, &names, shown.today, "lanes")) }
@@ -129,6 +131,7 @@ pub(super) fn latest(shown: &Shown<'_>) -> Markup {
     let mut rows = feed::fold(shown.rows.latest.iter().cloned());
     rows.truncate(FEED_ROWS);
     let write = |text: &ShownText, id, chars| entries::shown(text, ("activity", id), chars);
+    let who = |entry: &Activity<ShownText>| text::line(&shown.name(entry.actor));
     let agent = shown.agent.map(|agent| agent.to_string());
     html! {
         section.card.c8 #latest data-live aria-labelledby="latest-h" {
@@ -137,7 +140,7 @@ pub(super) fn latest(shown: &Shown<'_>) -> Markup {
                 a href=(query::link("/activity", &[("agent", agent)])) { "Activity" }
             }
             @if rows.is_empty() { p.muted { "Nothing was logged yet." } }
-            (entries::feed(shown.look, &rows, &write, &|entry| text::line(&shown.name(entry.actor))))
+            (entries::feed(shown.look, &rows, &write, &who))
         }
     }
 }
@@ -176,7 +179,9 @@ pub(super) fn year(shown: &Shown<'_>) -> Markup {
                 h2 #year-h { "A year of work" }
                 span.muted { (chart::year::finding(shown.year)) }
             }
-            (chart::year::chart(shown.look, shown.year, "days", agent))
+            (chart::year::chart(
+                shown.look, shown.year, Numbers::Months, "days", agent.as_deref()
+            ))
         }
     }
 }
