@@ -14,6 +14,8 @@
 mod agents;
 mod app;
 mod assets;
+#[cfg(test)]
+mod contrast;
 mod cookie;
 mod form;
 mod guard;
