@@ -32,6 +32,7 @@ from roots_client.api.activities import (
     log_activity,
 )
 from roots_client.api.brief import brief
+from roots_client.api.events import events
 from roots_client.api.keys import (
     add_actor,
     add_key,
@@ -93,6 +94,7 @@ from roots_client.models import (
     CreditsGranted,
     EndLine,
     Erasure,
+    Event,
     HeaderLine,
     Health,
     Import,
@@ -253,6 +255,19 @@ caller = read(Whoami, whoami.sync_detailed(client=operator))
 trial = import_.sync_detailed(client=operator, body=file, actor_id=caller.actor_id, dry_run=True)
 report = read(Import, trial)
 assert report.lines == len(found) and report.faulty == 0, report
+
+# Each event of a stream is of its schema.
+told = read(str, events.sync_detailed(client=owner, follow=False, last_event_id="0.0"))
+found = []
+for text in told.splitlines():
+    if text.startswith("data: "):
+        event = json.loads(text.removeprefix("data: "))
+        read_event = Event.from_dict(event)
+        undescribed = getattr(read_event, "additional_properties", None)
+        assert not undescribed, f"not in the schema: {text!r}"
+        assert read_event.to_dict().keys() == event.keys(), f"read as {read_event}: {text!r}"
+        found.append(event["kind"])
+assert {"session", "todo", "activity", "actor", "key"} <= set(found), f"kinds of events: {found}"
 
 # What it cost.
 read(Credits, get_credits.sync_detailed(client=owner))

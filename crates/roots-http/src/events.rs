@@ -172,7 +172,7 @@ fn invalid_last_event_id() -> Problem {
 /// Without `Last-Event-ID` the stream begins now. With it, the stream goes on behind that event, and
 /// misses and repeats none. If more than 10,000 rows would have to be read for that, or the account
 /// never had that event, it begins with an event of the name `reset` instead: read what you need
-/// anew, and go on. A comment comes every 15 s. The stream ends with its key, and otherwise after 1
+/// anew, and go on. A comment comes each 15 s. The stream ends with its key, and otherwise after 1
 /// hour at most; open it again. An actor may have 10 streams open. Costs nothing, and is no use of
 /// the key.
 #[utoipa::path(
@@ -256,19 +256,21 @@ impl Telling {
                 }
                 return Some(text);
             }
-            if !self.follows {
+            if self.follows {
+                match self.stream.next().await? {
+                    Moment::Moved(state) => {
+                        self.reached = state.position;
+                        continue;
+                    }
+                    Moment::Comment if self.sent == self.position => return Some(sse::comment()),
+                    Moment::Comment => {}
+                }
+            } else if self.sent == self.position {
                 return None;
             }
-            match self.stream.next().await? {
-                Moment::Moved(state) => self.reached = state.position,
-                // What the reader is not told of moves its position too: it would have to read that
-                // again.
-                Moment::Quiet if self.sent != self.position => {
-                    self.sent = self.position;
-                    return Some(sse::id_alone(self.position));
-                }
-                Moment::Quiet => return Some(sse::comment()),
-            }
+            // What the reader is not told of moves its position too: it would have to be read again.
+            self.sent = self.position;
+            return Some(sse::id_alone(self.position));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::auth::authenticate::Bearer;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 
-/// How long a stream may be silent: shorter than proxies wait.
+/// How often a comment is sent: sooner than proxies give up.
 pub const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// How long a stream stays open. A client that has stopped reading, but whose system still takes
 /// the few bytes of the comments, keeps its place no longer. Others open the stream again.
@@ -46,8 +46,8 @@ pub struct OpenStream {
 pub enum Moment {
     /// The account has come to this state. The first one comes with the first round.
     Moved(AccountState),
-    /// Nothing was told for [`COMMENT_EVERY`].
-    Quiet,
+    /// [`COMMENT_EVERY`] has passed: whatever is told, something must be sent.
+    Comment,
 }
 
 impl OpenStream {
@@ -91,11 +91,11 @@ impl OpenStream {
                 biased;
                 () = self.shutdown.begun() => return None,
                 () = sleep_until(self.until) => return None,
-                round = self.following.round() => round,
                 () = sleep_until(self.comment_at) => {
                     self.comment_at = Instant::now() + COMMENT_EVERY;
-                    return Some(Moment::Quiet);
+                    return Some(Moment::Comment);
                 }
+                round = self.following.round() => round,
             };
             let state = round.ok()?;
             let epoch = state.map(|state| (state.auth_epoch, state.sign_in_epoch));
@@ -107,7 +107,6 @@ impl OpenStream {
             self.checked = epoch;
             if state.is_some() && state != self.told {
                 self.told = state;
-                self.comment_at = Instant::now() + COMMENT_EVERY;
                 return state.map(Moment::Moved);
             }
         }

@@ -43,7 +43,7 @@ impl Telling {
                     sse::write_event(&mut text, None, None, &state.version.to_string());
                     return Some(text);
                 }
-                Moment::Quiet => return Some(sse::comment()),
+                Moment::Comment => return Some(sse::comment()),
             }
         }
     }

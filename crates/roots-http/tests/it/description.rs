@@ -30,6 +30,7 @@ GET /api/v1/audit
 GET /api/v1/brief
 GET /api/v1/credits
 GET /api/v1/credits/ledger
+GET /api/v1/events
 GET /api/v1/export
 GET /api/v1/keys
 GET /api/v1/openapi.json

@@ -15,6 +15,8 @@ mod deletions;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod expiries;
 #[cfg(test)]
 mod idempotency;

@@ -11,3 +11,4 @@ mod program;
 mod serving;
 mod settings;
 mod silence;
+mod streams;
