@@ -29,6 +29,7 @@ mod m0017_sign_ins;
 mod m0018_status_since;
 mod m0019_counts_of_work;
 mod m0020_events;
+mod m0021_dashboard;
 
 /// Updates a database to the newest schema.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_status_since::StatusSince),
             Box::new(m0019_counts_of_work::CountsOfWork),
             Box::new(m0020_events::Events),
+            Box::new(m0021_dashboard::Dashboard),
         ]
     }
 }

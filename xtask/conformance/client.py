@@ -14,6 +14,7 @@ from roots_client.api.accounts import (
     bootstrap,
     erase_account,
     export,
+    get_credit_stats,
     get_credits,
     get_usage,
     get_usage_history,
@@ -66,6 +67,7 @@ from roots_client.api.todos import (
     delete_todo,
     get_todo,
     get_todo_logs,
+    get_todo_stats,
     list_todos,
     release_todo,
     update_todo,
@@ -92,6 +94,7 @@ from roots_client.models import (
     Brief,
     Credits,
     CreditsGranted,
+    CreditStats,
     EndLine,
     Erasure,
     Event,
@@ -135,6 +138,7 @@ from roots_client.models import (
     TodoLine,
     TodoLog,
     TodoPage,
+    TodoStats,
     TodoStatus,
     Usage,
     UsageHistory,
@@ -209,6 +213,8 @@ listed = read(TodoPage, list_todos.sync_detailed(client=agent, limit=1)).todos
 assert [(one.todo_id, one.until) for one in listed] == [(todo.todo_id, None)]
 assert listed[0].status_since == done.status_since
 assert read(TodoPage, list_todos.sync_detailed(client=agent, overdue=True)).total == 0
+counted = read(TodoStats, get_todo_stats.sync_detailed(client=agent, tz="Europe/Berlin"))
+assert (counted.made, counted.done, counted.by_actor[0].made) == (1, 1, 1)
 new_activity = NewActivity(description="Wrote the tests", session_id=session.session_id)
 activity = read(Activity, log_activity.sync_detailed(client=agent, body=new_activity))
 read(Activity, get_activity.sync_detailed(activity.activity_id, client=agent))
@@ -270,7 +276,9 @@ for text in told.splitlines():
 assert {"session", "todo", "activity", "actor", "key"} <= set(found), f"kinds of events: {found}"
 
 # What it cost.
-read(Credits, get_credits.sync_detailed(client=owner))
+credits_ = read(Credits, get_credits.sync_detailed(client=owner))
+curve = read(CreditStats, get_credit_stats.sync_detailed(client=owner, actor_id="all"))
+assert curve.balance == credits_.balance == curve.by_day[-1].balance
 read(LedgerPage, list_ledger.sync_detailed(client=owner))
 read(Usage, get_usage.sync_detailed(client=owner))
 read(UsageHistory, get_usage_history.sync_detailed(client=owner))

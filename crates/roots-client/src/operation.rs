@@ -78,6 +78,7 @@ operations! {
     UpdateSession: "updateSession" PATCH "/api/v1/sessions/{id}" WithKey private;
     ListTodos: "listTodos" GET "/api/v1/todos" Safe private;
     CreateTodo: "createTodo" POST "/api/v1/todos" WithKey private;
+    GetTodoStats: "getTodoStats" GET "/api/v1/todos/stats" Safe private;
     GetTodo: "getTodo" GET "/api/v1/todos/{id}" Safe private;
     DeleteTodo: "deleteTodo" DELETE "/api/v1/todos/{id}" WithKey private;
     UpdateTodo: "updateTodo" PATCH "/api/v1/todos/{id}" WithKey private;
@@ -102,6 +103,7 @@ operations! {
     RevokeKey: "revokeKey" DELETE "/api/v1/keys/{id}" Safe private;
     Whoami: "whoami" GET "/api/v1/whoami" Safe private;
     GetCredits: "getCredits" GET "/api/v1/credits" Safe private;
+    GetCreditStats: "getCreditStats" GET "/api/v1/credits/stats" Safe private;
     ListLedger: "listLedger" GET "/api/v1/credits/ledger" Safe private;
     RenewRecoveryCode: "renewRecoveryCode" POST "/api/v1/recovery-code" Safe private;
     Events: "events" GET "/api/v1/events" Safe private;

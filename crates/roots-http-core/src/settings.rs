@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use roots_domain::model::dashboard::DashboardRules;
+
 use crate::auth::client_ip::TrustedProxy;
 use crate::auth::rate_limit::RateLimits;
 use crate::middleware::cors::CorsOrigin;
@@ -38,6 +40,8 @@ pub struct HttpSettings {
     /// once: each read checks whether the account's auth epoch has moved, and the store checks each
     /// write. A key found to be wrong is not looked up again for this time, at most 5 s.
     pub caller_ttl: Duration,
+    /// What pages call quiet: by default an active session without a write for 30 minutes.
+    pub dashboard: DashboardRules,
 }
 
 impl Default for HttpSettings {
@@ -53,6 +57,7 @@ impl Default for HttpSettings {
             large_bodies: 64,
             streams: 300,
             caller_ttl: Duration::from_mins(10),
+            dashboard: DashboardRules { quiet_after_seconds: Some(1_800) },
         }
     }
 }

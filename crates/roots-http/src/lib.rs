@@ -34,6 +34,7 @@ mod todo_query;
 mod todos;
 mod usage;
 mod wire;
+mod work;
 
 pub use accounts::Bootstrapped;
 pub use router::{openapi, surface};

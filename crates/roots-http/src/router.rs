@@ -27,8 +27,8 @@ use crate::preconditions::{is_idempotent, is_tagged, only_reads};
 use crate::settings::Signup;
 use crate::wire::{FILE_PATH, HEALTH_PATH, IMPORT_PATH, READY_PATH};
 use crate::{
-    accounts, activities, actors, audit, brief, claims, erasures, events, export, import, keys, meta,
-    operators, search, sessions, todos, usage,
+    accounts, activities, actors, audit, brief, claims, erasures, events, export, import, keys,
+    meta, operators, search, sessions, todos, usage, work,
 };
 
 /// The whole API, on these services.
@@ -107,7 +107,8 @@ fn routes() -> Routes {
         .merge(audit::routes())
         .merge(events::routes())
         .merge(operators::routes())
-        .merge(usage::routes());
+        .merge(usage::routes())
+        .merge(work::routes());
     let paths = |routes: &OpenApiRouter<App>| routes.get_openapi().paths.paths.clone().into_keys();
     let private: HashSet<_> = paths(&keyed).collect();
     let signup = accounts::signup_routes().layer(from_fn(signups)).layer(map_response(secret));

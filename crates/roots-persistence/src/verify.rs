@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use roots_domain::model::account::Account;
-use roots_domain::model::credit::LedgerVerifier;
+use roots_domain::model::counter::{WorkCounter, WorkCounts};
+use roots_domain::model::credit::{LedgerEntry, LedgerVerifier};
 use roots_domain::model::id::{AccountId, LedgerId, LogId, SessionId, SignInId, TodoId};
 use roots_domain::model::time::{DAY_MICROS, Day, QUARTER_HOUR_MICROS, QuarterHour};
 use roots_domain::port::store::{Discrepancy, Mismatch, StoreResult, Verifier};
@@ -22,7 +23,7 @@ use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{
     accounts, activities, activity_daily, activity_quarter_hours, api_keys, audit_log, counters,
-    directory, ledger, sessions, todos,
+    directory, ledger, sessions, todos, work_quarter_hours,
 };
 
 /// Ledger rows read at a time.
@@ -155,31 +156,35 @@ async fn verify_account(
     account: &Account,
 ) -> Result<Vec<Mismatch>, DbErr> {
     let mut ledger = LedgerVerifier::default();
+    let (mut work, mut unreadable) = (BTreeMap::<_, WorkCounts>::new(), Vec::new());
     // Ids count from 1.
     let mut after = 0;
     loop {
-        let chunk: Vec<(i64, i64, i64)> = ledger::Entity::find()
-            .select_only()
-            .columns([
-                ledger::Column::LedgerId,
-                ledger::Column::Delta,
-                ledger::Column::BalanceAfter,
-            ])
+        let chunk = ledger::Entity::find()
             .filter(ledger::Column::AccountId.eq(account.id.0))
             .filter(ledger::Column::LedgerId.gt(after))
             .order_by(ledger::Column::LedgerId, Order::Asc)
             .limit(LEDGER_CHUNK_ROWS)
-            .into_tuple()
             .all(tx)
             .await?;
-        let Some((last, ..)) = chunk.last() else { break };
-        after = *last;
-        for (id, delta, balance_after) in chunk {
-            ledger.push(LedgerId(id), delta, balance_after);
+        let Some(last) = chunk.last() else { break };
+        after = last.ledger_id;
+        for row in chunk {
+            let id = LedgerId(row.ledger_id);
+            ledger.push(id, row.delta, row.balance_after);
+            match LedgerEntry::try_from(row) {
+                Ok(entry) => {
+                    for (counter, counts) in WorkCounts::of(&entry) {
+                        work.entry(counter).or_default().add(counts);
+                    }
+                }
+                Err(_) => unreadable.push(Mismatch::Unreadable(id)),
+            }
         }
     }
     let errors = ledger.finish(account.balance, account.last_ids.ledger);
     let mut errors: Vec<_> = errors.into_iter().map(Mismatch::Ledger).collect();
+    errors.extend(unreadable);
     for (table, column, given) in given_ids(account) {
         let of = account.id;
         let sql = format!(
@@ -213,7 +218,9 @@ async fn verify_account(
     // Its last id is its count: entries are never deleted.
     kept.insert(AUDIT_LOG.to_owned(), account.last_ids.audit);
     kept.insert(KEYS.to_owned(), account.keys);
-    let counted = recount(tx, account.id).await?;
+    let mut counted = recount(tx, account.id).await?;
+    kept.extend(named_work(kept_work(tx, account.id).await?));
+    counted.extend(named_work(work));
     for what in kept.keys().chain(counted.keys().filter(|what| !kept.contains_key(*what))) {
         let (kept, counted) = (count_of(&kept, what), count_of(&counted, what));
         if kept != counted {
@@ -328,6 +335,35 @@ fn daily_name(actor: i64, day: i64, activity_type: &str) -> String {
 fn quarter_hour_name(actor: i64, quarter: i64, activity_type: &str) -> String {
     let from = QuarterHour(quarter).first_instant();
     format!("actor {actor}'s activities {activity_type} in the quarter hour from {from}")
+}
+
+/// Counts of todos and credits, with their names. Those of 0 are left out.
+fn named_work(
+    work: impl IntoIterator<Item = (WorkCounter, WorkCounts)>,
+) -> impl Iterator<Item = (String, i64)> {
+    work.into_iter().flat_map(|(WorkCounter { quarter_hour, actor }, counts)| {
+        let whose = actor.map_or_else(|| "the account's".to_owned(), |id| format!("actor {id}'s"));
+        let from = quarter_hour.first_instant();
+        let all = [
+            ("todos made", counts.todos_made),
+            ("todos done", counts.todos_done),
+            ("todos cancelled", counts.todos_cancelled),
+            ("credits spent", counts.credits_spent),
+            ("credits granted", counts.credits_granted),
+        ];
+        let named =
+            move |(what, count)| (format!("{whose} {what} in the quarter hour from {from}"), count);
+        all.into_iter().filter(|(_, count)| *count != 0).map(named)
+    })
+}
+
+async fn kept_work(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+) -> Result<Vec<(WorkCounter, WorkCounts)>, DbErr> {
+    use work_quarter_hours::{Column, Entity};
+    let rows = Entity::find().filter(Column::AccountId.eq(account.0)).all(tx).await?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 async fn kept_counts(tx: &DatabaseTransaction, account: AccountId) -> Result<NamedCounts, DbErr> {

@@ -1,21 +1,24 @@
 //! Compares a store with the reference model.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Debug;
 
 use roots_domain::model::activity::SessionCounts;
-use roots_domain::model::credit::Reason;
+use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{Session, SessionStatusKind, SessionWindow};
-use roots_domain::model::time::{TimeRange, Timestamp};
+use roots_domain::model::time::{Day, QuarterHour, TimeRange, Timestamp};
 use roots_domain::model::todo::{ListedTodo, Priority, Todo, TodoStatus};
 use roots_domain::model::todo_list::FinishedStatus;
+use roots_domain::model::work::{TodoCounts, WorkWindow};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, FinishedTodos, OverdueTodos, SessionQuery,
-    SessionReader, TodoQuery, TodoReader, Verifier,
+    SessionReader, TodoQuery, TodoReader, Verifier, WorkQuery,
 };
 use roots_domain::reference_model::{ReferenceModel, counts};
 use roots_persistence::Store;
@@ -35,6 +38,7 @@ pub async fn compare(
         compare_todos(model, store, actor, limit).await;
         compare_todo_lists(model, store, actor, limit).await;
         compare_activities(model, store, actor, ranges, limit).await;
+        compare_work(model, store, actor).await;
     }
     let (_, errors) = store.verify().await.expect("a verification");
     assert_eq!(errors, []);
@@ -51,6 +55,74 @@ async fn compare_ledger(model: &ReferenceModel, store: &Store, limit: u32) {
             store.ledger(id.into(), reason, page).await.expect("a read")
         })
         .await;
+    }
+}
+
+/// Compares the counts of todos and credits, of the whole year before the last write.
+async fn compare_work(model: &ReferenceModel, store: &Store, actor: Option<ActorId>) {
+    let by = model.account.id.into();
+    let now = model.ledger.values().map(|row| row.created_at).max();
+    let window = WorkWindow::until_now(
+        TimeRange { since: Some(Timestamp::FIRST), until: None },
+        now.unwrap_or(Timestamp::LAST),
+    );
+    let work: Vec<_> = model
+        .work()
+        .into_iter()
+        .filter(|(counter, _)| {
+            window.first <= counter.quarter_hour && counter.quarter_hour <= window.last
+        })
+        .collect();
+    let is_asked = |of: Option<ActorId>| of.is_some() && (actor.is_none() || of == actor);
+    let query = WorkQuery { by, actor, window };
+    for zone in ["UTC", "Asia/Kathmandu", "America/St_Johns"] {
+        let zone = Zone::parse(zone).expect("a zone");
+        let days = window.days(&zone);
+        let day = |at: QuarterHour| {
+            days.iter()
+                .find(|span| span.first <= at && at < span.end)
+                .map(|span| span.day)
+                .expect("a day of the window")
+        };
+        let mut todos = BTreeMap::<Day, TodoCounts>::new();
+        let mut of_actors = BTreeMap::<ActorId, TodoCounts>::new();
+        for (counter, counts) in work.iter().filter(|(counter, _)| is_asked(counter.actor)) {
+            let counts = TodoCounts {
+                made: counts.todos_made,
+                done: counts.todos_done,
+                cancelled: counts.todos_cancelled,
+            };
+            if counts == TodoCounts::default() {
+                continue;
+            }
+            let sum = todos.entry(day(counter.quarter_hour)).or_default();
+            *sum = TodoCounts::sum([*sum, counts]);
+            let sum = of_actors.entry(counter.actor.expect("an actor")).or_default();
+            *sum = TodoCounts::sum([*sum, counts]);
+        }
+        let stats = store.todo_stats(&query, &zone).await.expect("a read");
+        assert_eq!(stats.total, TodoCounts::sum(todos.values().copied()));
+        assert_eq!(stats.by_day, todos.into_iter().collect::<Vec<_>>());
+        let mut by_actor: Vec<_> = of_actors.into_iter().collect();
+        by_actor.sort_by_key(|(_, counts)| Reverse(counts.made + counts.done + counts.cancelled));
+        assert_eq!(stats.by_actor, by_actor);
+
+        let mut spent = BTreeMap::<ActorId, i64>::new();
+        for (counter, counts) in work.iter().filter(|(counter, _)| is_asked(counter.actor)) {
+            *spent.entry(counter.actor.expect("an actor")).or_default() += counts.credits_spent;
+        }
+        spent.retain(|_, spent| *spent != 0);
+        let stats = store.credit_stats(&query, &zone).await.expect("a read");
+        assert_eq!((stats.spent, stats.balance), (spent.values().sum(), model.account.balance));
+        let mut spent: Vec<_> = spent.into_iter().collect();
+        spent.sort_by_key(|(_, spent)| Reverse(*spent));
+        assert_eq!(stats.by_actor, spent);
+        // The balance after each day is that of the last ledger row up to its end.
+        for of_day in &stats.by_day {
+            let until = |entry: &&LedgerEntry| day(entry.created_at.quarter_hour()) <= of_day.day;
+            let deltas = model.ledger.values().filter(until).map(|entry| entry.delta);
+            assert_eq!(of_day.balance, deltas.sum::<i64>(), "{}", of_day.day);
+        }
     }
 }
 

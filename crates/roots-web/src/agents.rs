@@ -60,6 +60,12 @@ impl Agents {
         }
     }
 
+    /// The name of an actor as a text that is not escaped.
+    pub(crate) fn plain_name(&self, id: ActorId) -> String {
+        let known = self.known.get(&id).map(|actor| actor.name.as_str().to_owned());
+        known.unwrap_or_else(|| format!("agent {id}"))
+    }
+
     /// The choice of an actor, the first of which is `none` with an empty value.
     pub(crate) fn choice(&self, name: &str, none: &str, chosen: Option<ActorId>) -> Markup {
         html! {

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use roots_domain::model::dashboard::DashboardRules;
 use roots_domain::model::time::Timestamp;
 use roots_domain::service::Services;
 use roots_http_core::middleware::hosts::Hosts;
@@ -21,6 +22,8 @@ pub(crate) struct AppState {
     pub(crate) shared: SharedState,
     /// The names of this server.
     pub(crate) hosts: Hosts,
+    /// What is called quiet.
+    pub(crate) rules: DashboardRules,
 }
 
 impl Deref for App {

@@ -12,11 +12,16 @@
 //! - `rows` reads rows and opens their texts.
 
 mod agents;
+mod address;
 mod app;
 mod assets;
+mod balance;
+mod chart;
 #[cfg(test)]
 mod contrast;
 mod cookie;
+mod entries;
+mod first_steps;
 mod form;
 mod guard;
 mod layout;
@@ -30,6 +35,7 @@ mod settings;
 mod text;
 mod time;
 mod viewer;
+mod work;
 
 pub use router::surface;
 pub use settings::Dashboard;

@@ -19,7 +19,9 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::app::{App, AppState};
 use crate::assets::{self, ASSETS_PATH};
 use crate::guard::{check, of_another_site};
-use crate::pages::{access, accounts, live, sessions, sign_in, theme, todos};
+use crate::pages::{
+    access, accounts, activity, agents, credits, live, now, sessions, sign_in, theme, todos,
+};
 use crate::problem_page;
 use crate::settings::Dashboard;
 use crate::viewer::SIGN_IN_PATH;
@@ -36,7 +38,8 @@ pub fn surface(
         return None;
     }
     let (services, hosts) = (services.clone(), settings.hosts.clone());
-    let app = App(Arc::new(AppState { services, shared, hosts }));
+    let rules = settings.dashboard;
+    let app = App(Arc::new(AppState { services, shared, hosts, rules }));
     let mut traits = HashMap::new();
     let mut routes = Router::new();
     for (path, limit, methods, route) in pages() {
@@ -86,6 +89,13 @@ fn open(path: &'static str, methods: Vec<Method>, route: MethodRouter<App>) -> P
 /// All pages.
 fn pages() -> Vec<PageRoute> {
     vec![
+        read("/", get(now::show)),
+        read("/activity", get(activity::show)),
+        read("/activity.csv", get(activity::download)),
+        read("/activity/{id}", get(activity::show_one)),
+        read("/agents", get(agents::show)),
+        read("/agents/{id}", get(agents::show_one)),
+        read("/credits", get(credits::show)),
         read("/sessions", get(sessions::list::show)),
         read("/sessions/{id}", get(sessions::item::show)),
         write("/sessions/{id}/end", post(sessions::change::end)),

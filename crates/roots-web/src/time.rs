@@ -76,7 +76,8 @@ fn titled(look: &Look, at: Timestamp, text: &str) -> Markup {
     html! { time datetime=(at) title={ (full(look, at)) " (" (zone) ")" } { (text) } }
 }
 
-fn month_name(month: u32) -> &'static str {
+/// The short name of a month, counted from 1.
+pub(crate) fn month_name(month: u32) -> &'static str {
     let index = usize::try_from(month).unwrap_or_default().saturating_sub(1);
     MONTHS.get(index).copied().unwrap_or_default()
 }

@@ -6,8 +6,8 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
 use crate::model::{
-    AuditEntry, AuditPage, Credits, LedgerEntry, LedgerFilter, LedgerPage, Paging, Query, Usage,
-    UsageHistory,
+    AuditEntry, AuditPage, CreditStats, Credits, LedgerEntry, LedgerFilter, LedgerPage, Paging,
+    Query, Usage, UsageHistory, WindowFilter,
 };
 use crate::operation::Operation;
 use crate::pages::{page, rows};
@@ -20,6 +20,17 @@ impl Client {
     /// See [`Error`].
     pub async fn get_credits(&self) -> Result<Credits, Error> {
         self.send(&Call::new(Operation::GetCredits)).await?.json()
+    }
+
+    /// Counts the credits that were spent and granted in a window, by actor and by day, with the
+    /// balance at the end of each day.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn get_credit_stats(&self, filter: &WindowFilter) -> Result<CreditStats, Error> {
+        let call = Call::new(Operation::GetCreditStats).with_query(filter.query());
+        self.send(&call).await?.json()
     }
 
     /// A page of the ledger, newest first.

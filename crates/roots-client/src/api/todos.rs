@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::model::{
     ListedTodo, NewTodo, Paging, Todo, TodoChange, TodoDeleted, TodoFilter, TodoLog, TodoPage,
+    TodoStats, WindowFilter,
 };
 use crate::operation::Operation;
 use crate::pages::{page, rows};
@@ -33,6 +34,16 @@ impl Client {
         filter: &TodoFilter,
     ) -> impl Stream<Item = Result<ListedTodo, Error>> + use<'c> {
         rows::<TodoPage>(self, Operation::ListTodos, filter.query())
+    }
+
+    /// Counts the todos that were made, done and cancelled in a window, by actor and by day.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn get_todo_stats(&self, filter: &WindowFilter) -> Result<TodoStats, Error> {
+        let call = Call::new(Operation::GetTodoStats).with_query(filter.query());
+        self.send(&call).await?.json()
     }
 
     /// Creates a todo. Costs 1 credit.

@@ -19,6 +19,7 @@ mod session;
 mod todo;
 mod usage;
 mod words;
+mod work;
 
 pub use account::{
     Account, AccountErased, AccountPage, AccountState, AccountStatus, AccountType, Bootstrapped,
@@ -62,5 +63,8 @@ pub use todo::{
     TodoPage, TodoSort, TodoStatus,
 };
 pub use usage::{DayCalls, EndpointCalls, Usage, UsageHistory};
+pub use work::{
+    ActorCredits, ActorTodos, CreditStats, DayCredits, DayTodos, TodoStats, WindowFilter,
+};
 
 pub(crate) use paging::Query;

@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use roots_client::model::{
-    ActivityFilter, BriefQuery, EventOptions, EventUpdate, ImportOptions, LedgerFilter, Paging, SessionFilter, StatsFilter,
-    TodoFilter,
+    ActivityFilter, BriefQuery, EventOptions, EventUpdate, ImportOptions, LedgerFilter, Paging,
+    SessionFilter, StatsFilter, TodoFilter, WindowFilter,
 };
 use roots_client::{Client, Error, Operation, Repeat, Tagged};
 use serde::Serialize;
@@ -122,6 +122,7 @@ async fn call(operation: Operation, client: &Client, body: Value) -> Value {
         Operation::UpdateSession => tagged(client.update_session(7, &typed(body)).await),
         Operation::ListTodos => plain(client.list_todos(&TodoFilter::default(), first).await),
         Operation::CreateTodo => tagged(client.create_todo(&typed(body)).await),
+        Operation::GetTodoStats => plain(client.get_todo_stats(&WindowFilter::default()).await),
         Operation::GetTodo => tagged(client.get_todo(7).await),
         Operation::DeleteTodo => tagged(client.delete_todo(7).await),
         Operation::UpdateTodo => tagged(client.update_todo(7, &typed(body)).await),
@@ -152,6 +153,7 @@ async fn call(operation: Operation, client: &Client, body: Value) -> Value {
         Operation::RevokeKey => plain(client.revoke_key(7).await),
         Operation::Whoami => plain(client.whoami().await),
         Operation::GetCredits => plain(client.get_credits().await),
+        Operation::GetCreditStats => plain(client.get_credit_stats(&WindowFilter::default()).await),
         Operation::ListLedger => plain(client.list_ledger(&LedgerFilter::default(), first).await),
         Operation::RenewRecoveryCode => plain(client.renew_recovery_code().await),
         Operation::Events => {

@@ -20,7 +20,7 @@ use crate::model::api_key::{LookupHash, WrapHolder, WrapSubject};
 use crate::model::audit::{AuditAction, AuditEntry, AuditEvent};
 use crate::model::bearer::KeyBearer;
 use crate::model::claim::{Claim, ClaimToken, Claims, LeaseSeconds};
-use crate::model::counter::{Counter, QuarterHourCounter};
+use crate::model::counter::{Counter, QuarterHourCounter, WorkCounter, WorkCounts};
 use crate::model::credit::{LedgerEntry, Reason};
 use crate::model::deadline::Deadline;
 use crate::model::etag::EntityTag;
@@ -31,7 +31,7 @@ use crate::model::sealed::Sealed;
 use crate::model::session::{
     EndReason, Session, SessionActivity, SessionPatch, SessionStatus, SessionStatusKind,
 };
-use crate::model::step::Steps;
+use crate::model::step::{StepKey, Steps, Subject, TodoStep};
 use crate::model::text::ActivityType;
 use crate::model::text::Name;
 use crate::model::time::QuarterHour;
@@ -448,15 +448,16 @@ fn paid_for(row: AppliedRow, balance: i64) -> Applied {
     Applied { row, cost: 1, balance, is_replay: false }
 }
 
-/// The write set of `commands` charged writes by `ME`, without their rows. `tune` sets the ids that
-/// they took.
-fn paid(commands: i64, tune: impl FnOnce(&mut LastIds)) -> WriteSet {
+/// The write set of charged writes by `ME`, without their rows. Each wrote the row of that id, by
+/// which a todo may have taken a step. `tune` sets the ids that they took.
+fn paid(writes: &[(i64, Option<TodoStep>)], tune: impl FnOnce(&mut LastIds)) -> WriteSet {
     let before = account(HOME);
+    let commands = i64::try_from(writes.len()).unwrap();
     let mut last_ids = before.last_ids;
     last_ids.ledger += commands;
     tune(&mut last_ids);
     let balance = before.balance - commands;
-    let entry = |number: i64| LedgerEntry {
+    let entry = |(number, (id, step)): (i64, &(i64, Option<TodoStep>))| LedgerEntry {
         id: LedgerId(before.last_ids.ledger + number),
         delta: -1,
         balance_after: before.balance - number,
@@ -464,17 +465,56 @@ fn paid(commands: i64, tune: impl FnOnce(&mut LastIds)) -> WriteSet {
         endpoint: Some(ROUTE.into()),
         actor: Some(ME),
         note: None,
-        subject: None,
-        steps: Steps::default(),
+        subject: Some(Subject { id: *id, actor: Some(ME) }),
+        steps: steps(step.map(|step| (ME, now(), step, 1))),
         created_at: now(),
+    };
+    let taken = |step| {
+        let taken = writes.iter().filter(|(_, taken)| *taken == Some(step)).count();
+        i64::try_from(taken).unwrap()
+    };
+    let counts = WorkCounts {
+        todos_made: taken(TodoStep::Made),
+        todos_done: taken(TodoStep::Moved(TodoStatus::Done)),
+        todos_cancelled: taken(TodoStep::Moved(TodoStatus::Cancelled)),
+        credits_spent: commands,
+        credits_granted: 0,
     };
     WriteSet {
         accounts_changed: vec![Account { balance, last_ids, version: 8, ..before.clone() }],
-        ledger: (1..=commands).map(|number| (HOME, entry(number))).collect(),
+        ledger: (1..).zip(writes).map(|write| (HOME, entry(write))).collect(),
         counters: counters([(Counter::Ledger(Reason::ApiWrite), commands)]),
+        work: work(Some(ME), counts),
         ..WriteSet::default()
     }
 }
+
+/// Steps of todos: whose, when, which and how many.
+fn steps(all: impl IntoIterator<Item = (ActorId, Timestamp, TodoStep, i64)>) -> Steps {
+    let mut steps = Steps::default();
+    for (actor, at, step, count) in all {
+        let quarter_hour = QuarterHour(at.micros() / 900_000_000);
+        steps.add(StepKey { actor, quarter_hour, step }, count);
+    }
+    steps
+}
+
+/// Counts of the present quarter hour.
+fn work(
+    actor: Option<ActorId>,
+    counts: WorkCounts,
+) -> BTreeMap<(AccountId, WorkCounter), WorkCounts> {
+    let quarter_hour = QuarterHour(now().micros() / 900_000_000);
+    BTreeMap::from([((HOME, WorkCounter { quarter_hour, actor }), counts)])
+}
+
+/// Counts of granted credits.
+fn granted(credits_granted: i64) -> WorkCounts {
+    WorkCounts { credits_granted, ..WorkCounts::default() }
+}
+
+/// The step of a new todo.
+const MADE: Option<TodoStep> = Some(TodoStep::Made);
 
 fn counters<const N: usize>(moves: [(Counter, i64); N]) -> BTreeMap<(AccountId, Counter), i64> {
     moves.into_iter().map(|(counter, moved)| ((HOME, counter), moved)).collect()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::access::Caller;
+use super::access::{ActorScope, Caller};
 use super::outcome::{ReadError, WriteError};
 use super::sealing::{Opening, SealedRow};
 use crate::command::{
@@ -18,9 +18,12 @@ use crate::model::credit::{self, LedgerEntry, Reason};
 use crate::model::id::{AccountId, ActorId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
+use crate::model::time::TimeRange;
+use crate::model::work::{CreditStats, WorkWindow};
+use crate::model::zone::Zone;
 use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::{AccountIdentity, ActorIdentity, Founding, Locksmith};
-use crate::port::store::{AccountReader, CommandStore, StoreError, StoreResult};
+use crate::port::store::{AccountReader, CommandStore, StoreError, StoreResult, WorkQuery};
 
 /// The number of ledger rows that the credits show.
 const RECENT_ENTRIES: u32 = 20;
@@ -252,6 +255,24 @@ impl Accounts {
         page: PageRequest,
     ) -> Result<Page<LedgerEntry>, ReadError> {
         Ok(self.reader.ledger(caller.admission(), reason, page).await?)
+    }
+
+    /// Credits spent and granted in a window, by actor and by the days of a zone, and the balance at
+    /// the end of each day. [`WorkWindow::until_now`] says what the window of a range is. What was
+    /// granted and the balance are the account's, whatever the scope.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn credit_stats(
+        &self,
+        caller: &Caller,
+        scope: ActorScope,
+        range: TimeRange,
+        zone: &Zone,
+    ) -> Result<CreditStats, ReadError> {
+        let (by, actor) = (caller.admission(), caller.choose(scope)?);
+        let window = WorkWindow::until_now(range, self.clock.now());
+        Ok(self.reader.credit_stats(&WorkQuery { by, actor, window }, zone).await?)
     }
 
     /// A page of the audit log of the caller's account, newest first. Only the owner may read it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::access::Caller;
+use super::access::{ActorScope, Caller};
 use super::keyrings::Keyrings;
 use super::outcome::{ReadError, WriteError, Written};
 use crate::command::{
@@ -173,7 +173,24 @@ impl Keys {
             Role::Owner => None,
             Role::Member => Some(caller.actor.id),
         };
-        let query = KeyQuery { by: caller.admission(), actor, page };
+        self.listed(KeyQuery { by: caller.admission(), actor, page }).await
+    }
+
+    /// The same of one actor, which the caller must reach.
+    ///
+    /// # Errors
+    /// [`Refusal::OwnerOnly`], or a database error.
+    pub async fn keys_of_actor(
+        &self,
+        caller: &Caller,
+        actor: ActorId,
+        page: PageRequest,
+    ) -> Result<Page<KeyEntry>, ReadError> {
+        let actor = caller.choose(ActorScope::Of(actor))?;
+        self.listed(KeyQuery { by: caller.admission(), actor, page }).await
+    }
+
+    async fn listed(&self, query: KeyQuery) -> Result<Page<KeyEntry>, ReadError> {
         let now = self.clock.now();
         let entry = |listed: ListedKey| {
             let is_active = listed.actor_is_active && listed.key.in_force(now);

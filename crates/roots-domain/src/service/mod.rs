@@ -8,6 +8,7 @@ pub mod access;
 pub mod accounts;
 pub mod activities;
 pub mod brief;
+pub mod dashboard;
 pub mod erasures;
 pub mod events;
 pub mod exports;

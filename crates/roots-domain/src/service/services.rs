@@ -6,6 +6,7 @@ use super::access::Access;
 use super::accounts::Accounts;
 use super::activities::Activities;
 use super::brief::Briefs;
+use super::dashboard::Dashboards;
 use super::erasures::Erasures;
 use super::events::Events;
 use super::exports::Exports;
@@ -28,8 +29,8 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
     AccountReader, AccountsReader, ActivityReader, AuthEpochs, BriefReader, CommandStore,
-    EventReader, IdempotencyReader, LeftoverReader, Readiness, SearchReader, SessionReader, SilenceReader,
-    TodoReader, UsageReader,
+    DashboardReader, EventReader, IdempotencyReader, LeftoverReader, Readiness, SearchReader,
+    SessionReader, SilenceReader, TodoReader, UsageReader,
 };
 
 /// The ports that the services need.
@@ -50,6 +51,8 @@ pub struct Ports {
     pub activities: Arc<dyn ActivityReader>,
     /// Reads what a brief tells.
     pub briefs: Arc<dyn BriefReader>,
+    /// Reads what a dashboard tells.
+    pub dashboards: Arc<dyn DashboardReader>,
     /// Reads texts to search them.
     pub search: Arc<dyn SearchReader>,
     /// Reads rows for exports.
@@ -84,6 +87,7 @@ impl Ports {
             + TodoReader
             + ActivityReader
             + BriefReader
+            + DashboardReader
             + SearchReader
             + ArchiveReader
             + ImportReader
@@ -105,6 +109,7 @@ impl Ports {
             todos: store.clone(),
             activities: store.clone(),
             briefs: store.clone(),
+            dashboards: store.clone(),
             search: store.clone(),
             archive: store.clone(),
             imports: store.clone(),
@@ -132,6 +137,8 @@ pub struct Services {
     pub activities: Activities,
     /// What an agent has to know when it wakes.
     pub briefs: Briefs,
+    /// What needs a person, and who works on what.
+    pub dashboards: Dashboards,
     /// Search in their texts.
     pub search: Search,
     /// Accounts and their credits.
@@ -188,6 +195,11 @@ impl Services {
             briefs: Briefs {
                 accounts: accounts.clone(),
                 reader: ports.briefs,
+                clock: clock.clone(),
+            },
+            dashboards: Dashboards {
+                accounts: accounts.clone(),
+                reader: ports.dashboards,
                 clock: clock.clone(),
             },
             search: Search {

@@ -17,13 +17,15 @@ use crate::model::id::{ActorId, LogId, SessionId, TodoId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
-use crate::model::time::Timestamp;
+use crate::model::time::{TimeRange, Timestamp};
 use crate::model::todo::{ListedTodo, NewTodo, NewTodos, Priority, StatusChange, Todo, TodoPatch};
 use crate::model::todo_list::TodoRows;
+use crate::model::work::{TodoStats, WorkWindow};
+use crate::model::zone::Zone;
 use crate::port::clock::Uids;
 use crate::port::crypto::{CryptoError, Keyring};
 use crate::port::store::{
-    Admission, FinishedTodos, OverdueTodos, StoreResult, TodoLog, TodoQuery, TodoReader,
+    Admission, FinishedTodos, OverdueTodos, StoreResult, TodoLog, TodoQuery, TodoReader, WorkQuery,
 };
 
 /// Todos, with the log of their status changes.
@@ -120,6 +122,23 @@ impl Todos {
             }
         };
         Ok(found?)
+    }
+
+    /// Todos made, done and cancelled in a window, by actor and by the days of a zone. Those that
+    /// are deleted since count. [`WorkWindow::of`] says what the window of a range is.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn stats(
+        &self,
+        caller: &Caller,
+        scope: ActorScope,
+        range: TimeRange,
+        zone: &Zone,
+    ) -> Result<TodoStats, ReadError> {
+        let (by, actor) = (caller.admission(), caller.choose(scope)?);
+        let window = WorkWindow::of(range, self.writes.clock.now());
+        Ok(self.reader.todo_stats(&WorkQuery { by, actor, window }, zone).await?)
     }
 
     /// The todo with that id, if the caller may read it.

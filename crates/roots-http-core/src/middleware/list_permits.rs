@@ -22,6 +22,7 @@ use roots_domain::model::page::Page;
 use roots_domain::service::access::Caller;
 use roots_domain::service::accounts::Accounts;
 use roots_domain::service::brief::SealedBrief;
+use roots_domain::service::dashboard::SealedDashboard;
 use roots_domain::service::{Opening, ReadError, SealedRow};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -111,6 +112,16 @@ impl<S: SealedRow> FoundRows for Option<S> {
 
     fn sealed_bytes(&self) -> usize {
         self.as_ref().map_or(0, SealedRow::sealed_bytes)
+    }
+}
+
+impl FoundRows for SealedDashboard {
+    fn rows(&self) -> usize {
+        self.todos.len() + self.next_up.len() + self.waiting.len() + self.latest.len()
+    }
+
+    fn sealed_bytes(&self) -> usize {
+        self.texts().filter_map(|(_, text)| text.as_ref()).map(|text| text.0.len()).sum()
     }
 }
 

@@ -144,14 +144,19 @@ impl RequestedPage {
     /// The cursor of the next page, and the link to that page.
     pub fn next<R>(&self, caller: &Caller, found: &Page<R>) -> (Option<String>, NextLink) {
         let Some(sort_key) = found.next else { return (None, NextLink(None)) };
-        let cursor = self.cursor(caller, sort_key);
+        let link = self.after_link(caller, sort_key, found.request.limit);
+        // All these characters are allowed in a header.
+        let link = HeaderValue::try_from(format!("<{link}>; rel=\"next\"")).ok();
+        (Some(self.cursor(caller, sort_key)), NextLink(link))
+    }
+
+    /// The path and the query of the page after a position, with the filters as they were sent.
+    #[must_use]
+    pub fn after_link(&self, caller: &Caller, sort_key: SortKey, limit: u32) -> String {
         let filter = |(name, value): &(String, String)| encoded(name) + "=" + &encoded(value) + "&";
         let filters: String = self.filters.iter().map(filter).collect();
-        let (path, limit) = (self.path(), found.request.limit);
-        let link = format!("<{path}?{filters}limit={limit}&cursor={cursor}>; rel=\"next\"");
-        // All these characters are allowed in a header.
-        let link = HeaderValue::try_from(link).ok();
-        (Some(cursor), NextLink(link))
+        let (path, cursor) = (self.path(), self.cursor(caller, sort_key));
+        format!("{path}?{filters}limit={limit}&cursor={cursor}")
     }
 
     fn path(&self) -> &str {

@@ -56,6 +56,8 @@ async fn if_none_match_has_no_effect_without_an_etag() {
         ("/api/v1/todos", 200),
         ("/api/v1/todos/1/logs", 200),
         ("/api/v1/activities/stats", 200),
+        ("/api/v1/todos/stats", 200),
+        ("/api/v1/credits/stats", 200),
         ("/api/v1/whoami", 200),
         ("/health", 200),
     ] {

@@ -260,8 +260,10 @@ impl Described {
             }
             "listAudit" | "import" => by_the_member(self.valid()),
             "search" => by_the_member(self.sending(r#"{"q": "docs", "actor_id": "all"}"#)),
-            "listSessions" | "listTodos" | "listActivities" | "getActivityStats" | "export"
-            | "brief" => by_the_member(self.asked("1", "?actor_id=1")),
+            "listSessions" | "listTodos" | "listActivities" | "getActivityStats"
+            | "getTodoStats" | "getCreditStats" | "export" | "brief" => {
+                by_the_member(self.asked("1", "?actor_id=1"))
+            }
             _ if self.account_kind() == AccountKind::Operator => {
                 Some(Case::new("a customer", MockedApi::whole(), self.valid()))
             }

@@ -30,6 +30,7 @@ GET /api/v1/audit
 GET /api/v1/brief
 GET /api/v1/credits
 GET /api/v1/credits/ledger
+GET /api/v1/credits/stats
 GET /api/v1/events
 GET /api/v1/export
 GET /api/v1/keys
@@ -37,6 +38,7 @@ GET /api/v1/openapi.json
 GET /api/v1/sessions
 GET /api/v1/sessions/{id}
 GET /api/v1/todos
+GET /api/v1/todos/stats
 GET /api/v1/todos/{id}
 GET /api/v1/todos/{id}/logs
 GET /api/v1/usage

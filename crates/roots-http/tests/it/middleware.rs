@@ -68,6 +68,7 @@ async fn an_unsupported_method_is_405_and_lists_those_allowed() {
         ("/api/v1/sessions", "GET,HEAD,POST"),
         ("/api/v1/sessions/1", "GET,HEAD,PATCH,DELETE"),
         ("/api/v1/activities/stats", "GET,HEAD"),
+        ("/api/v1/todos/stats", "GET,HEAD"),
         ("/api/v1/activities/1", "GET,HEAD,DELETE"),
         ("/api/v1/bootstrap", "POST"),
         ("/health", "GET,HEAD"),

@@ -262,7 +262,9 @@ async fn an_actor_is_named_by_a_positive_integer() {
 #[tokio::test]
 async fn lists_and_stats_of_other_actors_are_403_to_a_member() {
     let router = MockedApi::whole().router();
-    for path in ["sessions", "todos", "activities", "activities/stats"] {
+    for path in
+        ["sessions", "todos", "activities", "activities/stats", "todos/stats", "credits/stats"]
+    {
         for (actor, owner, member) in [
             ("1", 200, 403),
             ("2", 200, 200),

@@ -475,6 +475,18 @@ async fn activities_are_counted() {
 }
 
 #[tokio::test]
+async fn todos_are_counted_in_whole_quarter_hours() {
+    let asked = "/api/v1/todos/stats?since=2026-04-07&actor_id=all&tz=Asia/Kathmandu";
+    assert_snapshot!(answer(get(asked)).await, @"");
+}
+
+#[tokio::test]
+async fn credits_are_counted_with_the_balance_of_each_day() {
+    let asked = "/api/v1/credits/stats?since=2020-01-01&until=2030-01-01&actor_id=all";
+    assert_snapshot!(answer(get(asked)).await, @"");
+}
+
+#[tokio::test]
 async fn actors_are_listed() {
     assert_snapshot!(answer(get("/api/v1/actors?limit=5")).await, @r#"
     200 OK

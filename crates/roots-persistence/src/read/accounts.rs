@@ -9,10 +9,12 @@ use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::time::Timestamp;
+use roots_domain::model::work::CreditStats;
+use roots_domain::model::zone::Zone;
 use roots_domain::port::crypto::{Lookup, LookupKind};
 use roots_domain::port::store::{
     AccountReader, Admission, Credentials, HeldActor, KeyQuery, KeysOver, ListedKey, ListedSignIn,
-    Recoverable, SignInQuery, StoreResult,
+    Recoverable, SignInQuery, StoreResult, WorkQuery,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
@@ -168,6 +170,10 @@ impl AccountReader for Store {
         }
         let total = sum(counts, counters::Column::Count);
         self.page(by, rows.into(), [ledger::Column::LedgerId], total, page).await
+    }
+
+    async fn credit_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<CreditStats> {
+        self.credit_stats_of(query, zone).await
     }
 
     async fn audit_log(&self, by: Admission, page: PageRequest) -> StoreResult<Page<AuditEntry>> {

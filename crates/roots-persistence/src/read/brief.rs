@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::table::{activities, at, counters, sessions, todo_logs, todos};
 
 /// A text, or none if it was too long to be read with the others.
-type Text = Option<Sealed>;
+pub(super) type Text = Option<Sealed>;
 
 #[async_trait]
 impl BriefReader for Store {
@@ -88,7 +88,7 @@ async fn one(tx: &DatabaseTransaction, statement: Statement) -> StoreResult<Quer
 
 /// A text, unless it was replaced by an empty one. No sealed text is empty.
 #[expect(clippy::unnecessary_wraps, reason = "the rows map their texts by fallible functions")]
-fn read_or_long(_: Field, text: Sealed) -> StoreResult<Text> {
+pub(super) fn read_or_long(_: Field, text: Sealed) -> StoreResult<Text> {
     Ok((!text.0.is_empty()).then_some(text))
 }
 

@@ -36,7 +36,7 @@ pub(super) const STARTED: i64 = 1;
 pub(super) const ENDED: i64 = 2;
 
 /// The due date in the order of claims: todos without one come last.
-const DUE: &str = "COALESCE(t.due_at, 9223372036854775807)";
+pub(super) const DUE: &str = "COALESCE(t.due_at, 9223372036854775807)";
 /// Most claims of each priority, and of a session, that are looked at to find those that no session
 /// keeps alive, or those that live and belong to no active session.
 const CLAIMS_MAX: u32 = 1_000;
@@ -46,12 +46,12 @@ const QUESTIONS_MAX: u32 = 100;
 const CLOCKS_APART_MICROS: i64 = 60_000_000;
 
 /// The indexes of the parts: over an actor, and over an account.
-const SESSIONS: [&str; 2] = ["sessions_by_status", "sessions_of_account_by_status"];
+pub(super) const SESSIONS: [&str; 2] = ["sessions_by_status", "sessions_of_account_by_status"];
 const ENDED_SESSIONS: [&str; 2] = ["sessions_by_end", "sessions_of_account_by_end"];
 const OPEN: [&str; 2] = ["todos_to_claim", "todos_to_claim_of_account"];
 const UNCLAIMED: [&str; 2] = ["todos_unclaimed", "todos_unclaimed_of_account"];
-const DUE_TODOS: [&str; 2] = ["todos_due", "todos_due_of_account"];
-const ACTIVITIES: [&str; 2] = ["activities_by_time", "activities_of_account"];
+pub(super) const DUE_TODOS: [&str; 2] = ["todos_due", "todos_due_of_account"];
+pub(super) const ACTIVITIES: [&str; 2] = ["activities_by_time", "activities_of_account"];
 const ACTIVITIES_BY_TYPE: [&str; 2] = ["activities_by_type", "activities_of_account_by_type"];
 const STATUS_CHANGES: [&str; 2] = ["todo_logs_by_time", "todo_logs_of_account"];
 
@@ -88,12 +88,7 @@ impl Statements {
 
     /// The stored counts of todos and sessions by their labels, and of all activities.
     pub(super) fn counts(&self) -> Statement {
-        let whose = match self.actor {
-            Some(_) => "c.actor_id = :actor",
-            None => {
-                "c.actor_id IN (SELECT a.actor_id FROM actors AS a WHERE a.account_id = :account)"
-            }
-        };
+        let whose = self.counted_of();
         let label = "CASE WHEN c.subject = 'activities' THEN '' ELSE c.label END";
         let sql = format!(
             "SELECT c.subject AS subject, {label} AS label, CAST(SUM(c.count) AS BIGINT) AS count \
@@ -101,6 +96,17 @@ impl Statements {
              AND c.subject IN ('sessions', 'todos', 'activities') GROUP BY c.subject, {label}"
         );
         self.statement(&sql, &[])
+    }
+
+    /// That stored counts `c` belong to the actor, or to any actor of the account. All actors are
+    /// named, so that they are looked up one after the other.
+    pub(super) const fn counted_of(&self) -> &'static str {
+        match self.actor {
+            Some(_) => "c.actor_id = :actor",
+            None => {
+                "c.actor_id IN (SELECT a.actor_id FROM actors AS a WHERE a.account_id = :account)"
+            }
+        }
     }
 
     /// The session that the reader names, the active one that started last, and the one that ended
@@ -158,16 +164,12 @@ impl Statements {
             self.open("<"),
             self.open(">="),
         ];
-        let by_session =
-            format!("a.last_active_at + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000");
         let columns_of_todo = format!(
-            "{}, (SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} \
-             ELSE c.until_at END FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
-             ON a.account_id = c.account_id AND a.session_id = c.session_id \
-             WHERE c.account_id = :account AND c.todo_id = t.todo_id) AS {UNTIL_AT}, \
+            "{}, {} AS {UNTIL_AT}, \
              (SELECT a.is_open FROM session_activity AS a WHERE a.account_id = :account \
              AND a.session_id = t.claim_session_id) AS {IS_CLAIM_OPEN}",
             self.with_short_texts::<todos::Entity>(),
+            until(),
         );
         let sql = self.of_keys(
             &lists.map(|list| columns("todo_id", &list)).join(" UNION ALL "),
@@ -273,7 +275,7 @@ impl Statements {
 
     /// Open todos in the order of claims: `<` for those past their due date, or `>=` for the
     /// others.
-    fn open(&self, compared: &str) -> String {
+    pub(super) fn open(&self, compared: &str) -> String {
         let parts = Priority::ALL.into_iter().rev().flat_map(|priority| {
             self.parts("todos", OPEN).map(move |[source, whose]| {
                 format!(
@@ -332,31 +334,37 @@ impl Statements {
         self.statement(&sql, &[("since", since), ("now", now.micros())])
     }
 
-    /// The newest activities of a type after which nothing was logged in their session, while that
-    /// is active or was ended for its silence.
+    /// The newest activities of a type that are [unanswered](Self::unanswered).
+    pub(super) fn waiting(&self, name: &str) -> impl Iterator<Item = String> {
+        self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
+            self.unanswered(&format!(
+                "SELECT t.activity_id, t.session_id, t.logged_at, t.created_at FROM {source} \
+                 WHERE t.account_id = :account AND {whose} AND t.activity_type = '{name}' \
+                 ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {QUESTIONS_MAX}"
+            ))
+        })
+    }
+
+    /// Those of some activities after which nothing was logged in their session, while that is
+    /// active or was ended for its silence.
     ///
     /// What is later has the larger id. No index over a session is in the order of ids. So what was
     /// logged for the time at which it was created is found from that time on, and the rest by an
     /// index of its own.
-    fn waiting(&self, name: &str) -> impl Iterator<Item = String> {
+    pub(super) fn unanswered(&self, activities: &str) -> String {
         let by_time = self.indexed("activities AS newer", "activities_by_session");
         let of_other_times = self.indexed("activities AS newer", "activities_of_other_times");
-        self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
-            let newer = "newer.account_id = :account AND newer.session_id = q.session_id \
-                         AND newer.activity_id > q.activity_id";
-            format!(
-                "SELECT q.activity_id, q.logged_at FROM (SELECT t.activity_id, t.session_id, \
-                 t.logged_at, t.created_at FROM {source} \
-                 WHERE t.account_id = :account AND {whose} AND t.activity_type = '{name}' \
-                 ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {QUESTIONS_MAX}) AS q \
-                 CROSS JOIN sessions AS s WHERE s.account_id = :account \
-                 AND s.session_id = q.session_id AND (s.status = 'active' OR s.is_idle = 1) \
-                 AND NOT EXISTS (SELECT 1 FROM {by_time} WHERE {newer} \
-                 AND newer.logged_at >= q.created_at - {CLOCKS_APART_MICROS}) \
-                 AND NOT EXISTS (SELECT 1 FROM {of_other_times} WHERE {newer} \
-                 AND newer.session_id IS NOT NULL AND newer.logged_at <> newer.created_at)"
-            )
-        })
+        let newer = "newer.account_id = :account AND newer.session_id = q.session_id \
+                     AND newer.activity_id > q.activity_id";
+        format!(
+            "SELECT q.activity_id, q.logged_at FROM ({activities}) AS q \
+             CROSS JOIN sessions AS s WHERE s.account_id = :account \
+             AND s.session_id = q.session_id AND (s.status = 'active' OR s.is_idle = 1) \
+             AND NOT EXISTS (SELECT 1 FROM {by_time} WHERE {newer} \
+             AND newer.logged_at >= q.created_at - {CLOCKS_APART_MICROS}) \
+             AND NOT EXISTS (SELECT 1 FROM {of_other_times} WHERE {newer} \
+             AND newer.session_id IS NOT NULL AND newer.logged_at <> newer.created_at)"
+        )
     }
 
     /// The numbers of activities of a type that are not looked at, up to [`COUNTED_MAX`].
@@ -442,7 +450,7 @@ impl Statements {
 
     /// What `columns` are of the rows `t` that `rows` finds by the keys `k`, each looked up
     /// separately: a join would scan all rows of the account when the planner has no statistics.
-    fn of_keys(&self, keys: &str, columns: &str, rows: &str) -> String {
+    pub(super) fn of_keys(&self, keys: &str, columns: &str, rows: &str) -> String {
         match self.backend {
             // In SQLite, CROSS JOIN fixes the order: the keys come first.
             DbBackend::Sqlite => {
@@ -472,7 +480,7 @@ impl Statements {
 
     /// The columns to read rows of a table `t` as they are shown, with an empty description instead
     /// of a long one.
-    fn with_short_texts<E: Shown>(&self) -> String {
+    pub(super) fn with_short_texts<E: Shown>(&self) -> String {
         let empty =
             if self.backend == DbBackend::Postgres { r"CAST('\x' AS BYTEA)" } else { "x''" };
         let short = format!(
@@ -485,7 +493,7 @@ impl Statements {
     /// The rows `t` of a table in the order of an index, as a source and a condition: those of the
     /// actor in that of the first index. For all actors those are the owner's, and the others are
     /// in the order of the second one, over the account.
-    fn parts(&self, table: &str, [own, of_account]: [&str; 2]) -> std::vec::IntoIter<[String; 2]> {
+    pub(super) fn parts(&self, table: &str, [own, of_account]: [&str; 2]) -> std::vec::IntoIter<[String; 2]> {
         let source = |index| self.indexed(&format!("{table} AS t"), index);
         let owner = NewAccount::OWNER.0;
         let parts = match self.actor {
@@ -500,7 +508,7 @@ impl Statements {
 
     /// A table of which an index is used. SQLite has no statistics here: it would choose an index
     /// that matches more columns, and then sort all that it finds.
-    fn indexed(&self, table: &str, index: &str) -> String {
+    pub(super) fn indexed(&self, table: &str, index: &str) -> String {
         match self.backend {
             DbBackend::Sqlite => format!("{table} INDEXED BY {index}"),
             _ => table.to_owned(),
@@ -519,7 +527,7 @@ impl Statements {
 
     /// A statement with the values of its names, of which each begins with a colon. SQLite counts
     /// values in the order in which a text names them first.
-    fn statement(&self, text: &str, given: Given<'_>) -> Statement {
+    pub(super) fn statement(&self, text: &str, given: Given<'_>) -> Statement {
         let mut names = Vec::<&str>::new();
         let mut values = Vec::<Value>::new();
         let mut parts = text.split(':');
@@ -549,6 +557,18 @@ impl Statements {
     }
 }
 
+/// Until when the claim of a todo `t` lives.
+pub(super) fn until() -> String {
+    let by_session =
+        format!("a.last_active_at + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000");
+    format!(
+        "(SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} \
+         ELSE c.until_at END FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
+         ON a.account_id = c.account_id AND a.session_id = c.session_id \
+         WHERE c.account_id = :account AND c.todo_id = t.todo_id)"
+    )
+}
+
 /// That a claim `e` lives, by its own deadline or by the last activity `a` of its session.
 fn living() -> String {
     format!(
@@ -558,12 +578,12 @@ fn living() -> String {
 }
 
 /// These columns of a query.
-fn columns(names: &str, query: &str) -> String {
+pub(super) fn columns(names: &str, query: &str) -> String {
     format!("SELECT {names} FROM ({query}) AS chosen")
 }
 
 /// The first rows of parts that each have their own order and limit.
-fn first(parts: impl Iterator<Item = String>, order: &str, most: u32) -> String {
+pub(super) fn first(parts: impl Iterator<Item = String>, order: &str, most: u32) -> String {
     let parts: Vec<_> = parts.map(|part| columns("*", &part)).collect();
     let all = parts.join(" UNION ALL ");
     format!("SELECT * FROM ({all}) AS merged ORDER BY {order} LIMIT {most}")

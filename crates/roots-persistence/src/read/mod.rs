@@ -8,6 +8,8 @@ mod activities;
 pub(crate) mod admission;
 mod brief;
 mod brief_statements;
+mod dashboard;
+mod dashboard_statements;
 mod directory;
 mod epoch;
 mod events;
@@ -28,6 +30,7 @@ pub(crate) mod stats_cache;
 mod todos;
 mod totals;
 mod usage;
+mod work;
 mod wraps;
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 
 use moka::sync::Cache;
 use roots_domain::model::activity::ActivityStats;
+use roots_domain::model::work::{CreditStats, TodoStats};
 use roots_domain::model::zone::Zone;
-use roots_domain::port::store::ActivityFilter;
+use roots_domain::port::store::{ActivityFilter, WorkQuery};
 
 /// The approximate size of the cache in bytes.
 const KEPT_BYTES: u64 = 4 << 20;
+/// The approximate size of the cache of statistics of todos, and of that of credits, in bytes.
+const WORK_KEPT_BYTES: u64 = 1 << 20;
 /// Most totals in the cache, of some hundred bytes each.
 const TOTALS_MAX: u64 = 4_096;
 
@@ -17,7 +20,12 @@ const TOTALS_MAX: u64 = 4_096;
 pub(crate) struct StatsCache {
     stats: Cache<(ActivityFilter, String), (i64, ActivityStats)>,
     totals: Cache<ActivityFilter, (i64, i64)>,
+    todos: WorkCache<TodoStats>,
+    credits: WorkCache<CreditStats>,
 }
+
+/// Statistics by query and by the name of a zone, with their version.
+type WorkCache<T> = Cache<(WorkQuery, String), (i64, T)>;
 
 impl StatsCache {
     pub(crate) fn new() -> Self {
@@ -29,7 +37,19 @@ impl StatsCache {
         Self {
             stats: Cache::builder().max_capacity(KEPT_BYTES).weigher(weigh).build(),
             totals: Cache::new(TOTALS_MAX),
+            todos: work_cache(|stats: &TodoStats| stats.by_day.len() + stats.by_actor.len()),
+            credits: work_cache(|stats: &CreditStats| stats.by_day.len() + stats.by_actor.len()),
         }
+    }
+
+    /// The cached statistics of todos.
+    pub(super) const fn todos(&self) -> &WorkCache<TodoStats> {
+        &self.todos
+    }
+
+    /// The cached statistics of credits.
+    pub(super) const fn credits(&self) -> &WorkCache<CreditStats> {
+        &self.credits
     }
 
     /// The cached number of activities that a filter selects, with the version at which they were
@@ -65,6 +85,14 @@ impl StatsCache {
             self.stats.insert(key(filter, zone), (version, stats.clone()));
         }
     }
+}
+
+/// A cache of statistics that have so many lines.
+fn work_cache<T: Clone + Send + Sync + 'static>(lines: fn(&T) -> usize) -> WorkCache<T> {
+    let weigh = move |_: &_, (_, stats): &(i64, T)| {
+        u32::try_from(512 + 32 * lines(stats)).unwrap_or(u32::MAX)
+    };
+    Cache::builder().max_capacity(WORK_KEPT_BYTES).weigher(weigh).build()
 }
 
 fn key(filter: &ActivityFilter, zone: &Zone) -> (ActivityFilter, String) {

@@ -6,9 +6,11 @@ use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
 use roots_domain::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
+use roots_domain::model::work::TodoStats;
+use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
     Admission, FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, StoreResult, TodoLog, TodoQuery,
-    TodoReader,
+    TodoReader, WorkQuery,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -136,6 +138,10 @@ impl TodoReader for Store {
             ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
         let total = rows.counted();
         self.counted_page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await
+    }
+
+    async fn todo_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<TodoStats> {
+        self.todo_stats_of(query, zone).await
     }
 
     async fn todo_log(

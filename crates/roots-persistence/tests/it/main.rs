@@ -11,6 +11,8 @@ mod brief;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod deletions;
 #[cfg(test)]
 mod errors;

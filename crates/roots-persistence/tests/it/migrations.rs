@@ -62,6 +62,13 @@ async fn the_import_migration_keeps_the_rows_constraints_and_index_of_the_ledger
     };
     let index = texts(&beside, index).await;
     assert!(index.len() == 1 && index[0].contains("(account_id, reason, ledger_id)"), "{index:?}");
+    // Credits from before are counted; of todos the ledger told nothing.
+    Migrator::up(&beside, None).await.unwrap();
+    let work = "SELECT account_id || '|' || quarter || '|' || actor_id || '|' || todos_made || '|' \
+        || credits_spent || '|' || credits_granted FROM work_quarter_hours \
+        ORDER BY account_id, quarter, actor_id";
+    let counted = ["1|0|0|0|0|100", "1|0|1|0|9|0", "1|0|3|0|1|0", "2|0|0|0|0|7"];
+    assert_eq!(texts(&beside, work).await, counted);
     beside.close().await.unwrap();
 }
 

@@ -40,6 +40,16 @@ fn broken_chain(at: i64, expected: i64, found: i64) -> LedgerMismatch {
     LedgerMismatch::BrokenChain { at: LedgerId(at), expected, found }
 }
 
+/// A count of actor 1 in the quarter hour of all its writes.
+fn work(what: &str, kept: i64, counted: i64) -> Mismatch {
+    let of = format!("actor 1's {what} in the quarter hour from 2026-04-09T14:00:00Z");
+    count(&of, kept, counted)
+}
+
+fn spent(kept: i64, counted: i64) -> Mismatch {
+    work("credits spent", kept, counted)
+}
+
 /// A statement that damages account 2, one that repairs it, and the report between them.
 type Damage = (&'static str, &'static str, Vec<Mismatch>);
 
@@ -48,28 +58,28 @@ fn damage_to_the_ledger() -> Vec<Damage> {
     let wrong_balance = |expected, found| LedgerMismatch::WrongBalance { expected, found };
     let wrong_count = |expected, found| LedgerMismatch::WrongCount { expected, found };
     let mut missing = ledger([gap, broken_chain(5, 97, 96), wrong_balance(97, 96)]);
-    missing.push(count("ledger api_write", 4, 3));
+    missing.extend([spent(4, 3), count("ledger api_write", 4, 3)]);
     let mut cut_off = ledger([wrong_balance(97, 96), wrong_count(5, 4)]);
-    cut_off.push(count("ledger api_write", 4, 3));
+    cut_off.extend([spent(4, 3), count("ledger api_write", 4, 3)]);
     let mut surplus = ledger([wrong_balance(95, 96), wrong_count(5, 6)]);
-    surplus.push(count("ledger api_write", 4, 5));
+    surplus.extend([spent(4, 5), count("ledger api_write", 4, 5)]);
     let negative = LedgerMismatch::Negative { at: LedgerId(5) };
     vec![
         (
             "DELETE FROM ledger WHERE account_id = 2 AND ledger_id = 4",
-            "INSERT INTO ledger SELECT 2, 4, -1, 97, reason, endpoint, actor_id, note, created_at \
-                FROM ledger WHERE account_id = 1 AND ledger_id = 4",
+            "INSERT INTO ledger SELECT 2, 4, -1, 97, reason, endpoint, actor_id, note, created_at, \
+                subject_id, subject_actor_id, step FROM ledger WHERE account_id = 1 AND ledger_id = 4",
             missing,
         ),
         (
             "DELETE FROM ledger WHERE account_id = 2 AND ledger_id = 5",
-            "INSERT INTO ledger SELECT 2, 5, -1, 96, reason, endpoint, actor_id, note, created_at \
-                FROM ledger WHERE account_id = 1 AND ledger_id = 5",
+            "INSERT INTO ledger SELECT 2, 5, -1, 96, reason, endpoint, actor_id, note, created_at, \
+                subject_id, subject_actor_id, step FROM ledger WHERE account_id = 1 AND ledger_id = 5",
             cut_off,
         ),
         (
-            "INSERT INTO ledger SELECT 2, 6, -1, 95, reason, endpoint, actor_id, note, created_at \
-                FROM ledger WHERE account_id = 2 AND ledger_id = 5",
+            "INSERT INTO ledger SELECT 2, 6, -1, 95, reason, endpoint, actor_id, note, created_at, \
+                subject_id, subject_actor_id, step FROM ledger WHERE account_id = 2 AND ledger_id = 5",
             "DELETE FROM ledger WHERE account_id = 2 AND ledger_id = 6",
             surplus,
         ),
@@ -81,12 +91,16 @@ fn damage_to_the_ledger() -> Vec<Damage> {
         (
             "UPDATE ledger SET delta = -2 WHERE account_id = 2 AND ledger_id = 5",
             "UPDATE ledger SET delta = -1 WHERE account_id = 2 AND ledger_id = 5",
-            ledger([broken_chain(5, 95, 96), wrong_balance(95, 96)]),
+            [ledger([broken_chain(5, 95, 96), wrong_balance(95, 96)]), vec![spent(4, 5)]].concat(),
         ),
         (
             "UPDATE ledger SET delta = -100 WHERE account_id = 2 AND ledger_id = 5",
             "UPDATE ledger SET delta = -1 WHERE account_id = 2 AND ledger_id = 5",
-            ledger([broken_chain(5, -3, 96), negative, wrong_balance(-3, 96)]),
+            [
+                ledger([broken_chain(5, -3, 96), negative, wrong_balance(-3, 96)]),
+                vec![spent(4, 103)],
+            ]
+            .concat(),
         ),
         (
             "UPDATE accounts SET balance = 97 WHERE account_id = 2",
@@ -208,10 +222,58 @@ fn damage_to_the_counts() -> Vec<Damage> {
     ]
 }
 
+fn damage_to_the_counts_of_work() -> Vec<Damage> {
+    let granted = "the account's credits granted in the quarter hour from 2026-04-09T14:00:00Z";
+    vec![
+        (
+            "UPDATE work_quarter_hours SET todos_made = 2 WHERE account_id = 2 AND actor_id = 1",
+            "UPDATE work_quarter_hours SET todos_made = 1 WHERE account_id = 2 AND actor_id = 1",
+            vec![work("todos made", 2, 1)],
+        ),
+        (
+            "UPDATE work_quarter_hours SET todos_done = 1, todos_cancelled = 1 \
+                WHERE account_id = 2 AND actor_id = 1",
+            "UPDATE work_quarter_hours SET todos_done = 0, todos_cancelled = 0 \
+                WHERE account_id = 2 AND actor_id = 1",
+            vec![work("todos cancelled", 1, 0), work("todos done", 1, 0)],
+        ),
+        (
+            "DELETE FROM work_quarter_hours WHERE account_id = 2 AND actor_id = 1",
+            "INSERT INTO work_quarter_hours SELECT 2, quarter, actor_id, todos_made, todos_done, \
+                todos_cancelled, credits_spent, credits_granted FROM work_quarter_hours \
+                WHERE account_id = 1 AND actor_id = 1",
+            vec![spent(0, 4), work("todos made", 0, 1)],
+        ),
+        (
+            "UPDATE work_quarter_hours SET credits_granted = 99 \
+                WHERE account_id = 2 AND actor_id = 0",
+            "UPDATE work_quarter_hours SET credits_granted = 100 \
+                WHERE account_id = 2 AND actor_id = 0",
+            vec![count(granted, 99, 100)],
+        ),
+        // The counts are right and the ledger says otherwise.
+        (
+            "UPDATE ledger SET step = 'done' WHERE account_id = 2 AND step = 'made'",
+            "UPDATE ledger SET step = 'made' WHERE account_id = 2 AND step = 'done'",
+            vec![work("todos made", 1, 0), work("todos done", 0, 1)],
+        ),
+        (
+            "UPDATE ledger SET step = 'gone' WHERE account_id = 2 AND step = 'made'",
+            "UPDATE ledger SET step = 'made' WHERE account_id = 2 AND step = 'gone'",
+            vec![Mismatch::Unreadable(LedgerId(3)), spent(4, 3), work("todos made", 1, 0)],
+        ),
+    ]
+}
+
 async fn each_kind_of_damage_is_reported_with_its_account(db: TestDatabase) {
     three_accounts(&db).await;
-    for (damage, repair, errors) in
-        [damage_to_the_ledger(), damage_to_the_counts(), damage_to_todos()].concat()
+    for (damage, repair, errors) in [
+        damage_to_the_ledger(),
+        damage_to_the_counts(),
+        damage_to_the_counts_of_work(),
+        damage_to_todos(),
+    ]
+    .concat()
     {
         assert_eq!(db.execute(damage).await, 1, "{damage}");
         let of_account = |mismatch| Discrepancy { account: Some(AccountId(2)), mismatch };
@@ -252,9 +314,11 @@ async fn damage_to_several_accounts_is_reported_per_account(db: TestDatabase) {
 async fn a_ledger_longer_than_one_chunk_is_verified(db: TestDatabase) {
     three_accounts(&db).await;
     let rows = "WITH RECURSIVE n (i) AS (SELECT 6 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) \
-        INSERT INTO ledger SELECT 2, i, 1, 91 + i, 'operator_grant', NULL, NULL, NULL, 0 FROM n";
+        INSERT INTO ledger SELECT 2, i, 1, 91 + i, 'operator_grant', NULL, NULL, NULL, 0, NULL, \
+        NULL, NULL FROM n";
     assert_eq!(db.execute(rows).await, 19_996);
     db.execute("INSERT INTO counters VALUES (2, 0, 'ledger', 'operator_grant', 19996)").await;
+    db.execute("INSERT INTO work_quarter_hours VALUES (2, 0, 0, 0, 0, 0, 0, 19996)").await;
     let account =
         "UPDATE accounts SET balance = 20092, last_ledger_id = 20001 WHERE account_id = 2";
     db.execute(account).await;
@@ -271,7 +335,7 @@ async fn rows_without_an_account_are_found(db: TestDatabase) {
     let issuer = commands::Issuer::new(&db.store, 10).await;
     commands::apply_each(&db.store, [issuer.log_activity("general")]).await;
     let copy = "INSERT INTO ledger SELECT 9, ledger_id, delta, balance_after, reason, endpoint, \
-        actor_id, note, created_at FROM ledger";
+        actor_id, note, created_at, subject_id, subject_actor_id, step FROM ledger";
     let rows = i64::try_from(db.execute(copy).await).unwrap();
     db.execute("INSERT INTO counters VALUES (8, 1, 'sessions', 'active', 3)").await;
     let found = |account, table, rows| Discrepancy {

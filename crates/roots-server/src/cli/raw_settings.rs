@@ -215,6 +215,19 @@ pub(crate) struct RawSettings {
     )]
     pub(super) session_idle: OsString,
 
+    /// After how long without a write the dashboard calls an active session quiet: off, or a number
+    /// of seconds, or one with a unit (m, h, d), from 1m to 7d
+    #[arg(
+        long,
+        env = "ROOTS_QUIET_AFTER",
+        hide_env_values = true,
+        global = true,
+        value_name = "TIME",
+        default_value = "30m",
+        allow_hyphen_values = true
+    )]
+    pub(super) quiet_after: OsString,
+
     /// Origins whose pages may call the API from a browser, separated by commas; none by default
     #[arg(
         long,

@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use roots_domain::model::Invalid;
 use roots_domain::model::credit::GRANT_MAX;
+use roots_domain::model::dashboard::DashboardRules;
 use roots_http::Signup;
 use roots_http_core::auth::client_ip::TrustedProxy;
 use roots_http_core::auth::rate_limit::RateLimits;
@@ -107,6 +108,8 @@ impl SettingName {
 const LIMIT_MAX: u32 = 1_000_000;
 /// How long a session may be silent: 5 minutes to 30 days.
 const IDLE_SECONDS: RangeInclusive<i64> = 300..=2_592_000;
+/// After how long without a write a session is called quiet: a minute to 7 days.
+const QUIET_SECONDS: RangeInclusive<i64> = 60..=604_800;
 /// The most connections that can be set.
 const CONNECTIONS_MAX: usize = 100_000;
 /// The part of the connections that streams of events may hold: a third. The others are for
@@ -175,6 +178,14 @@ impl RawSettings {
                     self.trusted_proxies,
                     TrustedProxy::parse,
                 )?,
+                dashboard: DashboardRules {
+                    quiet_after_seconds: silence(
+                        SettingName("ROOTS_QUIET_AFTER"),
+                        self.quiet_after,
+                        &QUIET_SECONDS,
+                        "off, or a time from 1m to 7d, such as 300, 30m or 12h",
+                    )?,
+                },
                 allows_plain_cookies: dashboard == Dashboard::Plain,
                 streams: (connections / STREAMS_PART).max(1),
                 ..HttpSettings::default()
@@ -186,7 +197,12 @@ impl RawSettings {
                 self.operator_credits,
             )?,
             operator_file: file(SettingName("ROOTS_OPERATOR_FILE"), self.operator_file)?,
-            session_idle_seconds: idle(self.session_idle)?,
+            session_idle_seconds: silence(
+                SettingName("ROOTS_SESSION_IDLE"),
+                self.session_idle,
+                &IDLE_SECONDS,
+                "off, or a time from 5m to 30d, such as 300, 45m, 12h or 7d",
+            )?,
             log: filter(self.log)?,
             log_format: one_of(SettingName("ROOTS_LOG_FORMAT"), self.log_format, log_formats)?,
             metrics_bind: self.metrics_bind.map(metrics).transpose()?,
@@ -232,8 +248,12 @@ fn connections(given: OsString) -> Result<usize, InvalidSetting> {
 }
 
 /// A time without writes: `off`, or seconds, or a number with a unit.
-fn idle(given: OsString) -> Result<Option<i64>, InvalidSetting> {
-    let name = SettingName("ROOTS_SESSION_IDLE");
+fn silence(
+    name: SettingName,
+    given: OsString,
+    allowed: &RangeInclusive<i64>,
+    takes: &str,
+) -> Result<Option<i64>, InvalidSetting> {
     let given = name.text(given)?;
     if given == "off" {
         return Ok(None);
@@ -245,10 +265,8 @@ fn idle(given: OsString) -> Result<Option<i64>, InvalidSetting> {
     let is_plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     let number: Option<i64> = if is_plain { number.parse().ok() } else { None };
     let seconds = number.and_then(|number| number.checked_mul(unit));
-    let seconds = seconds.filter(|seconds| IDLE_SECONDS.contains(seconds));
-    seconds.map(Some).ok_or_else(|| {
-        name.refuse("off, or a time from 5m to 30d, such as 300, 45m, 12h or 7d", &given)
-    })
+    let seconds = seconds.filter(|seconds| allowed.contains(seconds));
+    seconds.map(Some).ok_or_else(|| name.refuse(takes, &given))
 }
 
 fn limit(name: SettingName, given: OsString) -> Result<Option<NonZeroU32>, InvalidSetting> {
@@ -367,6 +385,7 @@ mod tests {
         assert_eq!(settings.operator_file, PathBuf::from("roots-operator.txt"));
         assert_eq!(settings.connections, 900);
         assert_eq!(settings.session_idle_seconds, None);
+        assert_eq!(settings.http.dashboard.quiet_after_seconds, Some(1_800));
         assert_eq!(settings.http.cors_origins, []);
         assert_eq!(settings.http.hosts, Hosts::default());
         assert_eq!(settings.http.limits, RateLimits::default());
@@ -407,6 +426,9 @@ mod tests {
             ("--connections", "0"),
             ("--connections", "100001"),
             ("--connections", "many"),
+            ("--quiet-after", "59"),
+            ("--quiet-after", "8d"),
+            ("--quiet-after", ""),
             ("--session-idle", "299"),
             ("--session-idle", "4m"),
             ("--session-idle", "31d"),
@@ -517,6 +539,8 @@ mod tests {
         ] {
             let settings = validate(&["--session-idle", given]).unwrap();
             assert_eq!(settings.session_idle_seconds, seconds, "{given}");
+            let settings = validate(&["--quiet-after", "1m"]).unwrap();
+            assert_eq!(settings.http.dashboard.quiet_after_seconds, Some(60));
         }
     }
 

@@ -44,7 +44,7 @@ impl FuzzRng {
 /// A route, the methods that it takes, and the fields that it knows.
 type Route = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const ROUTES: [Route; 26] = [
+const ROUTES: [Route; 28] = [
     ("/api/v1/sessions", &["POST"], &["notes"]),
     ("/api/v1/sessions/{}", &["PATCH", "PATCH", "PATCH", "DELETE"], &["notes", "status"]),
     ("/api/v1/todos", &["POST"], &["title", "description", "session_id", "priority", "due_at"]),
@@ -59,6 +59,8 @@ const ROUTES: [Route; 26] = [
     ("/api/v1/todos", &["GET"], &[]),
     ("/api/v1/activities", &["GET"], &[]),
     ("/api/v1/activities/stats", &["GET", "HEAD"], &[]),
+    ("/api/v1/todos/stats", &["GET", "HEAD"], &[]),
+    ("/api/v1/credits/stats", &["GET"], &[]),
     ("/api/v1/credits/ledger", &["GET"], &[]),
     ("/api/v1/audit", &["GET"], &[]),
     ("/api/v1/accounts", &["GET"], &[]),

@@ -68,6 +68,14 @@ async fn verify_finds_each_change_made_by_hand(folder: WorkFolder) {
             "count = count - 1",
         ),
         (
+            "UPDATE work_quarter_hours SET todos_made = todos_made + 1 WHERE todos_made > 0",
+            "todos_made = todos_made - 1",
+        ),
+        (
+            "UPDATE work_quarter_hours SET credits_spent = credits_spent - 1 WHERE actor_id > 0",
+            "credits_spent = credits_spent + 1",
+        ),
+        (
             "UPDATE activity_daily SET count = count + 1 WHERE activity_type = 'deploy'",
             "count = count - 1",
         ),

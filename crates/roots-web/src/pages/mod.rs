@@ -1,5 +1,9 @@
 //! The pages, one file each.
 
+pub(crate) mod activity;
+pub(crate) mod agents;
+pub(crate) mod credits;
+pub(crate) mod now;
 pub(crate) mod access;
 pub(crate) mod accounts;
 mod conflict;

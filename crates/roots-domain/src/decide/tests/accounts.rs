@@ -84,6 +84,11 @@ fn founding_changes(id: AccountId, credits: i64) -> WriteSet {
         codes: Difference { inserted: vec![(id, code)], ..Difference::default() },
         wraps: vec![(id, wrap())],
         counters: ledger.iter().map(|_| counter.clone()).collect(),
+        work: ledger
+            .iter()
+            .flat_map(|_| work(None, granted(credits)))
+            .map(|((_, counter), counts)| ((id, counter), counts))
+            .collect(),
         ledger: ledger.into_iter().collect(),
         ..WriteSet::default()
     }
@@ -258,6 +263,7 @@ fn a_grant_writes_a_ledger_and_an_audit_entry_and_costs_nothing() {
             ledger: vec![(HOME, entry)],
             audit_log: vec![(HOME, noted(61, AuditEvent::of_program(AuditAction::CreditsGranted)))],
             counters: counters([(Counter::Ledger(Reason::OperatorGrant), 1)]),
+            work: work(None, super::granted(40)),
             ..WriteSet::default()
         };
         assert_eq!(working_set.into_write_set(), expected);

@@ -26,7 +26,7 @@ fn logging_an_activity_increments_its_type_and_quarter_hour_counters() {
         let expected = WriteSet {
             activities: inserted(expected),
             quarter_hours: quarter_hours(now(), "review", 1),
-            ..paid(1, |ids| ids.activity = 31)
+            ..paid(&[(31, None)], |ids| ids.activity = 31)
                 .and_counters([(Counter::Activities(ME, activity_type("review")), 1)])
         };
         assert_eq!(working_set.into_write_set(), expected);
@@ -53,7 +53,8 @@ fn deleting_an_activity_decrements_its_type_and_quarter_hour_counters() {
     let expected = WriteSet {
         activities: deleted(ACTIVITY),
         quarter_hours: quarter_hours(at(DAY_SECONDS + 5), "deploy", -1),
-        ..paid(1, |_| ()).and_counters([(Counter::Activities(ME, activity_type("deploy")), -1)])
+        ..paid(&[(ACTIVITY.0, None)], |_| ())
+            .and_counters([(Counter::Activities(ME, activity_type("deploy")), -1)])
     };
     assert_eq!(working_set.into_write_set(), expected);
 }

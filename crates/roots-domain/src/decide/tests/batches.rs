@@ -71,7 +71,17 @@ fn rows_created_and_deleted_in_one_batch_leave_only_ledger_rows_and_used_ids() {
     apply(&mut working_set, log("review", None));
     apply(&mut working_set, ResourceAction::DeleteActivity(ActivityId(31)));
     let ids = |ids: &mut LastIds| (ids.todo, ids.log, ids.activity) = (21, 42, 31);
-    assert_eq!(working_set.into_write_set(), paid(6, ids));
+    let moved = |status| Some(TodoStep::Moved(status));
+    let writes = [
+        (21, MADE),
+        (21, moved(TodoStatus::InProgress)),
+        (21, moved(TodoStatus::Done)),
+        (21, None),
+        (31, None),
+        (31, None),
+    ];
+    // What was done is counted, although the todo is gone.
+    assert_eq!(working_set.into_write_set(), paid(&writes, ids));
 }
 
 #[test]
@@ -80,8 +90,9 @@ fn deleting_a_todo_drops_its_log_entries_of_the_same_batch() {
     apply(&mut working_set, step(TODO, TodoStatus::Done));
     apply(&mut working_set, ResourceAction::DeleteTodo { id: TODO, claim_token: None });
     let open = Counter::Todos(ME, TodoStatus::Open, priority(2));
-    let expected =
-        WriteSet { todos: deleted(TODO), ..paid(2, |ids| ids.log = 41).and_counters([(open, -1)]) };
+    let writes = [(TODO.0, Some(TodoStep::Moved(TodoStatus::Done))), (TODO.0, None)];
+    let paid = paid(&writes, |ids| ids.log = 41);
+    let expected = WriteSet { todos: deleted(TODO), ..paid.and_counters([(open, -1)]) };
     assert_eq!(working_set.into_write_set(), expected);
 }
 

@@ -127,7 +127,8 @@ fn a_claim_takes_the_todo_in_progress_and_logs_it() {
         todos: updated(next),
         logs: vec![(HOME, ME, step)],
         deadlines: inserted(kept),
-        ..paid(1, |ids| ids.log = 41).and_counters(counts)
+        ..paid(&[(TODO.0, Some(TodoStep::Moved(TodoStatus::InProgress)))], |ids| ids.log = 41)
+            .and_counters(counts)
     };
     assert_eq!(working_set.into_write_set(), expected);
 }

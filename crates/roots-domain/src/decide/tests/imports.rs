@@ -108,7 +108,11 @@ fn imported_rows_keep_their_times_and_links_and_get_new_ids() {
         actor: Some(ME),
         note: None,
         subject: None,
-        steps: Steps::default(),
+        // When they were made and done, not when they came in.
+        steps: steps([
+            (ME, todo(TODO).created_at, TodoStep::Made, 1),
+            (ME, at(40), TodoStep::Moved(TodoStatus::Done), 1),
+        ]),
         created_at: now(),
     };
     assert_eq!(write_set.ledger, [(HOME, entry)], "one entry a batch");

@@ -23,15 +23,20 @@ fn many_todos_get_the_next_ids_in_order_and_are_paid_with_one_ledger_entry() {
     let todos = vec![created(21, 70, None), created(22, 71, Some(ACTIVE)), created(23, 72, None)];
     let row = AppliedRow::Todos(todos.clone());
     assert_eq!(decided, Ok(Applied { row, cost: 3, balance: 97, is_replay: false }));
-    let one = paid(1, |ids| ids.todo = 23);
+    let one = paid(&[(21, MADE)], |ids| ids.todo = 23);
+    let steps = steps([(ME, now(), TodoStep::Made, 3)]);
     let (home, entry) = one.ledger[0].clone();
     let expected = WriteSet {
         accounts_changed: vec![Account { balance: 97, ..one.accounts_changed[0].clone() }],
-        ledger: vec![(home, LedgerEntry { delta: -3, balance_after: 97, ..entry })],
+        ledger: vec![(home, LedgerEntry { delta: -3, balance_after: 97, steps, ..entry })],
         todos: Difference {
             inserted: todos.into_iter().map(|todo| (HOME, todo)).collect(),
             ..Difference::default()
         },
+        work: work(
+            Some(ME),
+            WorkCounts { todos_made: 3, credits_spent: 3, ..WorkCounts::default() },
+        ),
         ..one.and_counters([(Counter::Todos(ME, TodoStatus::Open, priority(3)), 3)])
     };
     assert_eq!(working_set.into_write_set(), expected);

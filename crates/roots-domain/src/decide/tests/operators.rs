@@ -75,6 +75,7 @@ fn an_operators_grant_changes_the_balance_and_is_audited_in_both_accounts() {
                 (OPERATORS, noted(61, own_event(action, HOME))),
             ],
             counters: counters([(Counter::Ledger(Reason::OperatorGrant), 1)]),
+            work: work(None, super::granted(40)),
             ..WriteSet::default()
         };
         assert_eq!(working_set.into_write_set(), expected);

@@ -182,6 +182,7 @@ fn load(rows: &AccountModels, commands: &[Command], shared_now: Timestamp) -> Wo
 struct Counts {
     counters: BTreeMap<(AccountId, Counter), i64>,
     quarter_hours: BTreeMap<(AccountId, QuarterHourCounter), i64>,
+    work: BTreeMap<(AccountId, WorkCounter), WorkCounts>,
 }
 
 impl Counts {
@@ -194,7 +195,14 @@ impl Counts {
         }
         let counters = rows.iter().flat_map(|(id, rows)| keyed(*id, rows.counters()));
         let quarter_hours = rows.iter().flat_map(|(id, rows)| keyed(*id, rows.quarter_hours()));
-        Self { counters: counters.collect(), quarter_hours: quarter_hours.collect() }
+        let work = rows.iter().flat_map(|(id, rows)| {
+            rows.work().into_iter().map(|(counter, counts)| ((*id, counter), counts))
+        });
+        Self {
+            counters: counters.collect(),
+            quarter_hours: quarter_hours.collect(),
+            work: work.collect(),
+        }
     }
 }
 
@@ -282,6 +290,9 @@ impl Disk {
         }
         add(&mut self.counts.counters, write_set.counters);
         add(&mut self.counts.quarter_hours, write_set.quarter_hours);
+        for (counter, more) in write_set.work {
+            self.counts.work.entry(counter).or_default().add(more);
+        }
         assert_eq!((write_set.directory, write_set.accounts_founded), (None, vec![]));
         let keys = (write_set.actors, write_set.keys, write_set.codes, write_set.holders_emptied);
         assert_eq!((keys, write_set.wraps), (Default::default(), vec![]));

@@ -23,7 +23,7 @@ fn starting_a_session_inserts_counts_and_charges() {
     let expected = WriteSet {
         sessions: inserted(started),
         session_activity: inserted(activity),
-        ..paid(1, |ids| ids.session = 11).and_counters([(MINE_ACTIVE, 1)])
+        ..paid(&[(11, None)], |ids| ids.session = 11).and_counters([(MINE_ACTIVE, 1)])
     };
     assert_eq!(working_set.into_write_set(), expected);
 }
@@ -36,7 +36,7 @@ fn ending_a_session_moves_its_counter_and_keeps_its_notes() {
     assert_eq!(decided, Ok(paid_for(AppliedRow::Session(ended.clone()), 99)));
     let expected = WriteSet {
         sessions: updated(ended),
-        ..paid(1, |_| ()).and_counters([(MINE_ACTIVE, -1), (MINE_ENDED, 1)])
+        ..paid(&[(ACTIVE.0, None)], |_| ()).and_counters([(MINE_ACTIVE, -1), (MINE_ENDED, 1)])
     };
     assert_eq!(working_set.into_write_set(), expected);
 }
@@ -54,7 +54,7 @@ fn new_notes_replace_the_ciphertext_of_active_and_ended_sessions() {
         let changed = Session { notes: Some(sealed("other notes")), version: 2, ..session(id) };
         let decided = working_set.decide(mine(ResourceAction::PatchSession(row)));
         assert_eq!(decided, Ok(paid_for(AppliedRow::Session(changed.clone()), 99)));
-        let expected = WriteSet { sessions: updated(changed), ..paid(1, |_| ()) };
+        let expected = WriteSet { sessions: updated(changed), ..paid(&[(id.0, None)], |_| ()) };
         assert_eq!(working_set.into_write_set(), expected);
     }
 }
@@ -66,7 +66,7 @@ fn unchanged_notes_leave_the_session_as_is_but_are_charged() {
     let same = SessionPatch { status: Some(SessionStatusKind::Active), notes };
     let decided = working_set.decide(mine(patch_session(ACTIVE, same)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Session(session(ACTIVE)), 99)));
-    assert_eq!(working_set.into_write_set(), paid(1, |_| ()));
+    assert_eq!(working_set.into_write_set(), paid(&[(ACTIVE.0, None)], |_| ()));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn deleting_a_session_deletes_its_row_and_decrements_its_counter() {
         let expected = WriteSet {
             sessions: deleted(id),
             claims_left: BTreeMap::from([((HOME, id), now())]),
-            ..paid(1, |_| ()).and_counters([(counter, -1)])
+            ..paid(&[(id.0, None)], |_| ()).and_counters([(counter, -1)])
         };
         assert_eq!(working_set.into_write_set(), expected);
     }

@@ -32,7 +32,8 @@ fn creating_a_todo_inserts_and_counts_the_row_with_or_without_a_session() {
         assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(created.clone()), 99)));
         let expected = WriteSet {
             todos: inserted(created),
-            ..paid(1, |ids| ids.todo = 21).and_counters([(counter(TodoStatus::Open, 3), 1)])
+            ..paid(&[(21, MADE)], |ids| ids.todo = 21)
+                .and_counters([(counter(TodoStatus::Open, 3), 1)])
         };
         assert_eq!(working_set.into_write_set(), expected);
     }
@@ -70,7 +71,8 @@ fn a_status_change_writes_a_log_entry_with_its_note_and_uid() {
     let expected = WriteSet {
         todos: updated(done),
         logs: vec![(HOME, ME, logged)],
-        ..paid(1, |ids| ids.log = 41).and_counters(moves)
+        ..paid(&[(TODO.0, Some(TodoStep::Moved(TodoStatus::Done)))], |ids| ids.log = 41)
+            .and_counters(moves)
     };
     assert_eq!(working_set.into_write_set(), expected);
 }
@@ -104,7 +106,7 @@ fn a_patch_sets_and_clears_texts_times_and_links_without_a_log_entry() {
         claim_token: None,
     }));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(changed.clone()), 99)));
-    let expected = WriteSet { todos: updated(changed), ..paid(1, |_| ()) };
+    let expected = WriteSet { todos: updated(changed), ..paid(&[(TODO.0, None)], |_| ()) };
     assert_eq!(working_set.into_write_set(), expected);
 }
 
@@ -122,7 +124,7 @@ fn a_patch_with_unchanged_values_leaves_the_todo_as_is_but_is_charged() {
     };
     let decided = working_set.decide(mine(patch_todo(TODO, patch)));
     assert_eq!(decided, Ok(paid_for(AppliedRow::Todo(todo(TODO)), 99)));
-    assert_eq!(working_set.into_write_set(), paid(1, |_| ()));
+    assert_eq!(working_set.into_write_set(), paid(&[(TODO.0, None)], |_| ()));
 }
 
 #[test]
@@ -151,7 +153,7 @@ fn deleting_a_todo_decrements_its_counter() {
     assert_eq!(decided, Ok(paid_for(AppliedRow::Deleted, 99)));
     let expected = WriteSet {
         todos: deleted(TODO),
-        ..paid(1, |_| ()).and_counters([(counter(TodoStatus::Open, 2), -1)])
+        ..paid(&[(TODO.0, None)], |_| ()).and_counters([(counter(TodoStatus::Open, 2), -1)])
     };
     assert_eq!(working_set.into_write_set(), expected);
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::admission::Admission;
 use super::commands::StoreResult;
+use super::work::WorkQuery;
 use crate::model::account::{Account, AccountKind, Actor};
 use crate::model::api_key::{AnyKeyId, ApiKey, KeyEpoch, KeyValidity, RecoveryCode, Wrap};
 use crate::model::audit::AuditEntry;
@@ -13,6 +14,8 @@ use crate::model::page::{Page, PageRequest};
 use crate::model::sign_in::SignIn;
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
+use crate::model::work::CreditStats;
+use crate::model::zone::Zone;
 use crate::port::crypto::{AccountIdentity, Lookup};
 
 /// The result of looking up an API key, or the browser key of a sign-in.
@@ -233,6 +236,11 @@ pub trait AccountReader: Send + Sync {
         reason: Option<Reason>,
         page: PageRequest,
     ) -> StoreResult<Page<LedgerEntry>>;
+
+    /// Credits spent and granted in a window, by actor and by the days of a zone, and the balance,
+    /// all of one snapshot. MUST read no more than the stored counts of quarter hours since the
+    /// window begins.
+    async fn credit_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<CreditStats>;
 
     /// A page of its audit log, newest first. The total MUST NOT scan.
     async fn audit_log(&self, by: Admission, page: PageRequest) -> StoreResult<Page<AuditEntry>>;

@@ -5,6 +5,7 @@ mod activities;
 mod admission;
 mod brief;
 mod commands;
+mod dashboard;
 mod events;
 mod idempotency;
 mod leftovers;
@@ -15,6 +16,7 @@ mod sessions;
 mod todos;
 mod usage;
 mod verify;
+mod work;
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
@@ -23,6 +25,7 @@ pub use self::{
     admission::MockAuthEpochs,
     brief::MockBriefReader,
     commands::MockCommandStore,
+    dashboard::MockDashboardReader,
     events::MockEventReader,
     idempotency::MockIdempotencyReader,
     leftovers::MockLeftoverReader,
@@ -42,6 +45,11 @@ pub use activities::{ActivityFilter, ActivityReader};
 pub use admission::{Admission, AuthEpochs, EpochListener};
 pub use brief::{BriefQuery, BriefReader, LONG_TEXTS_MAX};
 pub use commands::{ApplyError, CommandStore, StoreError, StoreResult};
+pub use dashboard::{
+    AGENTS_MAX, DashboardQuery, DashboardReader, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX,
+    LANE_SESSIONS_MAX, LATEST_MAX, NEXT_UP_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery,
+    TimelineQuery,
+};
 pub use events::{AccountState, EventReader, STATES_MAX};
 pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};
@@ -55,3 +63,4 @@ pub use sessions::{SessionQuery, SessionReader, SilenceReader, SilentSessions};
 pub use todos::{FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, TodoLog, TodoQuery, TodoReader};
 pub use usage::UsageReader;
 pub use verify::{Discrepancy, Mismatch, Verifier};
+pub use work::WorkQuery;

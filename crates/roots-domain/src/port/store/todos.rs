@@ -4,12 +4,15 @@ use async_trait::async_trait;
 
 use super::admission::Admission;
 use super::commands::StoreResult;
+use super::work::WorkQuery;
 use crate::model::id::{ActorId, LogId, SessionId, TodoId};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::Sealed;
 use crate::model::time::Timestamp;
 use crate::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
 use crate::model::todo_list::FinishedStatus;
+use crate::model::work::TodoStats;
+use crate::model::zone::Zone;
 
 /// A query for todos.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +89,10 @@ pub trait TodoReader: Send + Sync {
     /// A page, ascending by due date, then by id. The total MUST NOT count more than
     /// [`TOTAL_COUNTED_MAX`](crate::model::page::TOTAL_COUNTED_MAX) rows.
     async fn overdue_todos(&self, query: &OverdueTodos) -> StoreResult<Page<ListedTodo<Sealed>>>;
+
+    /// Todos made, done and cancelled in a window, by actor and by the days of a zone. MUST read no
+    /// more than the stored counts of the window's quarter hours.
+    async fn todo_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<TodoStats>;
 
     /// A todo, and its first [`LOG_CHUNK_STEPS`] status changes, ascending: those after `after`, or
     /// from the start. MUST NOT read further.

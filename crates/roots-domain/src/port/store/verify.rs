@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::commands::StoreResult;
 use crate::model::credit::LedgerMismatch;
-use crate::model::id::{AccountId, LogId, SessionId, SignInId, TodoId};
+use crate::model::id::{AccountId, LedgerId, LogId, SessionId, SignInId, TodoId};
 
 /// An inconsistency in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub enum Mismatch {
     /// The ledger and the balance do not match.
     #[error("{0}")]
     Ledger(LedgerMismatch),
+    /// A ledger row whose reason or step is malformed.
+    #[error("ledger row {0} has a reason or a step that can't be read")]
+    Unreadable(LedgerId),
     /// Rows of an account that does not exist.
     #[error("{rows} rows of {table} belong to this account, which does not exist")]
     Ownerless {

@@ -1,0 +1,71 @@
+//! Entries in a feed: those of one session that follow each other closely are one row.
+
+use maud::{Markup, html};
+use roots_domain::model::activity::Activity;
+use roots_domain::model::dashboard::ShownText;
+use roots_domain::model::feed::FeedRow;
+
+use crate::look::Look;
+use crate::text;
+use crate::time;
+
+/// Most characters of an entry on its line.
+const LINE_CHARS: usize = 160;
+
+/// A text of a dashboard on one line.
+pub(crate) fn shown(shown: &ShownText, (what, id): (&str, i64), chars: usize) -> Markup {
+    match shown {
+        ShownText::Open(text) => text::start_of(text, chars),
+        ShownText::TooLong => html! { em.muted { "a long text" } },
+        ShownText::Unreadable => {
+            html! { em.muted { "The text of " (what) " " (id) " can't be read: it is damaged." } }
+        }
+    }
+}
+
+/// The rows of a feed. `write` writes the text of an entry on one line, `who` names its agent.
+pub(crate) fn feed<T>(
+    look: &Look,
+    rows: &[FeedRow<Activity<T>>],
+    write: &dyn Fn(&T, i64, usize) -> Markup,
+    who: &dyn Fn(&Activity<T>) -> Markup,
+) -> Markup {
+    html! {
+        ul.rows {
+            @for row in rows {
+                @let entry = &row.newest;
+                li.feedrow {
+                    span.t { (time::clock(look, entry.logged_at)) }
+                    span.what {
+                        (line(entry, write))
+                        @if !row.folded.is_empty() {
+                            details.fold id={ "entry-" (entry.id) } {
+                                summary { "and " (row.folded.len()) " more of " (session(entry)) }
+                                ul {
+                                    @for folded in &row.folded {
+                                        li {
+                                            span.t { (time::clock(look, folded.logged_at)) } " "
+                                            (line(folded, write))
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    span.t { (who(entry)) }
+                }
+            }
+        }
+    }
+}
+
+fn line<T>(entry: &Activity<T>, write: &dyn Fn(&T, i64, usize) -> Markup) -> Markup {
+    html! {
+        (write(&entry.description, entry.id.0, LINE_CHARS)) " "
+        a.tag href={ "/activity/" (entry.id) } { (text::line(entry.activity_type.as_str())) }
+    }
+}
+
+fn session<T>(entry: &Activity<T>) -> Markup {
+    html! { @if let Some(id) = entry.session { "session " (id) } }
+}

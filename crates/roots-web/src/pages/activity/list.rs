@@ -1,0 +1,196 @@
+//! The feed, by day.
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use roots_domain::model::activity::Activity;
+use roots_domain::model::feed::{self, FeedRow};
+use roots_domain::model::page::{Page, Start};
+use roots_domain::model::search::{SearchHit, SearchKind, SearchedKinds};
+use roots_domain::model::time::Day;
+use roots_domain::service::search::SearchSelection;
+use roots_http_core::problem::Problem;
+use roots_http_core::request::pagination::{List, RequestedPage};
+
+use super::charts;
+use super::download::ROWS_MAX;
+use super::filter::Filter;
+use crate::address::Address;
+use crate::agents::Agents;
+use crate::app::App;
+use crate::chart::{number, plural, shortened};
+use crate::entries;
+use crate::first_steps;
+use crate::guard;
+use crate::layout::{self, Frame, Section};
+use crate::query;
+use crate::rows::{self, Opened};
+use crate::text;
+use crate::time;
+use crate::viewer::Viewer;
+
+/// Most characters of an entry that are kept of its text.
+const LINE_CHARS: usize = 240;
+/// Most results of a search on a page.
+const HITS: u32 = 20;
+
+/// `GET /activity`.
+pub(crate) async fn show(
+    State(app): State<App>,
+    address: Address,
+    mut viewer: Viewer,
+    list: List<Filter>,
+) -> Result<Response, Problem> {
+    let agents = Agents::read(&app, &mut viewer).await?;
+    if list.query.search.is_some() {
+        return search(&app, &mut viewer, &agents, &list).await;
+    }
+    let List { query: filter, page } = &list;
+    let selection = filter.selection(&viewer)?;
+    let request = page.request(&viewer.bearer)?;
+    let activities = &app.services.activities;
+    let find = |caller: std::sync::Arc<_>| {
+        let selection = selection.clone();
+        async move { activities.find(&caller, selection, request).await }
+    };
+    let found = rows::page(&app, &mut viewer, find, line).await?;
+    let charts = charts::read(&app, &mut viewer, filter).await?;
+    Ok(guard::html(layout::page(&viewer, Frame {
+        title: "Activity",
+        section: Section::Activity,
+        tools: html! {
+            a href=(filter.link("/activity.csv", &[])) download="activity.csv" {
+                "Newest " (number(i64::from(ROWS_MAX))) " as CSV"
+            }
+        },
+        next_change: None,
+        content: html! {
+            (filter.form(&agents))
+            div.grid {
+                section.card.c12 #feed data-live aria-labelledby="feed-h" {
+                    header {
+                        h2 #feed-h { (plural(found.total, "entry", "entries")) }
+                        span.muted { "entries of a session within ten minutes are one row" }
+                    }
+                    @if found.items.is_empty() {
+                        @if !filter.is_open() { p.muted { "Nothing matches." } }
+                        @else {
+                            p { "Nothing was logged yet. This request logs an activity:" }
+                            (first_steps::log_an_activity(&address))
+                        }
+                    }
+                    (days(&viewer, &agents, &found))
+                    (next(&viewer, page, &found))
+                }
+                (charts)
+            }
+        },
+    })))
+}
+
+/// An entry with no more of its text than its line shows.
+fn line(item: Opened<Activity>) -> Activity {
+    let description = shortened(&item.row.description, LINE_CHARS);
+    Activity { description, ..item.row }
+}
+
+/// The rows of each day under its date.
+fn days(viewer: &Viewer, agents: &Agents, found: &Page<Activity>) -> Markup {
+    let zone = viewer.look.zone();
+    let rows = feed::fold(found.items.iter().cloned());
+    let mut by_day = Vec::<(Day, Vec<FeedRow<Activity>>)>::new();
+    for row in rows {
+        let day = zone.wall_clock(row.newest.logged_at).day;
+        match by_day.last_mut() {
+            Some((last, rows)) if *last == day => rows.push(row),
+            _ => by_day.push((day, vec![row])),
+        }
+    }
+    let write = |text: &String, _: i64, chars| text::start_of(text, chars);
+    html! {
+        @for (day, rows) in &by_day {
+            h3.day { (time::day(&viewer.look, *day)) }
+            (entries::feed(&viewer.look, rows, &write, &|entry| agents.name(entry.actor)))
+        }
+    }
+}
+
+/// The link to what happened earlier.
+fn next(viewer: &Viewer, page: &RequestedPage, found: &Page<Activity>) -> Markup {
+    let limit = found.request.limit;
+    let link = found.next.map(|last| page.after_link(&viewer.bearer, last, limit));
+    html! { @if let Some(link) = link { p { a.earlier href=(link) { "Earlier" } } } }
+}
+
+/// What a search for activities has found.
+async fn search(
+    app: &App,
+    viewer: &mut Viewer,
+    agents: &Agents,
+    list: &List<Filter>,
+) -> Result<Response, Problem> {
+    let List { query: filter, page } = list;
+    let Some((terms, _)) = &filter.search else {
+        return Err(Problem::bad_request("There is nothing to search for."));
+    };
+    if filter.activity_type.is_some() {
+        // The search opens texts and looks at no types.
+        return Err(Problem::bad_request("A search goes through all types: leave out `type`."));
+    }
+    let after = match page.request(&viewer.bearer)?.start {
+        Start::After(place) => Some(place),
+        Start::Offset(_) => None,
+    };
+    viewer.bearer.count_search()?;
+    let selection = SearchSelection {
+        terms: terms.clone(),
+        scope: query::scope(filter.agent, viewer.is_owner()),
+        kinds: SearchedKinds::new(Some(SearchKind::Activity), None).unwrap_or_default(),
+        session: filter.session,
+        range: filter.range(viewer.look.zone())?,
+    };
+    let actor = (viewer.bearer.account.id, viewer.bearer.actor.id);
+    let find = |caller: std::sync::Arc<_>| {
+        let (search, selection) = (app.services.search.clone(), selection.clone());
+        async move { search.find(&caller, &selection, HITS, after).await }
+    };
+    let searches = &app.shared.searches;
+    let found = viewer.bearer.read(|caller| searches.run(actor, find(caller))).await??;
+    let further = found.next.map(|last| page.after_link(&viewer.bearer, last, HITS));
+    let look = &viewer.look;
+    Ok(guard::html(layout::page(viewer, Frame {
+        title: "Activity",
+        section: Section::Activity,
+        tools: html! {},
+        next_change: None,
+        content: html! {
+            (filter.form(agents))
+            div.grid {
+                section.card.c12 #feed aria-labelledby="feed-h" {
+                    header { h2 #feed-h { "Found" } span.muted { "latest first" } }
+                    @if found.hits.is_empty() { p.muted { "No entry has these words." } }
+                    ul.rows { @for hit in &found.hits { (hit_row(look, agents, hit)) } }
+                    @if found.unreadable > 0 {
+                        p.muted {
+                            (number(i64::try_from(found.unreadable).unwrap_or(i64::MAX)))
+                            " texts can't be read: they are damaged, and were not searched."
+                        }
+                    }
+                    @if let Some(link) = further {
+                        p { a.earlier href=(link) { "Search further back" } }
+                    }
+                }
+            }
+        },
+    })))
+}
+
+fn hit_row(look: &crate::look::Look, agents: &Agents, hit: &SearchHit) -> Markup {
+    html! {
+        li.feedrow {
+            span.t { (time::when(look, hit.at)) }
+            span.what { a href={ "/activity/" (hit.id) } { (text::start_of(&hit.excerpt, 240)) } }
+            span.t { (agents.name(hit.actor)) }
+        }
+    }
+}

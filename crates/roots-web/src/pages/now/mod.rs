@@ -1,0 +1,10 @@
+//! Now: whether anything needs a person, and who works on what.
+
+mod cards;
+mod needs;
+mod page;
+
+pub(crate) use page::show;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The page, from the request to the answer.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use roots_domain::model::chart::{Curve, Timeline, Year};
+use roots_domain::model::dashboard::{DashboardRows, DashboardRules, ShownText};
+use roots_domain::model::id::ActorId;
+use roots_domain::model::time::TimeRange;
+use roots_domain::service::activities::ActivitySelection;
+use roots_http_core::problem::Problem;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::query::{FromParams, Params, Query};
+
+use super::cards;
+use super::needs::card as needs_card;
+use crate::address::Address;
+use crate::agents::Agents;
+use crate::app::App;
+use crate::balance;
+use crate::first_steps;
+use crate::guard;
+use crate::layout::{self, Frame, Section};
+use crate::look::Look;
+use crate::query;
+use crate::rows;
+use crate::viewer::Viewer;
+use crate::work;
+
+/// The days of the small curve of the balance.
+const BALANCE_DAYS: i64 = 30;
+
+/// What the page is asked for.
+pub(crate) struct NowQuery {
+    agent: Option<ActorId>,
+}
+
+impl FromParams for NowQuery {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        Ok(Self { agent: query::agent(params)? })
+    }
+}
+
+/// What the page shows.
+pub(super) struct Shown<'a> {
+    pub(super) look: &'a Look,
+    pub(super) rules: DashboardRules,
+    pub(super) rows: &'a DashboardRows<ShownText>,
+    pub(super) today: &'a Timeline,
+    pub(super) year: &'a Year,
+    pub(super) balance: &'a Curve,
+    /// The agent that was picked.
+    pub(super) agent: Option<ActorId>,
+}
+
+impl Shown<'_> {
+    /// The name of an agent.
+    pub(super) fn name(&self, actor: ActorId) -> String {
+        work::name(self.rows, actor)
+    }
+}
+
+/// `GET /`.
+pub(crate) async fn show(
+    State(app): State<App>,
+    address: Address,
+    mut viewer: Viewer,
+    Query(query): Query<NowQuery>,
+) -> Result<Response, Problem> {
+    let agents = Agents::read(&app, &mut viewer).await?;
+    let scope = query::scope(query.agent, viewer.is_owner());
+    let zone = &viewer.look.zone().clone();
+    let dashboards = &app.services.dashboards;
+    let find = |caller: Arc<_>| async move {
+        dashboards.find(&caller, scope, zone.clone()).await
+    };
+    let (found, room) = rows::read(&mut viewer, find).await?;
+    let today = zone.wall_clock(found.at).day;
+    let since = zone.first_instant(Year::first_day(today));
+    let range = TimeRange { since: Some(since), until: None };
+    let activities = &app.services.activities;
+    let stats = viewer.bearer.read(|caller| async move {
+        let selection = ActivitySelection { scope, range, ..ActivitySelection::default() };
+        activities.stats(&caller, selection, zone).await
+    });
+    let stats = stats.await?;
+    let of_today = (zone.first_instant(today), zone.last_instant(today));
+    let lanes = |caller: Arc<_>| async move {
+        dashboards.lane_sessions(&caller, scope, of_today).await
+    };
+    let sessions = viewer.bearer.read(lanes).await?;
+    let spent = balance::spent(&app, &mut viewer, scope, BALANCE_DAYS).await?;
+    let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS);
+    let rows = dashboards.open(&viewer.bearer, found).await?;
+    let year = Year::of(stats.by_day, today);
+    let quiet = app.rules.quiet_after_seconds;
+    let timeline = Timeline::of(sessions, of_today, quiet, rows.at);
+    let shown = Shown {
+        look: &viewer.look,
+        rules: app.rules,
+        rows: &rows,
+        today: &timeline,
+        year: &year,
+        balance: &balance,
+        agent: query.agent,
+    };
+    let answer = guard::html(layout::page(&viewer, Frame {
+        title: "Now",
+        section: Section::Now,
+        tools: tools(&agents, query.agent, viewer.is_owner()),
+        next_change: Some(rows.next_flip(app.rules)),
+        content: content(&shown, &address),
+    }));
+    Ok(room.hold(answer).await)
+}
+
+/// The choice of an agent, and the way to a new todo.
+fn tools(agents: &Agents, chosen: Option<ActorId>, is_owner: bool) -> Markup {
+    html! {
+        @if is_owner && agents.all().count() > 1 {
+            form.filters method="get" action="/" data-filter="" {
+                label.vh for="agent" { "Agent" }
+                (agents.choice("agent", "All agents", chosen))
+                button { "Show" }
+            }
+        }
+        a.button.primary href="/todos/new" { "New todo" }
+    }
+}
+
+/// The cards of the page.
+pub(super) fn content(shown: &Shown<'_>, address: &Address) -> Markup {
+    if shown.rows.is_empty() && shown.agent.is_none() {
+        return html! {
+            div.grid {
+                section.card.c12 #first data-live aria-labelledby="first-h" {
+                    header { h2 #first-h { "Nothing here yet" } }
+                    p { "No agent has written anything. This request starts its first session:" }
+                    (first_steps::start_a_session(address))
+                }
+            }
+        };
+    }
+    html! {
+        div.grid {
+            (needs_card(shown))
+            (cards::credits(shown))
+            (cards::at_work(shown))
+            (cards::today(shown))
+            (cards::latest(shown))
+            (cards::next_up(shown))
+            (cards::year(shown))
+        }
+    }
+}
