@@ -99,7 +99,8 @@ impl Browser {
         };
         let mut set = set;
         set().expect("the arguments of Chromium");
-        let started = WebDriver::builder(&process.url, wanted).client(http_client()).connect().await;
+        let started =
+            WebDriver::builder(&process.url, wanted).client(http_client()).connect().await;
         let driver = started.unwrap_or_else(|error| panic!("Chromium did not start: {error}"));
         Self { driver, _process: process }
     }

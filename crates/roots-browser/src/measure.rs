@@ -90,7 +90,8 @@ impl Browser {
 
     /// The sum of the shifts, once the last frame is painted.
     pub async fn shifts(&self) -> f64 {
-        let two_frames = "requestAnimationFrame(() => requestAnimationFrame(() => done(window.rootsShift)))";
+        let two_frames =
+            "requestAnimationFrame(() => requestAnimationFrame(() => done(window.rootsShift)))";
         self.answer(two_frames).await.as_f64().unwrap_or(f64::NAN)
     }
 

@@ -8,8 +8,9 @@ use crate::api::Api;
 /// Where the rows of the past come from. Any UUID would do.
 const SOURCE: &str = "0195d1a0-0000-7000-8000-000000000001";
 /// The kinds of entries, the most frequent first.
-const KINDS: [&str; 10] =
-    ["edit", "test", "review", "deploy", "research", "question", "docs", "triage", "release", "ops"];
+const KINDS: [&str; 10] = [
+    "edit", "test", "review", "deploy", "research", "question", "docs", "triage", "release", "ops",
+];
 const WORKS: [&str; 8] = [
     "Split the parser into a lexer and a grammar",
     "Find out why the nightly build is slow",
@@ -115,10 +116,13 @@ impl Seeded {
             let title = work(index);
             let description = "Why: users ask for it.\n\n1. Look at `main.rs`\n2. See <https://example.com/guide>";
             let todo = agent
-                .post("/todos", &json!({
-                    "title": title, "description": description, "session_id": session,
-                    "priority": index % 4
-                }))
+                .post(
+                    "/todos",
+                    &json!({
+                        "title": title, "description": description, "session_id": session,
+                        "priority": index % 4
+                    }),
+                )
                 .await;
             let path = format!("/todos/{}", todo["todo_id"]);
             agent.patch(&path, &json!({ "status": "in_progress", "note": "Taken up" })).await;
@@ -147,7 +151,9 @@ impl Seeded {
             let title = match (amount, index) {
                 (Amount::Crowded, 0) => "A title without blanks: ".to_owned() + &"x".repeat(300),
                 (Amount::Crowded, 1) => "<script>document.title = 'broken'</script>".to_owned(),
-                (Amount::Crowded, 2) => "\u{5db}\u{5d5}\u{5ea}\u{5e8}\u{5ea} \u{202e} abc".to_owned(),
+                (Amount::Crowded, 2) => {
+                    "\u{5db}\u{5d5}\u{5ea}\u{5e8}\u{5ea} \u{202e} abc".to_owned()
+                }
                 _ => work(usize::try_from(index).unwrap_or_default()).to_owned(),
             };
             let body = json!({ "title": title, "priority": index % 4, "due_at": due });
@@ -179,7 +185,8 @@ fn past(amount: Amount) -> String {
     // Numbers that look random and are the same each time.
     let mut state = 12_345_u64;
     let mut below = |limit: usize| -> usize {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap_or_default() % limit
     };
     for days_ago in (1..=amount.days()).rev() {

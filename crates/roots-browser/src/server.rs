@@ -74,6 +74,12 @@ impl Server {
         Api::new(&self.url(), &key.expect("the operator's key"))
     }
 
+    /// The URL of its SQLite file.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        format!("sqlite://{}", self.folder.path().join("data/roots.db").display())
+    }
+
     /// What the server has logged.
     #[must_use]
     pub fn log(&self) -> String {

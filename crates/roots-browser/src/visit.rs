@@ -56,7 +56,8 @@ impl Browser {
 
     /// Waits until the page is live: its stream is open.
     pub async fn until_live(&self) {
-        self.until("the badge to say Live", "document.querySelector('#live[data-state=live]')").await;
+        self.until("the badge to say Live", "document.querySelector('#live[data-state=live]')")
+            .await;
     }
 
     /// The value of an expression of JavaScript.

@@ -7,8 +7,8 @@ use tokio::runtime::Builder;
 
 use crate::arguments::{Command, CommandLine};
 use crate::command::{
-    actors, brief, credits, events, export, import, keys, log, login, search, session, setup, shell, stats,
-    status, todo,
+    actors, brief, credits, events, export, import, keys, log, login, search, session, setup,
+    shell, stats, status, todo,
 };
 use crate::error::CliError;
 use crate::hook;

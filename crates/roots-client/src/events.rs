@@ -194,7 +194,9 @@ mod tests {
 
     #[test]
     fn events_are_read_however_they_are_cut_into_pieces() {
-        let text = format!("retry: 700\r\n\r\nid: 1.1\n\n:\n\n{EVENT}event: reset\nid: 9.3\ndata: {{}}\n\n");
+        let text = format!(
+            "retry: 700\r\n\r\nid: 1.1\n\n:\n\n{EVENT}event: reset\nid: 9.3\ndata: {{}}\n\n"
+        );
         for size in [1, 2, 7, text.len()] {
             let mut reader = Reader::default();
             text.as_bytes().chunks(size).for_each(|piece| reader.read(piece).unwrap());

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use roots_domain::model::event::{Event, EventAction, EventKind, EventPosition, Resumption};
@@ -277,9 +277,10 @@ impl Telling {
     /// The events of a few rows. `None` if they can't be read: the client comes back.
     async fn read(&mut self) -> Option<String> {
         let (events, after, until) = (&self.events, self.position, self.reached);
-        let read = self.stream.bearer().read(|caller| async move {
-            events.next(&caller, after, until).await
-        });
+        let read = self
+            .stream
+            .bearer()
+            .read(|caller| async move { events.next(&caller, after, until).await });
         let chunk = match read.await {
             Ok(chunk) => chunk,
             Err(problem) => {

@@ -1,7 +1,7 @@
 //! Forms: reading them, the hidden fields that make their writes safe, and faults at their fields.
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::LOCATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
@@ -223,7 +223,9 @@ impl Faults {
     /// The problem, if it is none of the form.
     pub(crate) fn of(problem: Problem, names: &[&str]) -> Result<Self, Problem> {
         match problem.kind() {
-            ProblemKind::InvalidBody if problem.errors().iter().all(|it| names.contains(&it.field.as_str())) => {
+            ProblemKind::InvalidBody
+                if problem.errors().iter().all(|it| names.contains(&it.field.as_str())) =>
+            {
                 Ok(Self { fields: problem.errors().to_vec(), whole: None })
             }
             ProblemKind::InvalidBody

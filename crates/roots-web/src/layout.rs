@@ -112,36 +112,44 @@ pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
     let Frame { title, section, tools, next_change, content } = frame;
     let look = &viewer.look;
     let next_change = next_change.map(|at| at.micros() / 1_000);
-    document(look, title, html! {
-        a.skip href="#main" { "Skip to the content" }
-        div.shell {
-            (rail(viewer, section))
-            main #main tabindex="-1" data-now=(look.now.micros() / 1_000)
-                data-version=[viewer.version]
-                data-next-change=[next_change] {
-                div.top {
-                    h1 { (text::line(title)) }
-                    span.live #live hidden { i {} span { "Live" } }
-                    span.grow {}
-                    (tools)
+    document(
+        look,
+        title,
+        html! {
+            a.skip href="#main" { "Skip to the content" }
+            div.shell {
+                (rail(viewer, section))
+                main #main tabindex="-1" data-now=(look.now.micros() / 1_000)
+                    data-version=[viewer.version]
+                    data-next-change=[next_change] {
+                    div.top {
+                        h1 { (text::line(title)) }
+                        span.live #live hidden { i {} span { "Live" } }
+                        span.grow {}
+                        (tools)
+                    }
+                    (content)
                 }
-                (content)
             }
-        }
-        (tabs(viewer, section))
-        p #told.vh role="status" aria-live="polite" {}
-    })
+            (tabs(viewer, section))
+            p #told.vh role="status" aria-live="polite" {}
+        },
+    )
 }
 
 /// A page without the rail: to sign in, and for errors.
 pub(crate) fn bare(look: &Look, title: &str, content: Markup) -> Markup {
-    document(look, title, html! {
-        main.bare #main {
-            p.brand { "Roots" }
-            h1 { (title) }
-            (content)
-        }
-    })
+    document(
+        look,
+        title,
+        html! {
+            main.bare #main {
+                p.brand { "Roots" }
+                h1 { (title) }
+                (content)
+            }
+        },
+    )
 }
 
 fn document(look: &Look, title: &str, body: Markup) -> Markup {

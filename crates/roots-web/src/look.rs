@@ -56,7 +56,8 @@ pub(crate) struct Look {
 impl Look {
     /// The look that a `Cookie` header asks for, at that time.
     pub(crate) fn of(cookies: &str, now: Timestamp) -> Self {
-        let told_zone = cookie::named(cookies, cookie::ZONE).and_then(|name| Zone::parse(name).ok());
+        let told_zone =
+            cookie::named(cookies, cookie::ZONE).and_then(|name| Zone::parse(name).ok());
         Self { theme: Theme::of_cookie(cookies), told_zone, now }
     }
 

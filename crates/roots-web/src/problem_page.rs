@@ -21,19 +21,23 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
     // The page shows no time.
     let look = Look::of(cookies, Timestamp::FIRST);
     let typed = response.extensions_mut().remove::<Typed>();
-    let page = layout::bare(&look, problem.kind().title(), html! {
-        p { (problem.detail()) }
-        @if problem.errors().len() > 1 {
-            ul { @for error in problem.errors() { li { code { (error.field) } " " (error.message) } } }
-        }
-        @if let Some(seconds) = problem.retry_seconds() { p { "Try again in " (seconds) " s." } }
-        @if problem.kind() == ProblemKind::Unauthorized {
-            p { a href="/sign-in" target="_blank" rel="noopener" { "Sign in in a new tab" } }
-        }
-        @if let Some(typed) = &typed { (typed.again()) }
-        p { a href="/" { "To the first page" } }
-        p.muted { "Request " code { (asked.request_id) } }
-    });
+    let page = layout::bare(
+        &look,
+        problem.kind().title(),
+        html! {
+            p { (problem.detail()) }
+            @if problem.errors().len() > 1 {
+                ul { @for error in problem.errors() { li { code { (error.field) } " " (error.message) } } }
+            }
+            @if let Some(seconds) = problem.retry_seconds() { p { "Try again in " (seconds) " s." } }
+            @if problem.kind() == ProblemKind::Unauthorized {
+                p { a href="/sign-in" target="_blank" rel="noopener" { "Sign in in a new tab" } }
+            }
+            @if let Some(typed) = &typed { (typed.again()) }
+            p { a href="/" { "To the first page" } }
+            p.muted { "Request " code { (asked.request_id) } }
+        },
+    );
     let body = page.into_string();
     *response.status_mut() = problem.status();
     let headers = response.headers_mut();

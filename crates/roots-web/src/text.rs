@@ -76,11 +76,9 @@ impl Safe {
                 is_written.then_some(Event::End(safe_end(end)))
             }
             Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
-            Event::Text(_)
-            | Event::Code(_)
-            | Event::SoftBreak
-            | Event::HardBreak
-            | Event::Rule => Some(event),
+            Event::Text(_) | Event::Code(_) | Event::SoftBreak | Event::HardBreak | Event::Rule => {
+                Some(event)
+            }
             // None of their extensions is on.
             _ => None,
         }

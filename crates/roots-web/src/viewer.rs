@@ -59,7 +59,9 @@ impl FromRequestParts<App> for Viewer {
         let Ok(look) = Look::from_request_parts(parts, app).await;
         let is_refresh = parts.headers.contains_key(REFRESH) && parts.method.is_safe();
         let admitted = if is_refresh {
-            LivePageBearer::from_request_parts(parts, app).await.map(|LivePageBearer(bearer)| bearer)
+            LivePageBearer::from_request_parts(parts, app)
+                .await
+                .map(|LivePageBearer(bearer)| bearer)
         } else {
             PageBearer::from_request_parts(parts, app).await
         };

@@ -30,8 +30,7 @@ pub(crate) struct EventsArguments {
 pub(crate) async fn events(arguments: &EventsArguments, output: &Output) -> Result<(), CliError> {
     let view = View::new(output, EVENT)?;
     let client = connect()?.client;
-    let options =
-        EventOptions { last_event_id: arguments.after.clone(), ends_now: arguments.once };
+    let options = EventOptions { last_event_id: arguments.after.clone(), ends_now: arguments.once };
     let mut updates = pin!(client.events(&options));
     while let Some(update) = updates.next().await {
         match update? {

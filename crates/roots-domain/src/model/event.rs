@@ -122,7 +122,8 @@ impl EventPosition {
     /// nothing behind `until`, and never before this position.
     #[must_use]
     pub fn next_chunk(self, until: Self) -> Self {
-        let end = |after: i64, until: i64| until.clamp(after, after.saturating_add(EVENT_CHUNK_ROWS));
+        let end =
+            |after: i64, until: i64| until.clamp(after, after.saturating_add(EVENT_CHUNK_ROWS));
         Self {
             ledger: LedgerId(end(self.ledger.0, until.ledger.0)),
             audit: AuditId(end(self.audit.0, until.audit.0)),

@@ -81,7 +81,8 @@ mod tests {
         write_event(&mut text, None, None, "1");
         write_event(&mut text, Some(&"2.3"), Some("reset"), "{}");
         text += &comment();
-        let expected = "retry: 2000\n\nid: 7\n\ndata: 1\n\nid: 2.3\nevent: reset\ndata: {}\n\n:\n\n";
+        let expected =
+            "retry: 2000\n\nid: 7\n\ndata: 1\n\nid: 2.3\nevent: reset\ndata: {}\n\n:\n\n";
         assert_eq!(text, expected);
     }
 }

@@ -73,7 +73,10 @@ async fn the_rows_between_two_positions_are_read_in_their_order(db: TestDatabase
     assert_eq!(between(2, 4).await, [3, 4]);
     assert_eq!(between(5, 6).await, [6]);
     let written = db.store.ledger_between(by, LedgerId(1), LedgerId(2)).await.unwrap();
-    assert_eq!(written[0].subject.map(|subject| (subject.id, subject.actor)), Some((1, Some(one.actor))));
+    assert_eq!(
+        written[0].subject.map(|subject| (subject.id, subject.actor)),
+        Some((1, Some(one.actor)))
+    );
 
     db.execute(&format!(
         "INSERT INTO audit_log (account_id, audit_id, action, subject_session_id, created_at) \
@@ -82,8 +85,10 @@ async fn the_rows_between_two_positions_are_read_in_their_order(db: TestDatabase
     ))
     .await;
     let audit = db.store.audit_between(by, AuditId(0), AuditId(2)).await.unwrap();
-    let sessions: Vec<_> =
-        audit.iter().map(|entry| (entry.id.0, entry.event.subject_session.map(|id| id.0))).collect();
+    let sessions: Vec<_> = audit
+        .iter()
+        .map(|entry| (entry.id.0, entry.event.subject_session.map(|id| id.0)))
+        .collect();
     assert_eq!(sessions, [(1, Some(7)), (2, None)]);
     assert_eq!(db.store.audit_between(by, AuditId(1), AuditId(2)).await.unwrap(), audit[1..]);
 }

@@ -112,8 +112,16 @@ fn brief(event: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let fields =
-        ["kind", "action", "actor_id", "subject_id", "subject_actor_id", "rows", "status", "credits"];
+    let fields = [
+        "kind",
+        "action",
+        "actor_id",
+        "subject_id",
+        "subject_actor_id",
+        "rows",
+        "status",
+        "credits",
+    ];
     fields.map(text).join(" ")
 }
 
@@ -310,9 +318,7 @@ async fn opening_a_stream_is_no_use_of_the_key(database: TestDatabase) {
 
 async fn what_pages_show_of_keys_raises_the_version(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
-    let version = async || {
-        app.database.rows::<(i64,)>("SELECT version FROM accounts").await[0].0
-    };
+    let version = async || app.database.rows::<(i64,)>("SELECT version FROM accounts").await[0].0;
     let expires = json!({ "expires_at": app.context.clock_in(60) });
     app.post("/keys", &expires).await.expect(201);
     let before = version().await;

@@ -250,7 +250,8 @@ async fn signing_out_shuts_the_cookie_here_and_in_another_process_with_the_next_
     assert_eq!(there.get("/", &second).await.status, 200);
     assert_eq!(api_status(&app, next, "X-API-Key").await, 200);
     let answer = there.get("/", &second).await;
-    let why = "/sign-in: The API key that you signed in with was rotated: sign in with the new one.";
+    let why =
+        "/sign-in: The API key that you signed in with was rotated: sign in with the new one.";
     assert_eq!((answer.status, answer.text.as_str()), (303, why));
     assert_eq!(pages.post("/sign-in", "", app.key()).await.status, 401);
     pages.sign_in(next).await;
@@ -274,7 +275,10 @@ async fn what_a_browser_key_may_not_do_is_done_by_an_api_key_that_is_typed_again
     assert_eq!(pages.post("/code", &browser_key, app.key()).await.status, 200);
     let log = app.get("/audit").await.expect(200);
     let newest = &log["entries"][0];
-    assert_eq!((&newest["action"], &newest["key_id"]), (&json!("recovery_code_renewed"), &json!(1)));
+    assert_eq!(
+        (&newest["action"], &newest["key_id"]),
+        (&json!("recovery_code_renewed"), &json!(1))
+    );
     assert_eq!(log["entries"][1]["action"], "signed_in");
     assert_eq!(owner.actor.id, ActorId(1));
 }

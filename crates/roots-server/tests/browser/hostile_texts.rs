@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::visit::Visit;
 
-const SCRIPT: &str = "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">";
+const SCRIPT: &str =
+    "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">";
 /// A direction that is never closed, and Hebrew.
 const TURNED: &str = "\u{202e}\u{5e9}\u{5dc}\u{5d5}\u{5dd} abc \u{2067}";
 
@@ -26,8 +27,18 @@ async fn markup_directions_and_64_kib_texts_break_nothing() {
         let body = json!({ "description": said, "activity_type": "note", "session_id": session });
         owner.post("/activities", &body).await;
     }
-    let paths = ["/", "/sessions", "/sessions/1", "/todos", "/todos/1", "/todos/2", "/todos/3",
-        "/activity", "/activity/1", "/activity/3"];
+    let paths = [
+        "/",
+        "/sessions",
+        "/sessions/1",
+        "/todos",
+        "/todos/1",
+        "/todos/2",
+        "/todos/3",
+        "/activity",
+        "/activity/1",
+        "/activity/3",
+    ];
     browser.set_width(Width::Narrow).await;
     for path in paths {
         visit.open(path).await;
@@ -36,7 +47,8 @@ async fn markup_directions_and_64_kib_texts_break_nothing() {
         assert!(!title.as_str().unwrap().contains("broken"), "{path}");
         let made = browser.value("document.querySelectorAll('main script, main img').length").await;
         assert_eq!(made, 0, "{path}");
-        let links = browser.value("document.querySelectorAll('a[href^=\"javascript\" i]').length").await;
+        let links =
+            browser.value("document.querySelectorAll('a[href^=\"javascript\" i]').length").await;
         assert_eq!(links, 0, "{path}");
         assert_eq!(browser.sideways().await, Vec::<String>::new(), "{path}");
         assert_eq!(browser.other_hosts().await, Vec::<String>::new(), "{path}");

@@ -1,6 +1,7 @@
 //! The page shows what happens, as it happens.
 
 use roots_browser::seed::Amount;
+use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 use thirtyfour::WindowHandle;
 
@@ -13,7 +14,7 @@ const TABS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_appears_and_goes_quiet_and_nothing_shifts() {
-    let visit = Visit::with(Amount::Usual, &[("ROOTS_QUIET_AFTER", "60")]).await;
+    let visit = Visit::with(Amount::Usual, &[("ROOTS_QUIET_AFTER", "1m")]).await;
     let (browser, agents) = (&visit.browser, &visit.seeded.agents);
     visit.open("/").await;
     browser.until_live().await;
@@ -31,7 +32,16 @@ async fn a_session_appears_and_goes_quiet_and_nothing_shifts() {
     let shifts = browser.shifts().await;
     assert!(shifts <= SHIFT_MAX, "the page has shifted by {shifts}");
 
-    // Only time passes from here. The page asks again when its next rule flips.
+    // The last sign of life becomes 117 s old: a minute, and the one that it may be behind, are over
+    // in 3 s. The next write lets the page know when that is, and then only time passes.
+    let database = Database::connect(visit.server.database_url()).await.unwrap();
+    let older = "UPDATE session_activity SET last_active_at = last_active_at - 117000000";
+    database.execute_unprepared(older).await.unwrap();
+    database.close().await.unwrap();
+    let (_, builder) = agents.first().unwrap();
+    let said = "Something else happens";
+    builder.post("/activities", &json!({ "description": said })).await;
+    browser.until_says(said).await;
     let quiet = "[...document.querySelectorAll('#needs .needrow')].some((row) =>
         row.textContent.includes('Quiet') && row.textContent.includes('scout'))";
     browser.until("the session to be called quiet", quiet).await;

@@ -45,8 +45,13 @@ async fn a_todo_is_made_and_moved_by_drag_by_keys_and_by_menu() {
     browser.value("document.querySelector('#todo-1').focus()").await;
     browser.press("md").await;
     until_in(&visit, 1, "done").await;
-    browser.until("the move to be told", "document.querySelector('#told').textContent
-        .includes('Deploy the docs: in progress to done')").await;
+    browser
+        .until(
+            "the move to be told",
+            "document.querySelector('#told').textContent
+        .includes('Deploy the docs: in progress to done')",
+        )
+        .await;
 
     // m, an arrow to the next column, Enter.
     browser.value("document.querySelector('#todo-1').focus()").await;

@@ -56,35 +56,41 @@ pub(crate) async fn list(
     let page = viewer.bearer.read(find).await?;
     let end = offset + i64::try_from(page.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/accounts", &[("offset", Some(offset.to_string()))]);
-    Ok(html(layout::page(&viewer, Frame {
-        title: "Accounts",
-        section: Section::Accounts,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            section.card #accounts data-live="" aria-label="Accounts" {
-                div.scroll role="region" aria-label="Accounts, scrolls sideways" tabindex="0" {
-                    table {
-                        thead { tr {
-                            th { "Account" } th { "Kind" } th { "Status" } th { "Balance" }
-                            th { "Last write" }
-                        } }
-                        tbody { @for row in &page.items { (list_row(&viewer.look, row)) } }
+    Ok(html(layout::page(
+        &viewer,
+        Frame {
+            title: "Accounts",
+            section: Section::Accounts,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                section.card #accounts data-live="" aria-label="Accounts" {
+                    div.scroll role="region" aria-label="Accounts, scrolls sideways" tabindex="0" {
+                        table {
+                            thead { tr {
+                                th { "Account" } th { "Kind" } th { "Status" } th { "Balance" }
+                                th { "Last write" }
+                            } }
+                            tbody { @for row in &page.items { (list_row(&viewer.look, row)) } }
+                        }
+                    }
+                    div.buttons {
+                        @if offset > 0 {
+                            a.button href=(at((offset - i64::from(PAGE_ROWS)).max(0))) { "Newer" }
+                        }
+                        @if end < page.total { a.button href=(at(end)) { "Older" } }
+                        span.muted { (page.total) " in all" }
                     }
                 }
-                div.buttons {
-                    @if offset > 0 {
-                        a.button href=(at((offset - i64::from(PAGE_ROWS)).max(0))) { "Newer" }
-                    }
-                    @if end < page.total { a.button href=(at(end)) { "Older" } }
-                    span.muted { (page.total) " in all" }
-                }
-            }
+            },
         },
-    })))
+    )))
 }
 
-fn list_row(look: &Look, AccountOverview { account, last_write_at, .. }: &AccountOverview) -> Markup {
+fn list_row(
+    look: &Look,
+    AccountOverview { account, last_write_at, .. }: &AccountOverview,
+) -> Markup {
     html! {
         tr id={ "row-account-" (account.id) } {
             td { a href={ "/accounts/" (account.id) } { (text::line(account.name.as_str())) } }
@@ -133,30 +139,36 @@ async fn page(
     let find = |caller: Arc<Caller>| async move { operators.get(&caller, id).await };
     let found = viewer.bearer.read(find).await?.ok_or_else(|| Problem::not_found("account"))?;
     let is_own = id == viewer.bearer.account.id;
-    Ok(html(layout::page(viewer, Frame {
-        title: &format!("Account {id}"),
-        section: Section::Accounts,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            div.grid {
-                section.card.c6 #account data-live="" { (facts(&viewer.look, &found)) }
-                section.card.c6 aria-labelledby="grant-title" {
-                    header { h2 id="grant-title" { "Grant credits" } }
-                    (grant_form(id, filled, faults))
-                }
-                @if !is_own {
-                    section.card.c6 #state data-live="" aria-labelledby="state-title" {
-                        header { h2 id="state-title" { "Writing" } }
-                        (state_form(&found))
+    Ok(html(layout::page(
+        viewer,
+        Frame {
+            title: &format!("Account {id}"),
+            section: Section::Accounts,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                div.grid {
+                    section.card.c6 #account data-live="" { (facts(&viewer.look, &found)) }
+                    section.card.c6 aria-labelledby="grant-title" {
+                        header { h2 id="grant-title" { "Grant credits" } }
+                        (grant_form(id, filled, faults))
+                    }
+                    @if !is_own {
+                        section.card.c6 #state data-live="" aria-labelledby="state-title" {
+                            header { h2 id="state-title" { "Writing" } }
+                            (state_form(&found))
+                        }
                     }
                 }
-            }
+            },
         },
-    })))
+    )))
 }
 
-fn facts(look: &Look, AccountOverview { account, writes, last_write_at }: &AccountOverview) -> Markup {
+fn facts(
+    look: &Look,
+    AccountOverview { account, writes, last_write_at }: &AccountOverview,
+) -> Markup {
     html! {
         dl.facts {
             dt { "Name" } dd { (text::line(account.name.as_str())) }

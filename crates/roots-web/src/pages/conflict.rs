@@ -30,34 +30,37 @@ pub(crate) struct Conflict<'a> {
 /// Both states side by side, theirs left, and the choice.
 pub(crate) fn page(viewer: &Viewer, conflict: &Conflict<'_>) -> Response {
     let Conflict { what, path, section, rows, action, mine } = conflict;
-    let page = html(layout::page(viewer, Frame {
-        title: &format!("This {what} has changed"),
-        section: *section,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            p role="alert" {
-                "Somebody has changed this " (what) " since you opened it. Nothing of yours was written yet, \
-                 and nothing was charged."
-            }
-            @if rows.is_empty() { p { "Both say the same now." } }
-            @for (label, theirs, yours) in *rows {
-                section.card {
-                    h2 { (label) }
-                    div.two {
-                        div { h3 { "Theirs" } (side(theirs)) }
-                        div { h3 { "Yours" } (side(yours)) }
+    let page = html(layout::page(
+        viewer,
+        Frame {
+            title: &format!("This {what} has changed"),
+            section: *section,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                p role="alert" {
+                    "Somebody has changed this " (what) " since you opened it. Nothing of yours was written yet, \
+                     and nothing was charged."
+                }
+                @if rows.is_empty() { p { "Both say the same now." } }
+                @for (label, theirs, yours) in *rows {
+                    section.card {
+                        h2 { (label) }
+                        div.two {
+                            div { h3 { "Theirs" } (side(theirs)) }
+                            div { h3 { "Yours" } (side(yours)) }
+                        }
                     }
                 }
-            }
-            div.buttons {
-                a.button href=(path) { "Keep theirs" }
-                @if let Some(mine) = mine {
-                    form method="post" action=(action) { (mine) button.primary { "Use mine" } }
+                div.buttons {
+                    a.button href=(path) { "Keep theirs" }
+                    @if let Some(mine) = mine {
+                        form method="post" action=(action) { (mine) button.primary { "Use mine" } }
+                    }
                 }
-            }
+            },
         },
-    }));
+    ));
     again(StatusCode::PRECONDITION_FAILED, page)
 }
 

@@ -57,37 +57,41 @@ fn mode(app: &App, request: &Request) -> CookieMode {
 }
 
 fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>) -> Markup {
-    layout::bare(look, "Sign in", html! {
-        @if let Some(said) = said { (said) }
-        @if mode == CookieMode::Dropped {
-            p.fault role="alert" {
-                "This page was called over plain HTTP from another machine. A key that is typed here \
-                 could be read on the way, and browsers drop the cookie, so nobody can sign in."
-            }
-            p { "Put a proxy with TLS in front and name it in " code { "ROOTS_TRUSTED_PROXIES" }
-                ", or call the server on its own machine, through a tunnel for example: " }
-            pre { "ssh -L 8080:localhost:8080 server" }
-            p { "In a network that you trust, " code { "ROOTS_DASHBOARD=plain" } " allows it." }
-        } @else {
-            @if mode == CookieMode::Plain {
-                p.note { "This is plain HTTP: anybody on the way can read what you type and see." }
-            }
-            form.stack method="post" action=(SIGN_IN_PATH) {
-                @if let Some(next) = next { input type="hidden" name="next" value=(next); }
-                div.field {
-                    label for="api_key" { "API key" }
-                    input #api_key type="password" name="api_key" required autofocus
-                        autocomplete="current-password" spellcheck="false";
+    layout::bare(
+        look,
+        "Sign in",
+        html! {
+            @if let Some(said) = said { (said) }
+            @if mode == CookieMode::Dropped {
+                p.fault role="alert" {
+                    "This page was called over plain HTTP from another machine. A key that is typed here \
+                     could be read on the way, and browsers drop the cookie, so nobody can sign in."
                 }
-                label.check { input type="checkbox" name="stay" value="true"; "Stay signed in" }
-                div.buttons { button.primary { "Sign in" } }
+                p { "Put a proxy with TLS in front and name it in " code { "ROOTS_TRUSTED_PROXIES" }
+                    ", or call the server on its own machine, through a tunnel for example: " }
+                pre { "ssh -L 8080:localhost:8080 server" }
+                p { "In a network that you trust, " code { "ROOTS_DASHBOARD=plain" } " allows it." }
+            } @else {
+                @if mode == CookieMode::Plain {
+                    p.note { "This is plain HTTP: anybody on the way can read what you type and see." }
+                }
+                form.stack method="post" action=(SIGN_IN_PATH) {
+                    @if let Some(next) = next { input type="hidden" name="next" value=(next); }
+                    div.field {
+                        label for="api_key" { "API key" }
+                        input #api_key type="password" name="api_key" required autofocus
+                            autocomplete="current-password" spellcheck="false";
+                    }
+                    label.check { input type="checkbox" name="stay" value="true"; "Stay signed in" }
+                    div.buttons { button.primary { "Sign in" } }
+                }
+                p.muted {
+                    "The key is used once, to make a sign-in of its own that ends by itself, when you \
+                     sign out, or with the key. The key itself is kept nowhere."
+                }
             }
-            p.muted {
-                "The key is used once, to make a sign-in of its own that ends by itself, when you \
-                 sign out, or with the key. The key itself is kept nowhere."
-            }
-        }
-    })
+        },
+    )
 }
 
 /// Signs in, and leads to where one wanted to go. A wrong key shows the form again and sets no

@@ -132,7 +132,12 @@ fn credits_that_the_ledger_tells_of_are_not_told_twice() {
     assert!(told(granted.to_account(AccountId(9))), "by this operator to another account");
 }
 
-fn told_to(role: Role, actor: ActorId, ledger: &[LedgerEntry], audit: &[AuditEntry]) -> Vec<String> {
+fn told_to(
+    role: Role,
+    actor: ActorId,
+    ledger: &[LedgerEntry],
+    audit: &[AuditEntry],
+) -> Vec<String> {
     let until = position(
         ledger.last().map_or(0, |entry| entry.id.0),
         audit.last().map_or(0, |entry| entry.id.0),
@@ -168,7 +173,10 @@ fn a_member_is_told_of_what_concerns_its_own_rows() {
         note(1, AuditEvent::of_program(AuditAction::KeyRevoked).to_key(MEMBER, KeyId(1))),
         note(2, AuditEvent::of_program(AuditAction::KeyRevoked).to_key(OTHER, KeyId(2))),
         note(3, AuditEvent::of_program(AuditAction::AccountSuspended)),
-        note(4, AuditEvent { actor: Some(MEMBER), ..AuditEvent::of_program(AuditAction::Exported) }),
+        note(
+            4,
+            AuditEvent { actor: Some(MEMBER), ..AuditEvent::of_program(AuditAction::Exported) },
+        ),
     ];
     assert_eq!(told_to(Role::Member, MEMBER, &[], &audit), ["0.1", "0.4"]);
     assert_eq!(told_to(Role::Owner, OWNER, &[], &audit).len(), 4);
@@ -191,10 +199,23 @@ fn a_position_is_read_as_it_is_written_and_nothing_else_is() {
     for text in ["0.0", "118.42", "1.0", "999999999999999999.1"] {
         assert_eq!(EventPosition::parse(text).unwrap().to_string(), text);
     }
-    for text in
-        ["", ".", "1", "1.", ".1", "1.2.3", "01.2", "1.02", "-1.2", "+1.2", "1 .2", "1,2", "a.b",
-         "1000000000000000000.1", "1.99999999999999999999"]
-    {
+    for text in [
+        "",
+        ".",
+        "1",
+        "1.",
+        ".1",
+        "1.2.3",
+        "01.2",
+        "1.02",
+        "-1.2",
+        "+1.2",
+        "1 .2",
+        "1,2",
+        "a.b",
+        "1000000000000000000.1",
+        "1.99999999999999999999",
+    ] {
         assert_eq!(EventPosition::parse(text), None, "{text}");
     }
 }

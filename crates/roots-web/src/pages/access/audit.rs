@@ -50,24 +50,27 @@ pub(crate) async fn show(
     let page = viewer.bearer.read(find).await?;
     let end = offset + i64::try_from(page.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/access/audit", &[("offset", Some(offset.to_string()))]);
-    Ok(html(layout::page(&viewer, Frame {
-        title: "Audit log",
-        section: Section::Access,
-        tools: html! { a.button href="/access" { "Keys and sign-ins" } },
-        next_change: None,
-        content: html! {
-            section.card #audit data-live="" aria-label="Audit log" {
-                ul.rows { @for entry in &page.items { (row(&viewer.look, &agents, entry)) } }
-                div.buttons {
-                    @if offset > 0 {
-                        a.button data-later="" href=(at((offset - i64::from(PAGE_ROWS)).max(0))) { "Later" }
+    Ok(html(layout::page(
+        &viewer,
+        Frame {
+            title: "Audit log",
+            section: Section::Access,
+            tools: html! { a.button href="/access" { "Keys and sign-ins" } },
+            next_change: None,
+            content: html! {
+                section.card #audit data-live="" aria-label="Audit log" {
+                    ul.rows { @for entry in &page.items { (row(&viewer.look, &agents, entry)) } }
+                    div.buttons {
+                        @if offset > 0 {
+                            a.button data-later="" href=(at((offset - i64::from(PAGE_ROWS)).max(0))) { "Later" }
+                        }
+                        @if end < page.total { a.button data-earlier="" href=(at(end)) { "Earlier" } }
+                        span.muted { (page.total) " in all" }
                     }
-                    @if end < page.total { a.button data-earlier="" href=(at(end)) { "Earlier" } }
-                    span.muted { (page.total) " in all" }
                 }
-            }
+            },
         },
-    })))
+    )))
 }
 
 fn row(look: &Look, agents: &Agents, AuditEntry { event, created_at, .. }: &AuditEntry) -> Markup {

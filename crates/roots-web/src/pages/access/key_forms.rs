@@ -27,7 +27,11 @@ use crate::query::optional;
 const NAMES: [&str; 4] = ["actor_id", "label", "expires_at", "api_key"];
 
 /// Makes a key and shows it, once.
-pub(crate) async fn add(State(app): State<App>, headers: HeaderMap, mut posted: Posted) -> Response {
+pub(crate) async fn add(
+    State(app): State<App>,
+    headers: HeaderMap,
+    mut posted: Posted,
+) -> Response {
     let problem = match try_add(&app, &posted).await {
         Ok(made) => return show(&posted, &made, "New key"),
         Err(problem) => problem,
@@ -108,11 +112,7 @@ fn show(posted: &Posted, made: &ShownKey, title: &str) -> Response {
 }
 
 /// Revokes a key.
-pub(crate) async fn revoke(
-    State(app): State<App>,
-    Id(id): Id<KeyId>,
-    posted: Posted,
-) -> Response {
+pub(crate) async fn revoke(State(app): State<App>, Id(id): Id<KeyId>, posted: Posted) -> Response {
     match try_revoke(&app, id, &posted).await {
         Ok(()) => see_other("/access"),
         Err(problem) => posted.fail(problem),

@@ -73,54 +73,61 @@ pub(super) async fn page(
     let end = offset + i64::try_from(keys.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/access", &[("offset", Some(offset.to_string()))]);
     let look = &viewer.look;
-    Ok(layout::page(viewer, Frame {
-        title: "Access",
-        section: Section::Access,
-        tools: html! {
-            @if viewer.is_owner() { a.button href="/access/audit" { "Audit log" } }
-        },
-        next_change: keys.items.iter().filter_map(|it| it.listed.key.expires_at)
-            .filter(|at| *at > look.now).min(),
-        content: html! {
-            div.grid {
-                section.card.c12 #keys data-live="" aria-labelledby="keys-title" {
-                    header { h2 id="keys-title" { "Keys" } span.muted { (keys.total) } }
-                    (overview::keys(look, &keys))
-                    div.buttons {
-                        @if offset > 0 {
-                            a.button href=(at((offset - i64::from(KEY_ROWS)).max(0))) { "Back" }
+    Ok(layout::page(
+        viewer,
+        Frame {
+            title: "Access",
+            section: Section::Access,
+            tools: html! {
+                @if viewer.is_owner() { a.button href="/access/audit" { "Audit log" } }
+            },
+            next_change: keys
+                .items
+                .iter()
+                .filter_map(|it| it.listed.key.expires_at)
+                .filter(|at| *at > look.now)
+                .min(),
+            content: html! {
+                div.grid {
+                    section.card.c12 #keys data-live="" aria-labelledby="keys-title" {
+                        header { h2 id="keys-title" { "Keys" } span.muted { (keys.total) } }
+                        (overview::keys(look, &keys))
+                        div.buttons {
+                            @if offset > 0 {
+                                a.button href=(at((offset - i64::from(KEY_ROWS)).max(0))) { "Back" }
+                            }
+                            @if end < keys.total { a.button href=(at(end)) { "More" } }
                         }
-                        @if end < keys.total { a.button href=(at(end)) { "More" } }
+                    }
+                    section.card.c12 #sign-ins data-live="" aria-labelledby="sign-ins-title" {
+                        header { h2 id="sign-ins-title" { "Sign-ins" } }
+                        (overview::sign_ins(look, &sign_ins))
+                    }
+                    @if viewer.is_owner() {
+                        section.card.c6 aria-labelledby="new-key-title" {
+                            header { h2 id="new-key-title" { "New key" } }
+                            (overview::new_key(&agents, filled, faults))
+                        }
+                    }
+                    section.card.c6 aria-labelledby="rotate-title" {
+                        header { h2 id="rotate-title" { "Rotate a key" } }
+                        (overview::rotation())
+                    }
+                    @if viewer.is_owner() {
+                        section.card.c6 aria-labelledby="code-title" {
+                            header { h2 id="code-title" { "Recovery code" } }
+                            (overview::recovery_code())
+                        }
+                        section.card.c6 aria-labelledby="export-title" {
+                            header { h2 id="export-title" { "Export" } }
+                            p { "All rows with their texts, one JSON object a line. It needs an API key, \
+                                 so a command fetches it:" }
+                            pre { "curl -H \"X-API-Key: $ROOTS_API_KEY\" http://" (host)
+                                "/api/v1/export > roots.jsonl" }
+                        }
                     }
                 }
-                section.card.c12 #sign-ins data-live="" aria-labelledby="sign-ins-title" {
-                    header { h2 id="sign-ins-title" { "Sign-ins" } }
-                    (overview::sign_ins(look, &sign_ins))
-                }
-                @if viewer.is_owner() {
-                    section.card.c6 aria-labelledby="new-key-title" {
-                        header { h2 id="new-key-title" { "New key" } }
-                        (overview::new_key(&agents, filled, faults))
-                    }
-                }
-                section.card.c6 aria-labelledby="rotate-title" {
-                    header { h2 id="rotate-title" { "Rotate a key" } }
-                    (overview::rotation())
-                }
-                @if viewer.is_owner() {
-                    section.card.c6 aria-labelledby="code-title" {
-                        header { h2 id="code-title" { "Recovery code" } }
-                        (overview::recovery_code())
-                    }
-                    section.card.c6 aria-labelledby="export-title" {
-                        header { h2 id="export-title" { "Export" } }
-                        p { "All rows with their texts, one JSON object a line. It needs an API key, \
-                             so a command fetches it:" }
-                        pre { "curl -H \"X-API-Key: $ROOTS_API_KEY\" http://" (host)
-                            "/api/v1/export > roots.jsonl" }
-                    }
-                }
-            }
+            },
         },
-    }))
+    ))
 }

@@ -20,20 +20,23 @@ pub(super) struct Secret<'a> {
 
 /// The page that shows secrets.
 pub(super) fn page(viewer: &Viewer, title: &str, said: &str, secrets: &[Secret<'_>]) -> Response {
-    html(layout::page(viewer, Frame {
-        title,
-        section: Section::Access,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            section.card {
-                p { (said) }
-                @for secret in secrets { (shown(secret)) }
-                p { "It is shown only this once. Anybody who has it can read everything that it opens." }
-                div.buttons { a.button.primary href="/access" { "I have kept it" } }
-            }
+    html(layout::page(
+        viewer,
+        Frame {
+            title,
+            section: Section::Access,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                section.card {
+                    p { (said) }
+                    @for secret in secrets { (shown(secret)) }
+                    p { "It is shown only this once. Anybody who has it can read everything that it opens." }
+                    div.buttons { a.button.primary href="/access" { "I have kept it" } }
+                }
+            },
         },
-    }))
+    ))
 }
 
 fn shown(Secret { label, id, secret }: &Secret<'_>) -> Markup {

@@ -10,11 +10,7 @@ use crate::app::App;
 use crate::form::{Posted, see_other};
 
 /// Ends one.
-pub(crate) async fn end(
-    State(app): State<App>,
-    Id(id): Id<SignInId>,
-    posted: Posted,
-) -> Response {
+pub(crate) async fn end(State(app): State<App>, Id(id): Id<SignInId>, posted: Posted) -> Response {
     let ended = app.services.sign_ins.end(&posted.viewer.bearer, id).await;
     answer(posted, ended)
 }

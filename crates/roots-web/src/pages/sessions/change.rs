@@ -40,14 +40,17 @@ pub(crate) async fn end(
             let is_active = session.status == SessionStatus::Active;
             let theirs = if is_active { "active, with changed notes" } else { "ended" };
             let mine = html! { (form::hidden(&app, Some(session.tag()))) };
-            conflict::page(&posted.viewer, &Conflict {
-                what: &format!("session {id}"),
-                path: &format!("/sessions/{id}"),
-                section: Section::Sessions,
-                rows: &[("Status", theirs, "ended")],
-                action: &format!("/sessions/{id}/end"),
-                mine: is_active.then_some(mine),
-            })
+            conflict::page(
+                &posted.viewer,
+                &Conflict {
+                    what: &format!("session {id}"),
+                    path: &format!("/sessions/{id}"),
+                    section: Section::Sessions,
+                    rows: &[("Status", theirs, "ended")],
+                    action: &format!("/sessions/{id}/end"),
+                    mine: is_active.then_some(mine),
+                },
+            )
         }
         Err(problem) => posted.fail(problem),
     }
@@ -77,26 +80,35 @@ pub(crate) async fn notes(
             (form::hidden(&app, Some(session.tag())))
             input type="hidden" name="notes" value=(typed);
         };
-        return conflict::page(&posted.viewer, &Conflict {
-            what: &format!("session {id}"),
-            path: &format!("/sessions/{id}"),
-            section: Section::Sessions,
-            rows: if theirs == typed { &[] } else { &rows },
-            action: &format!("/sessions/{id}/notes"),
-            mine: Some(mine),
-        });
+        return conflict::page(
+            &posted.viewer,
+            &Conflict {
+                what: &format!("session {id}"),
+                path: &format!("/sessions/{id}"),
+                section: Section::Sessions,
+                rows: if theirs == typed { &[] } else { &rows },
+                action: &format!("/sessions/{id}/notes"),
+                mine: Some(mine),
+            },
+        );
     }
     let faults = match Faults::of(problem, &["notes"]) {
         Ok(faults) => faults,
         Err(problem) => return posted.fail(problem),
     };
-    again(status, html(layout::page(&posted.viewer, Frame {
-        title: &format!("Notes of session {id}"),
-        section: Section::Sessions,
-        tools: html! {},
-        next_change: None,
-        content: html! { section.card { (notes_form(&app, &session, &typed, &faults)) } },
-    })))
+    again(
+        status,
+        html(layout::page(
+            &posted.viewer,
+            Frame {
+                title: &format!("Notes of session {id}"),
+                section: Section::Sessions,
+                tools: html! {},
+                next_change: None,
+                content: html! { section.card { (notes_form(&app, &session, &typed, &faults)) } },
+            },
+        )),
+    )
 }
 
 async fn save(app: &App, id: SessionId, posted: &Posted) -> Result<(), Problem> {

@@ -47,7 +47,10 @@ impl Entry {
         let end = row.description.char_indices().nth(SHOWN_CHARS).map(|(end, _)| end);
         let text = end.map_or(row.description.as_str(), |end| &row.description[..end]).to_owned();
         let kind = row.activity_type.into_string();
-        Self { at: row.logged_at, what: What::Activity { id: row.id, kind, text, is_cut: end.is_some() } }
+        Self {
+            at: row.logged_at,
+            what: What::Activity { id: row.id, kind, text, is_cut: end.is_some() },
+        }
     }
 
     /// A row of the page.

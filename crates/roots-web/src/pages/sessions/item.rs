@@ -66,26 +66,29 @@ struct Item<'a> {
 impl Item<'_> {
     fn show(&self, entries: &[Entry], earlier: i64, offset: i64) -> Markup {
         let id = self.session.row.id;
-        layout::page(self.viewer, Frame {
-            title: &format!("Session {id}"),
-            section: Section::Sessions,
-            tools: html! {},
-            next_change: None,
-            content: html! {
-                (self.agents.cost_when_out())
-                div.grid {
-                    section.card.c8 #entries data-live="" aria-labelledby="entries-title" {
-                        header { h2 id="entries-title" { "What happened" } }
-                        (self.entries(entries, earlier, offset))
+        layout::page(
+            self.viewer,
+            Frame {
+                title: &format!("Session {id}"),
+                section: Section::Sessions,
+                tools: html! {},
+                next_change: None,
+                content: html! {
+                    (self.agents.cost_when_out())
+                    div.grid {
+                        section.card.c8 #entries data-live="" aria-labelledby="entries-title" {
+                            header { h2 id="entries-title" { "What happened" } }
+                            (self.entries(entries, earlier, offset))
+                        }
+                        section.card.c4 #facts data-live="" { (self.facts()) }
+                        section.card.c12 #notes data-live="" aria-labelledby="notes-title" {
+                            header { h2 id="notes-title" { "Notes" } }
+                            (self.notes())
+                        }
                     }
-                    section.card.c4 #facts data-live="" { (self.facts()) }
-                    section.card.c12 #notes data-live="" aria-labelledby="notes-title" {
-                        header { h2 id="notes-title" { "Notes" } }
-                        (self.notes())
-                    }
-                }
+                },
             },
-        })
+        )
     }
 
     fn entries(&self, entries: &[Entry], earlier: i64, offset: i64) -> Markup {

@@ -51,11 +51,14 @@ impl FromParams for SessionsQuery {
 
 impl SessionsQuery {
     fn path(&self) -> String {
-        link("/sessions", &[
-            ("agent", self.agent.map(|id| id.to_string())),
-            ("status", self.status.map(|status| status.name().to_owned())),
-            ("offset", (self.offset > 0).then(|| self.offset.to_string())),
-        ])
+        link(
+            "/sessions",
+            &[
+                ("agent", self.agent.map(|id| id.to_string())),
+                ("status", self.status.map(|status| status.name().to_owned())),
+                ("offset", (self.offset > 0).then(|| self.offset.to_string())),
+            ],
+        )
     }
 }
 

@@ -62,22 +62,25 @@ async fn page(
 ) -> Result<Response, Problem> {
     let agents = Agents::read(app, viewer).await?;
     let offered = viewer.is_owner().then_some(&agents);
-    Ok(html(layout::page(viewer, Frame {
-        title: "New todo",
-        section: Section::Todos,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            form.stack.card method="post" action="/todos" {
-                (faults.above())
-                (form::hidden(app, None))
-                (filled.controls(faults, offered))
-                div.buttons {
-                    button.primary { "Make the todo" }
-                    a.button href="/todos" { "Cancel" }
-                    (agents.cost())
+    Ok(html(layout::page(
+        viewer,
+        Frame {
+            title: "New todo",
+            section: Section::Todos,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                form.stack.card method="post" action="/todos" {
+                    (faults.above())
+                    (form::hidden(app, None))
+                    (filled.controls(faults, offered))
+                    div.buttons {
+                        button.primary { "Make the todo" }
+                        a.button href="/todos" { "Cancel" }
+                        (agents.cost())
+                    }
                 }
-            }
+            },
         },
-    })))
+    )))
 }

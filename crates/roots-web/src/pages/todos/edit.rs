@@ -70,11 +70,7 @@ pub(crate) async fn save(
 }
 
 /// Saves; answers the page of a conflict if there is one.
-async fn attempt(
-    app: &App,
-    id: TodoId,
-    posted: &mut Posted,
-) -> Result<Option<Response>, Problem> {
+async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Response>, Problem> {
     let preconditions = posted.preconditions()?;
     let read = fields::read(&posted.typed)?;
     let mine = Filled::typed(&posted.typed);
@@ -132,14 +128,17 @@ fn show_conflict(
     mine: &Filled,
 ) -> Response {
     let rows = theirs.differences(mine);
-    conflict::page(viewer, &Conflict {
-        what: &format!("todo {}", todo.id),
-        path: &format!("/todos/{}", todo.id),
-        section: Section::Todos,
-        rows: &rows,
-        action: &format!("/todos/{}", todo.id),
-        mine: Some(html! { (form::hidden(app, Some(todo.tag()))) (mine.hidden()) }),
-    })
+    conflict::page(
+        viewer,
+        &Conflict {
+            what: &format!("todo {}", todo.id),
+            path: &format!("/todos/{}", todo.id),
+            section: Section::Todos,
+            rows: &rows,
+            action: &format!("/todos/{}", todo.id),
+            mine: Some(html! { (form::hidden(app, Some(todo.tag()))) (mine.hidden()) }),
+        },
+    )
 }
 
 /// The todo as it is now.
@@ -162,22 +161,25 @@ fn page(
     tag: &maud::Markup,
     faults: &Faults,
 ) -> Response {
-    html(layout::page(viewer, Frame {
-        title: &format!("Edit todo {id}"),
-        section: Section::Todos,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            form.stack.card method="post" action={ "/todos/" (id) } {
-                (faults.above())
-                (tag)
-                (filled.controls(faults, None))
-                div.buttons {
-                    button.primary { "Save" }
-                    a.button href={ "/todos/" (id) } { "Cancel" }
-                    (agents.cost())
+    html(layout::page(
+        viewer,
+        Frame {
+            title: &format!("Edit todo {id}"),
+            section: Section::Todos,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                form.stack.card method="post" action={ "/todos/" (id) } {
+                    (faults.above())
+                    (tag)
+                    (filled.controls(faults, None))
+                    div.buttons {
+                        button.primary { "Save" }
+                        a.button href={ "/todos/" (id) } { "Cancel" }
+                        (agents.cost())
+                    }
                 }
-            }
+            },
         },
-    }))
+    ))
 }

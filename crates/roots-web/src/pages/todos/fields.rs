@@ -78,7 +78,10 @@ impl Filled {
     }
 
     /// The fields that differ, each with its label and both values.
-    pub(super) fn differences<'a>(&'a self, mine: &'a Self) -> Vec<(&'static str, &'a str, &'a str)> {
+    pub(super) fn differences<'a>(
+        &'a self,
+        mine: &'a Self,
+    ) -> Vec<(&'static str, &'a str, &'a str)> {
         [
             ("Title", &self.title, &mine.title),
             ("Description", &self.description, &mine.description),

@@ -50,13 +50,16 @@ impl BoardQuery {
     /// The link to the page with this query.
     pub(super) fn path(&self) -> String {
         let is_paged = self.offset > 0;
-        link("/todos", &[
-            ("agent", self.agent.map(|id| id.to_string())),
-            ("priority", self.priority.map(|priority| priority.level().to_string())),
-            ("overdue", self.is_overdue.then(|| "true".to_owned())),
-            ("status", self.status.map(|status| status.name().to_owned())),
-            ("offset", is_paged.then(|| self.offset.to_string())),
-        ])
+        link(
+            "/todos",
+            &[
+                ("agent", self.agent.map(|id| id.to_string())),
+                ("priority", self.priority.map(|priority| priority.level().to_string())),
+                ("overdue", self.is_overdue.then(|| "true".to_owned())),
+                ("status", self.status.map(|status| status.name().to_owned())),
+                ("offset", is_paged.then(|| self.offset.to_string())),
+            ],
+        )
     }
 
     /// The rows of one column: done and cancelled ones latest first, unless one priority is chosen.

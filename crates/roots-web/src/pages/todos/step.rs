@@ -42,11 +42,7 @@ pub(crate) async fn step(
 }
 
 /// Takes the step; answers the page of a conflict if there is one.
-async fn attempt(
-    app: &App,
-    id: TodoId,
-    posted: &mut Posted,
-) -> Result<Option<Response>, Problem> {
+async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Response>, Problem> {
     let preconditions = posted.preconditions()?;
     let Wanted { status, note } = read(posted)?;
     let note_text = note.as_ref().map_or("", LogNote::as_str).to_owned();
@@ -73,14 +69,17 @@ async fn attempt(
         input type="hidden" name="note" value=(note_text);
         input type="hidden" name="back" value=(back);
     };
-    Ok(Some(conflict::page(&posted.viewer, &Conflict {
-        what: &format!("todo {id}"),
-        path: &back,
-        section: Section::Todos,
-        rows: &rows,
-        action: &format!("/todos/{id}/status"),
-        mine: is_allowed.then_some(mine),
-    })))
+    Ok(Some(conflict::page(
+        &posted.viewer,
+        &Conflict {
+            what: &format!("todo {id}"),
+            path: &back,
+            section: Section::Todos,
+            rows: &rows,
+            action: &format!("/todos/{id}/status"),
+            mine: is_allowed.then_some(mine),
+        },
+    )))
 }
 
 fn read(posted: &Posted) -> Result<Wanted, Problem> {
@@ -101,11 +100,7 @@ fn read(posted: &Posted) -> Result<Wanted, Problem> {
 }
 
 /// Deletes a todo and leads to the board.
-pub(crate) async fn delete(
-    State(app): State<App>,
-    Id(id): Id<TodoId>,
-    posted: Posted,
-) -> Response {
+pub(crate) async fn delete(State(app): State<App>, Id(id): Id<TodoId>, posted: Posted) -> Response {
     match try_delete(&app, id, &posted).await {
         Ok(()) => see_other("/todos"),
         Err(problem) => posted.fail(problem),
