@@ -14,7 +14,7 @@ use crate::middleware::compression::compression_layer;
 use crate::middleware::cors::cors_layer;
 use crate::middleware::large_bodies::LargeBodies;
 use crate::middleware::pipeline::{Pipeline, other_method, pass};
-use crate::middleware::route_traits::{RouteTable, RouteTraits};
+use crate::middleware::route_traits::{RouteTable, RouteTraits, WriteProblem};
 use crate::problem::Problem;
 use crate::settings::HttpSettings;
 
@@ -24,6 +24,8 @@ pub struct Surface {
     pub routes: Router,
     /// What the middleware must know of each route. One that is not named has the default traits.
     pub traits: HashMap<String, RouteTraits>,
+    /// How browsers are told that a path does not exist, if this surface has pages.
+    pub no_such_page: Option<WriteProblem>,
 }
 
 /// All surfaces as one service, behind the middleware. Serve it with the peers' addresses
@@ -34,10 +36,11 @@ pub fn router(
     settings: &HttpSettings,
     uids: Arc<dyn Uids>,
 ) -> Router {
-    let (mut routes, mut traits) = (Router::new(), HashMap::new());
+    let (mut routes, mut traits, mut no_such_page) = (Router::new(), HashMap::new(), None);
     for surface in surfaces {
         routes = routes.merge(surface.routes);
         traits.extend(surface.traits);
+        no_such_page = no_such_page.or(surface.no_such_page);
     }
     let has_pages = !settings.cors_origins.is_empty();
     let pipeline = Arc::new(Pipeline {
@@ -47,6 +50,7 @@ pub fn router(
         compression: compression_layer(),
         large_bodies: LargeBodies::new(settings.large_bodies, settings.trusted_proxies.clone()),
         routes: RouteTable::new(traits),
+        no_such_page,
     });
     routes
         .fallback(|| future::ready(Problem::no_such_path()))

@@ -169,12 +169,12 @@ fn invalid_last_event_id() -> Problem {
 /// the links that end with a session, is told by the event of that act. An owner is told of
 /// everything, a member of what concerns its own rows and keys.
 ///
-/// Without `Last-Event-ID` the stream begins now. With it, the stream goes on behind that event, and
-/// misses and repeats none. If more than 10,000 rows would have to be read for that, or the account
-/// never had that event, it begins with an event of the name `reset` instead: read what you need
-/// anew, and go on. A comment comes each 15 s. The stream ends with its key, and otherwise after 1
-/// hour at most; open it again. An actor may have 10 streams open. Costs nothing, and is no use of
-/// the key.
+/// Without `Last-Event-ID` the stream begins now. With it, the stream goes on behind that event,
+/// and misses and repeats none. If more than 10,000 rows would have to be read for that, or the
+/// account never had that event, it begins with an event of the name `reset` instead: read what you
+/// need anew, and go on. A comment comes each 15 s. The stream ends with its key, and otherwise
+/// after 1 hour at most; open it again. An actor may have 10 streams open. Costs nothing, and is no
+/// use of the key.
 #[utoipa::path(
     get, path = "/api/v1/events", operation_id = "events", tag = "events",
     params(
@@ -268,7 +268,7 @@ impl Telling {
             } else if self.sent == self.position {
                 return None;
             }
-            // What the reader is not told of moves its position too: it would have to be read again.
+            // What the reader is not told of moves its position too: else it is read again.
             self.sent = self.position;
             return Some(sse::id_alone(self.position));
         }

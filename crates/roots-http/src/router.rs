@@ -67,7 +67,7 @@ pub fn surface(services: Services, signup: Signup, shared: SharedState) -> Surfa
     for (path, limit) in limits {
         traits.entry(path).or_default().limit = Some(limit);
     }
-    Surface { routes: routes.with_state(app), traits }
+    Surface { routes: routes.with_state(app), traits, no_such_page: None }
 }
 
 /// The API as an `OpenAPI` 3.1 document. It is the same for every server.

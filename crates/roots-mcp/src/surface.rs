@@ -88,6 +88,7 @@ pub fn surface(services: &Services, settings: &HttpSettings, shared: SharedState
     Surface {
         routes: Router::new().route(MCP_PATH, post(handle)).with_state(mcp),
         traits: HashMap::from([(MCP_PATH.to_owned(), traits)]),
+        no_such_page: None,
     }
 }
 

@@ -241,8 +241,9 @@ mod tests {
             credits: 1,
         };
         let address = SocketAddr::from(([0, 0, 0, 0], 8080));
-        let greet =
-            |operator, has_pages| greeting(operator, Path::new("operator.txt"), address, has_pages);
+        let greet = |operator, has_pages| {
+            greeting(operator, Path::new("operator.txt"), address, has_pages)
+        };
         let text = greet(Some(&operator), true);
         let line = "\n  curl http://127.0.0.1:8080/api/v1/whoami -H \"X-API-Key: the-key\"\n";
         assert!(text.contains(line), "{}", *text);

@@ -11,6 +11,7 @@
 pub mod ambient;
 pub mod answer;
 pub mod app;
+pub mod browser;
 pub mod commands;
 pub mod compare;
 pub mod context;

@@ -45,7 +45,15 @@
     const name = day.toISOString().slice(0, 10);
     location.href = `/activity?since=${name}&until=${name}`;
   });
-  for (const box of all('.scroll')) box.scrollLeft = box.scrollWidth;
+
+  // A double click sends a form once.
+  document.addEventListener('submit', (event) => {
+    const form = event.target;
+    if (form.method !== 'post') return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = '1';
+    setTimeout(() => delete form.dataset.sent, 3000);
+  });
 
   let toastTimer;
   function toast(text) {

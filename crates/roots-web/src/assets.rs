@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 /// The route of the assets.
 pub(crate) const ASSETS_PATH: &str = "/assets/{name}";
-/// Whoever has an asset need not ask for it again.
+/// A browser that has an asset need not ask for it again.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 

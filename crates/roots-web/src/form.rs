@@ -289,3 +289,39 @@ pub(crate) fn read<T>(
         _ => Err(Problem::invalid_body(errors)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_this_server_are_led_back_to() {
+        for own in ["/", "/todos", "/todos?status=open&agent=1", "/todos/7#x"] {
+            assert_eq!(own_path(own), Some(own));
+        }
+        for other in [
+            "",
+            "todos",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/a b",
+            "/a\nb",
+            "/a\tb",
+            "/\u{e9}",
+        ] {
+            assert_eq!(own_path(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_again_repeats_no_secret() {
+        let field = |name: &str, value: &str| (name.to_owned(), Zeroizing::new(value.to_owned()));
+        let fields = vec![field("title", "a\"<b>"), field("api_key", "roots_1_secret")];
+        let again = Typed { action: "/todos".to_owned(), fields }.again().into_string();
+        assert!(again.contains("value=\"a&quot;&lt;b&gt;\""), "{again}");
+        assert!(again.contains("type=\"password\" name=\"api_key\"") && !again.contains("secret"));
+    }
+}

@@ -52,3 +52,16 @@ pub(crate) fn link(path: &str, params: &[(&str, Option<String>)]) -> String {
     }
     link
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_has_the_parameters_that_have_a_value() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(link("/todos", &[("agent", None), ("q", None)]), "/todos");
+        let params = [("agent", some("1")), ("none", None), ("q", some("a b&c=é"))];
+        assert_eq!(link("/todos", &params), "/todos?agent=1&q=a%20b%26c%3D%C3%A9");
+    }
+}

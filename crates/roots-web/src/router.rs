@@ -59,7 +59,7 @@ pub fn surface(
     let asset = RouteTraits { limit: Some(RouteLimit::Static), ..RouteTraits::default() };
     traits.insert(ASSETS_PATH.to_owned(), asset);
     let routes = routes.route(ASSETS_PATH, get(assets::get)).with_state(app);
-    Some(Surface { routes, traits })
+    Some(Surface { routes, traits, no_such_page: Some(problem_page::write) })
 }
 
 /// A path, what its requests count against, its methods and its handlers.

@@ -124,3 +124,183 @@ fn is_safe_link(target: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        markdown(text).into_string()
+    }
+
+    #[test]
+    fn markdown_is_shown_and_html_is_text() {
+        let text = shown("# Title\n\n**bold** `code`\n\n- one\n- two\n\n<b onclick=x>raw</b>");
+        for part in
+            ["<strong>Title</strong>", "<strong>bold</strong>", "<code>code</code>", "<li>one</li>"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(text.contains("&lt;b onclick=x&gt;"), "{text}");
+        assert!(!text.contains("<h1") && !text.contains("<b "), "{text}");
+    }
+
+    #[test]
+    fn only_links_to_the_web_and_to_mailboxes_are_links_and_images_are_links() {
+        let text = shown(
+            "[a](https://a.example) [b](HTTP://b.example) <mailto:c@d.example> ![e](https://e.example/x.png)",
+        );
+        assert_eq!(text.matches("<a href=").count(), 4, "{text}");
+        assert!(!text.contains("<img"), "{text}");
+        for bad in [
+            "[x](javascript:alert(1))",
+            "[x](JaVaScRiPt:alert(1))",
+            "[x](data:text/html,x)",
+            "[x](vbscript:x)",
+            "[x](//evil.example)",
+            "[x](/sign-out)",
+            "[x](http:x)",
+            "![x](file:///etc/passwd)",
+            "<javascript:alert(1)>",
+            "[x]: javascript:alert(1)\n\n[x]",
+        ] {
+            let text = shown(bad);
+            assert!(!text.contains("<a "), "{bad}: {text}");
+            assert!(text.contains('x') || text.contains("alert"), "{bad}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_folded_and_loses_nothing() {
+        let text = "word ".repeat(2_000);
+        let folded = shown(&text);
+        assert!(folded.contains("Show the other 60"), "{}", &folded[folded.len() - 100..]);
+        assert_eq!(folded.matches("word").count(), 2_000);
+        let whole = "é".repeat(SHOWN_CHARS);
+        assert!(!shown(&whole).contains("<details"));
+        assert!(shown(&(whole + "é")).contains("Show the other 1 characters"));
+    }
+
+    #[test]
+    fn quotes_and_lists_nest_to_a_bounded_depth() {
+        for deep in [">".repeat(60_000), "- ".repeat(30_000)] {
+            let text = shown(&deep[..4_000]);
+            assert!(text.len() < 10 * 4_000, "{}", text.len());
+            assert!(
+                text.matches("<blockquote>").count() + text.matches("<ul>").count() <= DEPTH_MAX
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_is_isolated_and_its_start_is_cut() {
+        assert_eq!(line("<a>\u{202e}").into_string(), "<bdi>&lt;a&gt;\u{202e}</bdi>");
+        assert_eq!(start_of("ab  c\nd", 4).into_string(), "<bdi>ab c…</bdi>");
+        assert_eq!(start_of("ab", 4).into_string(), "<bdi>ab</bdi>");
+    }
+
+    /// What hostile texts are made of.
+    fn piece() -> impl Strategy<Value = String> {
+        let known = [
+            "<script>",
+            "</script>",
+            "<",
+            ">",
+            "\"",
+            "'",
+            "&",
+            "&lt;",
+            "[",
+            "](",
+            ")",
+            "!",
+            "javascript:",
+            "JAVASCRIPT&colon;",
+            "java\tscript:",
+            "data:",
+            "http://x",
+            "\n",
+            "\n\n",
+            "> ",
+            "- ",
+            "`",
+            "```",
+            "    ",
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "<?",
+            "<img src=x onerror=alert(1)>",
+            "\u{202e}",
+            "\\",
+            "#",
+            "<a href=",
+            "[a]: ",
+            "\u{0}",
+            "<svg onload=",
+            concat!("sty", "le="),
+            "</bdi>",
+            "</div>",
+            "~~",
+            "|",
+        ];
+        prop_oneof![
+            prop::sample::select(&known[..]).prop_map(str::to_owned),
+            any::<char>().prop_map(String::from),
+            "[a-z<>&\"'()\\[\\]!]{0,6}",
+        ]
+    }
+
+    /// The tags that may stand in a shown text, each with its attributes.
+    fn is_known_tag(tag: &str) -> bool {
+        const PLAIN: [&str; 22] = [
+            "p",
+            "/p",
+            "strong",
+            "/strong",
+            "em",
+            "/em",
+            "del",
+            "/del",
+            "code",
+            "/code",
+            "pre",
+            "/pre",
+            "ul",
+            "/ul",
+            "ol",
+            "/ol",
+            "li",
+            "/li",
+            "blockquote",
+            "/blockquote",
+            "/a",
+            "br /",
+        ];
+        let is_safe_href = |rest: &str| {
+            let href = rest.strip_suffix('"').unwrap_or_default().to_ascii_lowercase();
+            !href.contains('"')
+                && ["http://", "https://", "mailto:"].iter().any(|it| href.starts_with(it))
+        };
+        PLAIN.contains(&tag)
+            || tag == "hr /"
+            || tag.strip_prefix("ol start=\"").is_some_and(|rest| rest.ends_with('"'))
+            || tag.strip_prefix("a href=\"").is_some_and(is_safe_href)
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_tag_of_its_own(pieces in prop::collection::vec(piece(), 0..40)) {
+            let text = pieces.concat();
+            let html = rendered(&text).into_string();
+            for tag in html.split('<').skip(1) {
+                let tag = tag.split('>').next().unwrap_or_default();
+                prop_assert!(is_known_tag(tag), "{tag:?} of {text:?}");
+            }
+            let line = line(&text).into_string();
+            prop_assert_eq!(line.matches('<').count(), 2);
+        }
+    }
+}

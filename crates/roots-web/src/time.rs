@@ -81,3 +81,53 @@ pub(crate) fn month_name(month: u32) -> &'static str {
     let index = usize::try_from(month).unwrap_or_default().saturating_sub(1);
     MONTHS.get(index).copied().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(zone: &str, now: &str) -> Look {
+        Look::of(&format!("roots-zone={zone}"), Timestamp::parse(now).unwrap())
+    }
+
+    #[test]
+    fn times_read_as_words_up_to_a_day_away_and_as_dates_beyond() {
+        let look = look("Europe/Vienna", "2026-04-09T12:00:00Z");
+        for (at, text) in [
+            ("2026-04-09T12:00:00Z", "just now"),
+            ("2026-04-09T11:59:01Z", "just now"),
+            ("2026-04-09T11:58:00Z", "2 min ago"),
+            ("2026-04-09T06:58:00Z", "5 h 2 min ago"),
+            ("2026-04-08T12:00:01Z", "23 h ago"),
+            ("2026-04-08T12:00:00Z", "8 Apr"),
+            ("2026-04-09T12:47:00Z", "in 47 min"),
+            ("2026-04-10T12:00:00Z", "10 Apr"),
+            ("2025-12-31T23:30:00Z", "1 Jan"),
+            ("2025-12-31T22:30:00Z", "31 Dec 2025"),
+        ] {
+            let at = Timestamp::parse(at).unwrap();
+            let shown = when(&look, at).into_string();
+            assert!(shown.contains(&format!(">{text}</time>")), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_its_full_form_in_the_viewers_zone() {
+        let look = look("Asia/Kathmandu", "2026-04-09T12:00:00Z");
+        let at = Timestamp::parse("2026-04-09T11:00:00Z").unwrap();
+        assert_eq!(
+            clock(&look, at).into_string(),
+            "<time datetime=\"2026-04-09T11:00:00Z\" title=\"9 Apr 2026, 16:45 (Asia/Kathmandu)\">16:45</time>"
+        );
+    }
+
+    #[test]
+    fn an_unknown_zone_is_utc_and_says_so() {
+        let now = Timestamp::parse("2026-04-09T12:00:00Z").unwrap();
+        for cookies in ["", "roots-zone=", "roots-zone=Nowhere/None", "roots-zone=../../etc"] {
+            let look = Look::of(cookies, now);
+            assert!(look.is_zone_unknown(), "{cookies}");
+            assert_eq!(look.zone().name(), "UTC");
+        }
+    }
+}

@@ -9,6 +9,11 @@ use super::files::files;
 /// Names that don't say what a module does, so that everything fits in.
 const EMPTY_NAMES: [&str; 5] = ["common", "helper", "helpers", "util", "utils"];
 
+/// The crate of the pages.
+const PAGES: &str = "crates/roots-web/src";
+/// What the policy of the pages blocks, so that it would be without effect.
+const INLINE: [&str; 4] = ["style=", "onclick=", "onchange=", "onsubmit="];
+
 /// Checks the sources of all crates.
 pub(super) fn check(root: &Path) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
@@ -47,6 +52,9 @@ fn check_source(path: &Path, source: &str) -> Vec<String> {
         let at = format!("{}:{number}", path.display());
         if line.contains("#[ignore") {
             found.push(format!("{at}: a test is ignored; run every test"));
+        }
+        if path.starts_with(PAGES) && INLINE.iter().any(|inline| line.contains(inline)) {
+            found.push(format!("{at}: the policy of the pages forbids inline styles and handlers"));
         }
         if let Some(name) = module(line).filter(|name| EMPTY_NAMES.contains(name)) {
             found.push(format!("{at}: `mod {name}` says nothing; name it for what it does"));
@@ -113,6 +121,15 @@ mod tests {
         for source in ["mod todo;", "// a mod utils would not do", "use crate::common;"] {
             assert_eq!(check_source(Path::new("a.rs"), source), Vec::<String>::new(), "{source}");
         }
+    }
+
+    #[test]
+    fn an_inline_style_of_a_page_is_found() {
+        let source = "html! { p style=\"color:red\" { (text) } }\n";
+        let page = Path::new("crates/roots-web/src/pages/now.rs");
+        assert_eq!(check_source(page, source).len(), 1);
+        assert!(check_source(Path::new("crates/roots-http/src/a.rs"), source).is_empty());
+        assert!(check_source(page, "html! { p.red { (text) } }\n").is_empty());
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use roots_crypto::RingLocksmith;
-use roots_domain::model::api_key::{AnyKeyId, KeyEpoch, WrapHolder, WrapSubject};
+use roots_domain::model::api_key::{AnyKeyId, KeyEpoch, Wrap, WrapHolder, WrapSubject};
 use roots_domain::model::id::{KeyId, RecoveryId, SignInId};
-use roots_domain::model::sealed::Field;
-use roots_domain::port::crypto::{CryptoError, Keyring, Locksmith, LookupKind};
+use roots_domain::model::sealed::{Field, Sealed};
+use roots_domain::port::crypto::{CryptoError, Keyring, Locksmith, LookupKind, PresentedKey};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -56,10 +56,8 @@ fn forms_json() -> Value {
             let key = locksmith.parse_key(&founding.key.secret).unwrap();
             let keyring = locksmith.unlock(&key, account(id), actor(1), KeyId(1).into(), &wraps);
             let browser_key = keyring.unwrap().mint_browser_key(SignInId(1)).unwrap();
-            forms.push(
-                json!({ "account": id, "byte": byte, "key": browser_key.secret.expose_secret(),
-                "prefix": browser_key.prefix, "lookup": hex(browser_key.lookup.0) }),
-            );
+            forms.push(json!({ "account": id, "byte": byte, "key": browser_key.secret.expose_secret(),
+                "prefix": browser_key.prefix, "lookup": hex(browser_key.lookup.0) }));
         }
     }
     Value::Array(forms)
@@ -89,7 +87,7 @@ fn committed_browser_keys_still_open_what_they_opened() {
         locksmith.unlock(&key, account(12), actor(of), SignInId(id).into(), &wraps).unwrap()
     };
     let owners = unlock(1, 1, 1);
-    let sealed = roots_domain::model::sealed::Sealed(bytes(&vectors["sealed"]));
+    let sealed = Sealed(bytes(&vectors["sealed"]));
     assert_eq!(owners.open(place(Field::TodoTitle, 0x100), &sealed).unwrap(), "Water the roots");
     // An owner's opens the account key: it acts for its members.
     assert!(owners.for_actor(actor(2), &wraps).is_ok());
@@ -113,7 +111,7 @@ fn neither_kind_of_key_is_taken_for_the_other() {
     assert!(locksmith.parse_key(&browser_key).is_none());
     assert!(locksmith.parse_browser_key(api_key).is_none());
     assert!(locksmith.parse_code(&browser_key).is_none());
-    let kind = |key: Option<roots_domain::port::crypto::PresentedKey>| key.unwrap().lookup.kind;
+    let kind = |key: Option<PresentedKey>| key.unwrap().lookup.kind;
     assert_eq!(kind(locksmith.parse_key(api_key)), LookupKind::ApiKey);
     assert_eq!(kind(locksmith.parse_browser_key(&browser_key)), LookupKind::BrowserKey);
 }
@@ -125,7 +123,7 @@ fn the_same_secret_derives_other_keys_for_each_kind() {
     let founding = locksmith.found(account(7), actor(1), KeyId(1), RecoveryId(1)).unwrap();
     let wraps = [founding.wraps, founding.key.wraps].concat();
     let api_key = locksmith.parse_key(&founding.key.secret).unwrap();
-    let unlock = |key, id: AnyKeyId, wraps: &[_]| {
+    let unlock = |key: &PresentedKey, id: AnyKeyId, wraps: &[Wrap]| {
         locksmith.unlock(key, account(7), actor(1), id, wraps).map(drop)
     };
     let keyring =
@@ -138,17 +136,14 @@ fn the_same_secret_derives_other_keys_for_each_kind() {
     // With the secret in hand, but in the place of the other kind.
     let moved = |holder| {
         let wraps = minted.wraps.iter().cloned();
-        wraps.map(|wrap| roots_domain::model::api_key::Wrap { holder, ..wrap }).collect::<Vec<_>>()
+        wraps.map(|wrap| Wrap { holder, ..wrap }).collect::<Vec<_>>()
     };
     let as_api_key = moved(WrapHolder::ApiKey(KeyId(1)));
     let broken = Err(CryptoError::DoesNotOpen);
     assert_eq!(unlock(&api_key, KeyId(1).into(), &as_api_key), broken);
     let of_another = moved(WrapHolder::Browser(SignInId(2)));
     assert_eq!(unlock(&browser_key, SignInId(2).into(), &of_another), broken);
-    assert_eq!(
-        unlock(&browser_key, SignInId(2).into(), &minted.wraps),
-        Err(CryptoError::WrapMissing)
-    );
+    assert_eq!(unlock(&browser_key, SignInId(2).into(), &minted.wraps), Err(CryptoError::WrapMissing));
 }
 
 #[test]

@@ -113,14 +113,13 @@ impl WorkingSet {
 
     /// Ends the sign-ins that a key has opened, since that key ends. Their rows stay until their
     /// time is over, to say why.
-    pub(super) fn end_opened_by(&mut self, account: AccountId, opener: KeyId, end: OpenerEnd) {
-        let opened = self.sign_ins.of(account);
-        let opened = opened.filter(|sign_in| sign_in.opener == opener && sign_in.ended.is_none());
-        let opened: Vec<_> = opened.cloned().collect();
-        for sign_in in opened {
+    pub(super) fn end_opened_by(&mut self, account: AccountId, key: KeyId, end: OpenerEnd) {
+        let ends = |sign_in: &&SignIn| sign_in.opener == key && sign_in.ended.is_none();
+        let ending: Vec<_> = self.sign_ins.of(account).filter(ends).cloned().collect();
+        for sign_in in ending {
             self.sign_ins.set((account, sign_in.id), Some(sign_in.ended_by(end)));
         }
-        self.write_set.openers_ended.insert((account, opener), end);
+        self.write_set.openers_ended.insert((account, key), end);
     }
 
     /// Records that a sign-in was used.

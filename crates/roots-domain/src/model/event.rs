@@ -281,7 +281,7 @@ impl Event {
 }
 
 /// Whether a member is told of a row of the ledger. It is told of what concerns its own rows,
-/// whoever wrote them, and of imports, since a batch may bring rows of any actor. Rows from before
+/// no matter which actor wrote them, and of imports, since a batch may bring rows of any actor. Rows from before
 /// the ledger named their subject concern the actor that wrote them.
 fn concerns(entry: &LedgerEntry, member: ActorId) -> bool {
     let concerned = match entry.subject {
@@ -346,8 +346,8 @@ pub struct EventChunk {
 }
 
 /// Puts the rows between two positions in one order: each log keeps its own, and between the logs
-/// the earlier one comes first. `until` is the position behind the last of them. An owner is told of
-/// everything, a member of what concerns its own rows and keys.
+/// the earlier one comes first. `until` is the position behind the last of them. An owner is told
+/// of everything, a member of what concerns its own rows and keys.
 ///
 /// Times of two rows may be out of order by what one of them has waited for the lock, so the order
 /// between the logs may be another one for another reader. The position of each event says exactly
@@ -368,7 +368,7 @@ pub fn merge(
             (None, None) => break,
             (Some(_), None) => true,
             (None, Some(_)) => false,
-            (Some(entry), Some(note)) => entry.created_at <= note.created_at,
+            (Some(entry), Some(note)) => entry.created_at < note.created_at,
         };
         let is_owner = role == Role::Owner;
         if is_ledger {

@@ -15,8 +15,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// Where a reader goes on whose last position is `last`, and how far the account has come; a new
-    /// reader begins there.
+    /// Where a reader goes on whose last position is `last`, and how far the account has come; a
+    /// new reader begins there.
     ///
     /// # Errors
     /// A database error. [`StoreError::EpochMoved`] if the caller was admitted under another auth

@@ -35,6 +35,8 @@ use crate::port::store::{
 mod access;
 mod accounts;
 mod activities;
+mod dashboard;
+mod events;
 mod exports;
 mod idempotency;
 mod idle_sessions;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, VARY,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
@@ -26,12 +26,12 @@ use super::compression::{Compressible, compress};
 use super::cors::cors;
 use super::drain::lend_body;
 use super::large_bodies::LargeBodies;
-use super::route_traits::{Asked, RouteTable, RouteTraits};
+use super::route_traits::{Asked, RouteTable, RouteTraits, WriteProblem};
 use crate::auth::client_context::{ClientContext, track};
 use crate::auth::rate_limit::Limits;
 use crate::problem::Problem;
 use crate::request::secrets::may_hold_secret;
-use crate::wire::{API_KEY, PROBLEM_JSON, REQUEST_ID, known_method};
+use crate::wire::{API_KEY, API_PATH, PROBLEM_JSON, REQUEST_ID, known_method};
 
 /// Longest time that a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,6 +56,8 @@ pub struct Pipeline {
     pub large_bodies: LargeBodies,
     /// What it knows of the routes.
     pub routes: RouteTable,
+    /// How browsers are told that a path does not exist; as everybody if absent.
+    pub no_such_page: Option<WriteProblem>,
 }
 
 /// Runs a request through the whole middleware, from the outside in.
@@ -90,7 +92,10 @@ async fn observe<F: Future<Output = Response>>(
 
     let traits = pipeline.routes.of(&request);
     let is_piecemeal = traits.is_some_and(|traits| traits.is_endless);
-    let write_problem = traits.and_then(|traits| traits.write_problem);
+    let write_problem = match traits {
+        Some(traits) => traits.write_problem,
+        None => pipeline.no_such_page.filter(|_| is_of_browser(&request)),
+    };
     let cookie = write_problem.and_then(|_| request.headers().get(COOKIE).cloned());
     let unread = lend_body(&mut request);
     let span = tracing::info_span!("request", request_id = %id);
@@ -229,6 +234,13 @@ pub fn other_method(request: &Request) -> Response {
 #[must_use]
 pub fn no_such_path() -> Problem {
     Problem::no_such_path()
+}
+
+/// Whether a browser asks for a page. A program takes JSON or anything.
+fn is_of_browser(request: &Request) -> bool {
+    let accepted = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    let takes_pages = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    takes_pages && !request.uri().path().starts_with(API_PATH)
 }
 
 fn write_out(problem: &Problem, id: &str, response: &mut Response) {

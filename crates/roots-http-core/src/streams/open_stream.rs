@@ -18,7 +18,7 @@ pub const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// the few bytes of the comments, keeps its place no longer. Others open the stream again.
 pub const OPEN_FOR: Duration = Duration::from_hours(1);
 
-/// Who opens a stream, and so what it counts against.
+/// What opens a stream, and so what the stream counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
     /// An actor, by an API key.
@@ -83,8 +83,9 @@ impl OpenStream {
     /// Waits for what to tell next. `None` ends the stream: its key has ended, the server stops,
     /// the account is gone, the database is away, or it was open for [`OPEN_FOR`].
     ///
-    /// Each round looks whether the key has ended: by time, or by an act, which raises the account's
-    /// auth epoch or its sign-in epoch. So a stream outlives its key by less than 1 s, wherever the act was done.
+    /// Each round looks whether the key has ended: by time, or by an act, which raises the
+    /// account's auth epoch or its sign-in epoch. So a stream outlives its key by less than 1 s,
+    /// wherever the act was done.
     pub async fn next(&mut self) -> Option<Moment> {
         loop {
             let round = select! {

@@ -17,7 +17,7 @@ const ACCOUNT_PART: usize = 3;
 /// Seconds in `Retry-After`. Streams stay open long, and a page that has none asks by itself.
 const RETRY_SECONDS: u32 = 15;
 
-/// Whose streams are counted together.
+/// The owner of streams that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StreamHolder {
     /// An actor, with all of its API keys.

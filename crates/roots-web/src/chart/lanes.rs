@@ -128,8 +128,9 @@ fn marks(look: &Look, timeline: &Timeline) -> Vec<(Timestamp, String)> {
     if hours <= 36 {
         let step = if hours <= 8 { 2 } else { 6 };
         let days = (first.0..=last.0).map(|day| zone.first_instant(Day(day)));
-        let all = days
-            .flat_map(|day| (0..24 / step).map(move |index| day.plus_seconds(index * step * HOUR)));
+        let all = days.flat_map(|day| {
+            (0..24 / step).map(move |index| day.plus_seconds(index * step * HOUR))
+        });
         let all = all.filter(inside).take(MARKS_MAX);
         return all.map(|at| (at, zone.wall_clock(at).to_string())).collect();
     }

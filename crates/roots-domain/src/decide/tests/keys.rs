@@ -158,10 +158,11 @@ impl KeysFixture {
         self.actors.extend(write_set.actors.written().map(|(_, row)| (row.id, row.clone())));
         self.keys.extend(write_set.keys.written().map(|(_, row)| (row.id, row.clone())));
         self.codes.extend(write_set.codes.written().map(|(_, row)| (row.id, row.clone())));
-        for (_, id) in write_set.sign_ins.deleted.iter() {
+        for (_, id) in &write_set.sign_ins.deleted {
             self.sign_ins.remove(id).unwrap();
         }
-        self.sign_ins.extend(write_set.sign_ins.written().map(|(_, row)| (row.id, row.clone())));
+        self.sign_ins
+            .extend(write_set.sign_ins.written().map(|(_, row)| (row.id, row.clone())));
         // As a store does with those that were not loaded.
         for sign_in in self.sign_ins.values_mut() {
             let opener = (self.account.id, sign_in.opener);
@@ -411,6 +412,7 @@ impl KeysFixture {
                 WrapHolder::ApiKey(id) => self.keys.get(id).is_some_and(|key| !key.has_ended()),
                 WrapHolder::Recovery(id) => self.codes.contains_key(id),
                 WrapHolder::Account(_) | WrapHolder::Actor(..) => true,
+                WrapHolder::Browser(_) => panic!("it is no row of its own"),
             };
             assert!(is_kept, "{holder:?} is gone, and opens still");
         }

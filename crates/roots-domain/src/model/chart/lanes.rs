@@ -31,7 +31,8 @@ pub enum LaneSpan {
 
 impl LaneSpan {
     /// All of them, the shortest first.
-    pub const ALL: [Self; 5] = [Self::SixHours, Self::Day, Self::Week, Self::Month, Self::Quarter];
+    pub const ALL: [Self; 5] =
+        [Self::SixHours, Self::Day, Self::Week, Self::Month, Self::Quarter];
 
     /// Its name in an address.
     #[must_use]

@@ -191,7 +191,7 @@ fn the_logs_are_merged_by_time_and_each_id_tells_both_places() {
     let ledger: Vec<_> = (1..=3).map(|id| write(id, "POST /todos")).collect();
     let audit = [audit_at(1, 0), audit_at(2, 2), audit_at(3, 9)];
     let told = told_to(Role::Owner, OWNER, &ledger, &audit);
-    assert_eq!(told, ["0.1", "1.1", "2.1", "2.2", "3.2", "3.3"]);
+    assert_eq!(told, ["0.1", "1.1", "1.2", "2.2", "3.2", "3.3"]);
 }
 
 #[test]

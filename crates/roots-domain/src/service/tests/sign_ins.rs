@@ -1,5 +1,7 @@
 //! Sign-ins: a reserved id, a browser key bound to it, and one more command.
 
+use secrecy::ExposeSecret;
+
 use super::*;
 use crate::command::{NewSignIn, SignInAction};
 use crate::model::api_key::{AnyKeyId, ApiKey, KeyStatus, KeyValidity, LookupHash, Wrap};
@@ -18,6 +20,17 @@ fn held(subject: WrapSubject) -> Wrap {
     Wrap { subject, holder: WrapHolder::Browser(ID), sealed: sealed("wrap") }
 }
 
+/// Long enough after the first time for a sign-in to lapse.
+fn late() -> Timestamp {
+    at(100_000)
+}
+
+fn late_clock() -> Arc<MockClock> {
+    let mut clock = MockClock::new();
+    clock.expect_now().returning(late);
+    Arc::new(clock)
+}
+
 fn sign_in(stay: Stay) -> SignIn {
     SignIn {
         id: ID,
@@ -26,15 +39,15 @@ fn sign_in(stay: Stay) -> SignIn {
         lookup: HASH,
         label: None,
         stay,
-        created_at: now(),
-        last_used: now(),
+        created_at: late(),
+        last_used: late(),
         ended: None,
         wraps: vec![held(WrapSubject::Actor(ME, KeyEpoch(3)))],
     }
 }
 
 fn service(commands: MockCommandStore, reader: MockAccountReader) -> SignIns {
-    SignIns { commands: Arc::new(commands), reader: Arc::new(reader), clock: clock() }
+    SignIns { commands: Arc::new(commands), reader: Arc::new(reader), clock: late_clock() }
 }
 
 fn applied(row: AppliedRow) -> Applied {
@@ -45,7 +58,9 @@ fn applied(row: AppliedRow) -> Applied {
 fn signing_in_reserves_an_id_and_mints_a_browser_key_for_it() {
     let mut commands = MockCommandStore::new();
     let mut order = mockall::Sequence::new();
-    let is_reserving = |action: &Action| matches!(action, Action::SignIn(bearer, SignInAction::ReserveId) if bearer.key == KEY);
+    let is_reserving = |action: &Action| {
+        matches!(action, Action::SignIn(bearer, SignInAction::ReserveId) if bearer.key == KEY)
+    };
     let reserve = commands.expect_apply().times(1).in_sequence(&mut order);
     reserve.withf(move |command| is_reserving(&command.action)).returning(|_| {
         let last_ids = LastIds { sign_in: ID.0, ..LastIds::default() };
@@ -65,7 +80,7 @@ fn signing_in_reserves_an_id_and_mints_a_browser_key_for_it() {
             wraps,
         };
         let action = Action::SignIn(caller.bearer(), SignInAction::Open(expected));
-        assert_eq!(command, Command::uncharged(action, now()));
+        assert_eq!(command, Command::uncharged(action, late()));
         Ok(applied(AppliedRow::SignIn(sign_in(Stay::Long))))
     });
     let mut keys = MockKeyring::new();
@@ -80,9 +95,8 @@ fn signing_in_reserves_an_id_and_mints_a_browser_key_for_it() {
     let caller = Caller { keys: Arc::new(keys), ..caller() };
     let service = service(commands, MockAccountReader::new());
     let shown = ready(service.sign_in(&caller, Stay::Long, Some(name("Firefox")))).unwrap();
-    use secrecy::ExposeSecret;
     assert_eq!(shown.browser_key.expose_secret(), "roots-browser_1_secret");
-    assert_eq!(shown.ends_at, now().plus_seconds(30 * 86_400));
+    assert_eq!(shown.ends_at, late().plus_seconds(30 * 86_400));
     assert_eq!(shown.sign_in.id, ID);
 }
 
@@ -125,25 +139,20 @@ fn an_owner_lists_all_and_a_member_its_own_and_none_whose_time_is_over() {
             let by = caller().admission();
             assert_eq!(*query, SignInQuery { by, actor, most: 50 });
             let listed = |created: i64, expires: Option<i64>| {
-                let created_at = now().plus_seconds(created);
+                let created_at = late().plus_seconds(created);
                 let last_used = created_at;
                 let sign_in = SignIn { created_at, last_used, ..sign_in(Stay::Usual) };
-                let opener = opener(expires.map(|seconds| now().plus_seconds(seconds)));
+                let opener = opener(expires.map(|seconds| late().plus_seconds(seconds)));
                 ListedSignIn { sign_in, opener, actor_name: name("me") }
             };
-            Ok(vec![
-                listed(0, None),
-                listed(0, Some(60)),
-                listed(0, Some(0)),
-                listed(-43_200, None),
-            ])
+            Ok(vec![listed(0, None), listed(0, Some(60)), listed(0, Some(0)), listed(-43_200, None)])
         });
         let actor = Actor { role, ..caller().actor };
         let caller = Caller { actor, sign_in: Some(ID), ..caller() };
         let service = service(MockCommandStore::new(), reader);
         let listed = ready(service.list(&caller, 50)).unwrap();
         let ends: Vec<_> = listed.iter().map(|entry| entry.ends_at).collect();
-        assert_eq!(ends, [now().plus_seconds(43_200), now().plus_seconds(60)]);
+        assert_eq!(ends, [late().plus_seconds(43_200), late().plus_seconds(60)]);
         assert!(listed.iter().all(|entry| entry.is_callers));
     }
 }
@@ -175,7 +184,7 @@ fn admit(found: Credentials, unlocks: bool) -> Result<Caller, ReadError> {
     reader.expect_credentials().times(1).return_once(|_| Ok(Some(found)));
     let (locksmith, reader) = (Arc::new(locksmith), Arc::new(reader));
     let commands = Arc::new(MockCommandStore::new());
-    let access = Access { locksmith, reader, commands, clock: clock() };
+    let access = Access { locksmith, reader, commands, clock: late_clock() };
     let presented = PresentedKey { lookup: LOOKUP, secret: vec![0].into() };
     ready(access.admit(&presented))
 }
@@ -185,20 +194,20 @@ fn a_browser_key_admits_until_its_end_and_says_why_it_does_not() {
     let key = opener(None).validity();
     let admitted = admit(credentials(sign_in(Stay::Usual), key), true).unwrap();
     assert_eq!((admitted.sign_in, admitted.key), (Some(ID), KEY));
-    assert_eq!(admitted.ends_at, Some(now().plus_seconds(43_200)));
+    assert_eq!(admitted.ends_at, Some(late().plus_seconds(43_200)));
     assert_eq!(admitted.bearer().used_key(), AnyKeyId::Browser(ID));
     assert_eq!(admitted.check_api_key(), Err(Refusal::NeedsApiKey));
-    let expiring = opener(Some(now().plus_seconds(60))).validity();
+    let expiring = opener(Some(late().plus_seconds(60))).validity();
     let admitted = admit(credentials(sign_in(Stay::Usual), expiring), true).unwrap();
-    assert_eq!(admitted.ends_at, Some(now().plus_seconds(60)));
+    assert_eq!(admitted.ends_at, Some(late().plus_seconds(60)));
 
     let refused = |sign_in, key| admit(credentials(sign_in, key), false).unwrap_err();
     let why = |end| ReadError::Refused(Refusal::SignInEnded(end));
-    let expired = opener(Some(now())).validity();
+    let expired = opener(Some(late())).validity();
     assert_eq!(refused(sign_in(Stay::Usual), expired), why(SignInEnd::KeyEnded));
-    let grace = KeyValidity { status: KeyStatus::InGrace { until: now() }, ..key };
+    let grace = KeyValidity { status: KeyStatus::InGrace { until: late() }, ..key };
     assert_eq!(refused(sign_in(Stay::Usual), grace), why(SignInEnd::KeyRotated));
-    let created_at = now().plus_seconds(-43_200);
+    let created_at = late().plus_seconds(-43_200);
     let unused = SignIn { created_at, last_used: created_at, ..sign_in(Stay::Usual) };
     assert_eq!(refused(unused, key), why(SignInEnd::Lapsed));
     let mut inactive = credentials(sign_in(Stay::Usual), key);

@@ -2,8 +2,6 @@
 //! authored by an API key that is typed again.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::HOST;
 use axum::response::Response;
 use roots_domain::model::Invalid;
 use roots_domain::model::id::{ActorId, KeyId};
@@ -18,6 +16,7 @@ use roots_http_core::request::path::Id;
 use super::overview::Filled;
 use super::page;
 use super::shown_once::{self, Secret};
+use crate::address::Address;
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again, see_other};
 use crate::guard::html;
@@ -29,7 +28,7 @@ const NAMES: [&str; 4] = ["actor_id", "label", "expires_at", "api_key"];
 /// Makes a key and shows it, once.
 pub(crate) async fn add(
     State(app): State<App>,
-    headers: HeaderMap,
+    address: Address,
     mut posted: Posted,
 ) -> Response {
     let problem = match try_add(&app, &posted).await {
@@ -48,8 +47,7 @@ pub(crate) async fn add(
         expires: get("expires_at").to_owned(),
         zone: get("zone").to_owned(),
     };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    match page::page(&app, &mut posted.viewer, (0, host), &filled, &faults).await {
+    match page::page(&app, &mut posted.viewer, (0, &address), &filled, &faults).await {
         Ok(page) => again(status, html(page)),
         Err(problem) => posted.fail(problem),
     }

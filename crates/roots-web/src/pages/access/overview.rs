@@ -140,7 +140,7 @@ pub(super) fn new_key(agents: &Agents, filled: &Filled, faults: &Faults) -> Mark
 pub(super) fn rotation() -> Markup {
     html! {
         p { "The key that you type is replaced. It stays valid until the new one is first used; then \
-             whoever signed in with it is signed out." }
+             browsers that signed in with it are signed out." }
         form.stack method="post" action="/access/keys/rotate" {
             (own_key("rotate-own"))
             div.buttons { button { "Rotate it" } }

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::HOST;
 use axum::response::Response;
 use maud::{Markup, html};
 use roots_domain::model::page::PageRequest;
@@ -14,6 +12,7 @@ use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, Query};
 
 use super::overview::{self, Filled};
+use crate::address::Address;
 use crate::agents::Agents;
 use crate::app::App;
 use crate::form::Faults;
@@ -44,19 +43,18 @@ pub(crate) async fn show(
     State(app): State<App>,
     mut viewer: Viewer,
     Query(AccessQuery { offset }): Query<AccessQuery>,
-    headers: HeaderMap,
+    address: Address,
 ) -> Result<Response, Problem> {
     let zone = viewer.look.zone().name().to_owned();
     let filled = Filled { zone, ..Filled::default() };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    Ok(html(page(&app, &mut viewer, (offset, host), &filled, &Faults::default()).await?))
+    Ok(html(page(&app, &mut viewer, (offset, &address), &filled, &Faults::default()).await?))
 }
 
 /// The page, with the form of a new key as it was typed.
 pub(super) async fn page(
     app: &App,
     viewer: &mut Viewer,
-    (offset, host): (i64, &str),
+    (offset, Address(address)): (i64, &Address),
     filled: &Filled,
     faults: &Faults,
 ) -> Result<Markup, Problem> {
@@ -122,7 +120,7 @@ pub(super) async fn page(
                             header { h2 id="export-title" { "Export" } }
                             p { "All rows with their texts, one JSON object a line. It needs an API key, \
                                  so a command fetches it:" }
-                            pre { "curl -H \"X-API-Key: $ROOTS_API_KEY\" http://" (host)
+                            pre { "curl -H \"X-API-Key: $ROOTS_API_KEY\" " (address)
                                 "/api/v1/export > roots.jsonl" }
                         }
                     }

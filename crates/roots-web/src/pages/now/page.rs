@@ -73,7 +73,9 @@ pub(crate) async fn show(
     let scope = query::scope(query.agent, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
-    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
+    let find = |caller: Arc<_>| async move {
+        dashboards.find(&caller, scope, zone.clone()).await
+    };
     let (found, room) = rows::read(&mut viewer, find).await?;
     let today = zone.wall_clock(found.at).day;
     let since = zone.first_instant(Year::first_day(today));
@@ -85,8 +87,9 @@ pub(crate) async fn show(
     });
     let stats = stats.await?;
     let of_today = (zone.first_instant(today), zone.last_instant(today));
-    let lanes =
-        |caller: Arc<_>| async move { dashboards.lane_sessions(&caller, scope, of_today).await };
+    let lanes = |caller: Arc<_>| async move {
+        dashboards.lane_sessions(&caller, scope, of_today).await
+    };
     let sessions = viewer.bearer.read(lanes).await?;
     let spent = balance::spent(&app, &mut viewer, scope, BALANCE_DAYS).await?;
     let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS);
@@ -103,16 +106,13 @@ pub(crate) async fn show(
         balance: &balance,
         agent: query.agent,
     };
-    let answer = guard::html(layout::page(
-        &viewer,
-        Frame {
-            title: "Now",
-            section: Section::Now,
-            tools: tools(&agents, query.agent, viewer.is_owner()),
-            next_change: Some(rows.next_flip(app.rules)),
-            content: content(&shown, &address),
-        },
-    ));
+    let answer = guard::html(layout::page(&viewer, Frame {
+        title: "Now",
+        section: Section::Now,
+        tools: tools(&agents, query.agent, viewer.is_owner()),
+        next_change: Some(rows.next_flip(app.rules)),
+        content: content(&shown, &address),
+    }));
     Ok(room.hold(answer).await)
 }
 

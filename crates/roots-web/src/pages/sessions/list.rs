@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
+use roots_domain::model::chart::LaneSpan;
 use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::session::{EndReason, ListedSession, SessionStatus, SessionStatusKind};
@@ -15,8 +16,11 @@ use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::query::{FromParams, Params, Query};
 
+use super::timeline::Lanes;
+use crate::address::Address;
 use crate::agents::Agents;
 use crate::app::App;
+use crate::first_steps;
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
@@ -36,6 +40,7 @@ const NOTES_CHARS: usize = 120;
 pub(crate) struct SessionsQuery {
     agent: Option<ActorId>,
     status: Option<SessionStatusKind>,
+    span: LaneSpan,
     offset: i64,
 }
 
@@ -44,18 +49,27 @@ impl FromParams for SessionsQuery {
         let agent = agent(params);
         let named = |text: &str| one_of(&SessionStatusKind::ALL, SessionStatusKind::name, text);
         let status = optional(params, "status", named);
+        let named = |text: &str| one_of(&LaneSpan::ALL, LaneSpan::name, text);
+        let span = optional(params, "span", named);
         let offset = optional(params, "offset", PageRequest::parse_offset);
-        Ok(Self { agent: agent?, status: status?, offset: offset?.unwrap_or_default() })
+        Ok(Self {
+            agent: agent?,
+            status: status?,
+            span: span?.unwrap_or_default(),
+            offset: offset?.unwrap_or_default(),
+        })
     }
 }
 
 impl SessionsQuery {
     fn path(&self) -> String {
+        let is_other_span = self.span != LaneSpan::default();
         link(
             "/sessions",
             &[
                 ("agent", self.agent.map(|id| id.to_string())),
                 ("status", self.status.map(|status| status.name().to_owned())),
+                ("span", is_other_span.then(|| self.span.name().to_owned())),
                 ("offset", (self.offset > 0).then(|| self.offset.to_string())),
             ],
         )
@@ -92,11 +106,14 @@ pub(crate) async fn show(
     State(app): State<App>,
     mut viewer: Viewer,
     Query(query): Query<SessionsQuery>,
+    address: Address,
 ) -> Result<Response, Problem> {
     let agents = Agents::read(&app, &mut viewer).await?;
+    let shown = scope(query.agent, viewer.is_owner());
+    let lanes = Lanes::read(&app, &mut viewer, shown, query.span).await?;
     let request = PageRequest::skipping(query.offset, PAGE_ROWS);
     let filter = SessionFilter {
-        scope: scope(query.agent, viewer.is_owner()),
+        scope: shown,
         status: query.status,
         ..SessionFilter::default()
     };
@@ -109,8 +126,13 @@ pub(crate) async fn show(
         tools: controls(&query, &agents, viewer.is_owner()),
         next_change: None,
         content: html! {
+            @if query.offset == 0 {
+                (lanes.show(&viewer.look, &agents, query.span, |span| {
+                    SessionsQuery { span, ..query.clone() }.path()
+                }))
+            }
             section.card #sessions data-live="" aria-label="Sessions" {
-                @if page.items.is_empty() { (empty(&query)) }
+                @if page.items.is_empty() { (empty(&query, &address)) }
                 ul.rows {
                     @for row in &page.items { (show_row(&viewer.look, &agents, row)) }
                 }
@@ -137,6 +159,7 @@ fn controls(query: &SessionsQuery, agents: &Agents, is_owner: bool) -> Markup {
                     }
                 }
             }
+            input type="hidden" name="span" value=(query.span.name());
             button { "Filter" }
         }
     }
@@ -176,12 +199,13 @@ pub(super) fn status(status: SessionStatus) -> Markup {
     }
 }
 
-fn empty(query: &SessionsQuery) -> Markup {
+fn empty(query: &SessionsQuery, address: &Address) -> Markup {
     html! {
         @if query.offset > 0 || query.status.is_some() || query.agent.is_some() {
             p { "No session fits. " a href="/sessions" { "All sessions" } }
         } @else {
-            p { "No session yet. An agent starts one, and it appears here by itself." }
+            p { "No session yet. An agent starts one like this:" }
+            (first_steps::start_a_session(address))
         }
     }
 }

@@ -4,3 +4,4 @@ pub(crate) mod change;
 mod entries;
 pub(crate) mod item;
 pub(crate) mod list;
+mod timeline;

@@ -46,10 +46,16 @@ impl KeysFixture {
         self.apply(self.signing(self.browser(id), SignInAction::End(id)))
     }
 
+    fn starting_on_page(&self, bearer: KeyBearer) -> Command {
+        let actor = bearer.actor;
+        let action = ResourceAction::StartSession { actor, uid: uid(1), notes: None };
+        self.command(Action::Resource(bearer, action))
+    }
+
     /// Starts a session on the pages.
     fn write_by(&mut self, id: SignInId) -> Result<(), Refusal> {
         let bearer = self.browser(id);
-        let command = self.command(Action::Resource(bearer, start()));
+        let command = self.starting_on_page(bearer);
         self.load(std::slice::from_ref(&command)).decide(command).map(drop)
     }
 
@@ -114,8 +120,11 @@ fn a_browser_key_does_what_its_actor_may_but_manages_no_keys() {
     let bearer = scope.browser(browser);
     let code = NewCode { id: RecoveryId(2), lookup: LookupHash([6; 32]) };
     let renewed = RenewedCode { code, account_epoch: KeyEpoch::FIRST, wraps: Vec::new() };
-    let patch =
-        |is_active| ManageAction::PatchActor { id: MEMBER, name: Some(name("renamed")), is_active };
+    let patch = |is_active| ManageAction::PatchActor {
+        id: MEMBER,
+        name: Some(name("renamed")),
+        is_active,
+    };
     let erase = ManageAction::EraseAccount { code: LookupHash([1; 32]) };
     let export = TransferAction::NoteExport { actor: None };
     for action in [
@@ -230,11 +239,11 @@ fn a_key_in_its_grace_takes_its_sign_ins_along_when_the_grace_is_over() {
     assert_eq!(scope.write_by(opened), Ok(()));
     scope.at = scope.at.plus_seconds(60);
     // Nothing has swept the key yet, and the bearer was admitted before the rotation.
-    let command = scope.command(Action::Resource(before, start()));
+    let command = scope.starting_on_page(before);
     let refused = scope.load(std::slice::from_ref(&command)).decide(command);
     assert_eq!(refused.map(drop), Err(Refusal::KeyNotInForce));
-    let opener = scope.keys[&FIRST].validity();
-    let stands = scope.sign_ins[&opened].admits_until(&opener, scope.at);
+    let validity = scope.keys[&FIRST].validity();
+    let stands = scope.sign_ins[&opened].admits_until(&validity, scope.at);
     assert_eq!(stands, Err(crate::model::sign_in::SignInEnd::KeyRotated));
 }
 
@@ -353,7 +362,9 @@ fn signing_in_and_out_is_audited_with_the_key_that_opened_it() {
     let [first, second] = [(); 2].map(|()| scope.sign_in(FIRST).unwrap());
     let end = scope.signing(scope.browser(first), SignInAction::End(second));
     assert_eq!(audit_log(&mut scope, end), [ended]);
-    let end_all = |scope: &KeysFixture, bearer| scope.signing(bearer, SignInAction::EndAll(OWNER));
+    let end_all = |scope: &KeysFixture, bearer| {
+        scope.signing(bearer, SignInAction::EndAll(OWNER))
+    };
     let all = end_all(&scope, scope.browser(first));
     assert_eq!(audit_log(&mut scope, all), [ended]);
     // There is nothing to end, so nothing to note.
