@@ -61,8 +61,8 @@ pub(crate) fn feed<T>(
 
 fn line<T>(entry: &Activity<T>, write: &dyn Fn(&T, i64, usize) -> Markup) -> Markup {
     html! {
-        (write(&entry.description, entry.id.0, LINE_CHARS)) " "
-        a.tag href={ "/activity/" (entry.id) } { (text::line(entry.activity_type.as_str())) }
+        a href={ "/activity/" (entry.id) } { (write(&entry.description, entry.id.0, LINE_CHARS)) }
+        " " span.tag { (text::line(entry.activity_type.as_str())) }
     }
 }
 

@@ -22,6 +22,8 @@ fn request(address: &str, path: &str, body: &str) -> Markup {
             "curl " (address) (API_PATH) (path) " \\\n  -H '" (API_KEY.as_str())
             ": YOUR_API_KEY' \\\n  -H 'Content-Type: application/json' \\\n  -d '" (body) "'"
         }
-        p.muted { "Put the API key of the agent in its place. What it writes appears here by itself." }
+        p.muted {
+            "Put the API key of the agent in its place. What it writes appears here by itself."
+        }
     }
 }

@@ -106,7 +106,9 @@ mod tests {
     proptest! {
         #[test]
         fn folding_keeps_every_entry_and_the_order_of_the_rows(
-            mut entries in proptest::collection::vec((0_i64..5_000, proptest::option::of(0_i64..3)), 0..60)
+            mut entries in proptest::collection::vec(
+                (0_i64..5_000, proptest::option::of(0_i64..3)), 0..60
+            )
         ) {
             entries.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
             let entries: Vec<_> = entries.into_iter().map(|(at, of)| Entry(at, of)).collect();

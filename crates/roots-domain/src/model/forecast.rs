@@ -86,7 +86,8 @@ mod tests {
     proptest! {
         #[test]
         fn more_spending_never_lasts_longer(
-            balance in 0_i64..i64::MAX, week in 0_i64..10_000, last in 0_i64..10_000, more in 0_i64..10_000
+            balance in 0_i64..i64::MAX,
+            (week, last, more) in (0_i64..10_000, 0_i64..10_000, 0_i64..10_000),
         ) {
             let less = of(balance, week, last).map_or(Timestamp::LAST, |one| one.ends_at);
             let of_more = of(balance, week + more, last).map_or(Timestamp::LAST, |one| one.ends_at);

@@ -22,8 +22,8 @@ use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::model::todo::{Todo, TodoStatus};
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
-    Admission, DashboardQuery, DashboardReader, NEXT_UP_MAX, OVERDUE_MAX, QuarterHourQuery, StoreError,
-    StoreResult, TimelineQuery,
+    Admission, DashboardQuery, DashboardReader, NEXT_UP_MAX, OVERDUE_MAX, QuarterHourQuery,
+    StoreError, StoreResult, TimelineQuery,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Statement};
 
@@ -210,11 +210,7 @@ struct Todos {
     next_up: Vec<DashboardTodo<Text>>,
 }
 
-async fn todos(
-    tx: &DatabaseTransaction,
-    make: &Statements,
-    now: Timestamp,
-) -> StoreResult<Todos> {
+async fn todos(tx: &DatabaseTransaction, make: &Statements, now: Timestamp) -> StoreResult<Todos> {
     let (mut shown, mut next, mut overdue) = (BTreeMap::new(), Vec::new(), 0_u32);
     for row in tx.query_all_raw(make.dashboard_todos(now)).await.map_err(of_read)? {
         let part = number(&row, PART)?;

@@ -5,7 +5,8 @@ use roots_domain::model::brief::WAITING_TYPES;
 use roots_domain::model::dashboard::DashboardSpans;
 use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::port::store::{
-    AGENTS_MAX, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LANE_SESSIONS_MAX, LATEST_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX,
+    AGENTS_MAX, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LANE_SESSIONS_MAX, LATEST_MAX,
+    OPEN_SESSIONS_MAX, OVERDUE_MAX,
 };
 use sea_orm::{DbBackend, Statement};
 
@@ -359,4 +360,3 @@ impl Statements {
         self.statement(&sql, &given)
     }
 }
-

@@ -159,9 +159,9 @@ async fn compare(db: &TestDatabase, query: &DashboardQuery) -> Vec<Need> {
         .collect();
     expected.sort_unstable();
     assert_eq!(waiting, expected);
-    let today = activities.iter().filter(|entry| {
-        (spans.today.0..=spans.today.1).contains(&entry.logged_at.quarter_hour())
-    });
+    let today = activities
+        .iter()
+        .filter(|entry| (spans.today.0..=spans.today.1).contains(&entry.logged_at.quarter_hour()));
     let counted: i64 = found.today.iter().map(|(.., count)| count).sum();
     assert_eq!(counted, i64::try_from(today.count()).unwrap());
 

@@ -65,19 +65,22 @@ async fn now_tells_what_is_stuck_however_old_it_is(database: TestDatabase) {
     app.context.clock.advance_seconds(3 * 3_600);
     let mut browser = Browser::signed_in(&app).await;
     let now = page(&mut browser, "/").await;
-    assert_shows(&now, &[
-        "Needs you (4)",
-        "Quiet 3 h",
-        "Session 1",
-        "Asks 3 h",
-        "Which region?",
-        "Left behind 3 h",
-        "Left &lt;b&gt;behind",
-        "Overdue",
-        "Late",
-        "claim lapsed",
-        "At work (1 of 1)",
-    ]);
+    assert_shows(
+        &now,
+        &[
+            "Needs you (4)",
+            "Quiet 3 h",
+            "Session 1",
+            "Asks 3 h",
+            "Which region?",
+            "Left behind 3 h",
+            "Left &lt;b&gt;behind",
+            "Overdue",
+            "Late",
+            "claim lapsed",
+            "At work (1 of 1)",
+        ],
+    );
     assert!(!now.contains("style=\""));
     // An answer ends the wait.
     log(&app, "note", 2, "The region is eu-west").await;

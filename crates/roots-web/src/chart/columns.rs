@@ -50,7 +50,8 @@ pub(crate) fn chart<const N: usize>(
             title id={ (id) "-name" } { (name) }
             path.axis d={ "M0 " (ZERO) "H" (width) } {}
             @for ((index, one), x) in days.iter().enumerate().zip((0_i64..).step_by(24)) {
-                @for (((class, _), count), place) in series.names.iter().zip(one.counts).zip(0_i64..) {
+                @let columns = series.names.iter().zip(one.counts).zip(0_i64..);
+                @for (((class, _), count), place) in columns {
                     @let height = scaled(count, highest, RISE).max(1);
                     @if count > 0 {
                         rect class=(class) x=(x + 2 + place * column) y=(ZERO - height)

@@ -16,7 +16,7 @@ pub(super) fn table(id: &str, heads: &[&str], rows: impl Iterator<Item = Vec<Mar
     html! {
         details.numbers id={ (id) "-numbers" } {
             summary { "As a table" }
-            div.scroll tabindex="0" role="region" aria-label="Table, scrolls sideways" {
+            div.scroll tabindex="0" role="region" aria-labelledby={ (id) "-name" } {
                 table {
                     thead { tr { @for head in heads { th scope="col" { (head) } } } }
                     tbody {

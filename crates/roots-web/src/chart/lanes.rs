@@ -83,7 +83,8 @@ fn drawn(bar: &Bar, top: i64) -> Markup {
     let (left, right) = (x_of(bar.left), x_of(bar.right));
     let link = (bar.sessions == 1).then(|| format!("/sessions/{}", bar.session));
     html! {
-        rect.bar x=(left) y=(y) width=(right - left) height=(BAR) rx="3" data-href=[link.as_deref()] {}
+        rect.bar x=(left) y=(y) width=(right - left) height=(BAR) rx="3"
+            data-href=[link.as_deref()] {}
         @if let Some(end) = bar.quiet_until {
             rect.bar.q x=(right) y=(y) width=((x_of(end) - right).max(1)) height=(BAR) rx="3"
                 data-href=[link.as_deref()] {}
@@ -128,9 +129,8 @@ fn marks(look: &Look, timeline: &Timeline) -> Vec<(Timestamp, String)> {
     if hours <= 36 {
         let step = if hours <= 8 { 2 } else { 6 };
         let days = (first.0..=last.0).map(|day| zone.first_instant(Day(day)));
-        let all = days.flat_map(|day| {
-            (0..24 / step).map(move |index| day.plus_seconds(index * step * HOUR))
-        });
+        let all = days
+            .flat_map(|day| (0..24 / step).map(move |index| day.plus_seconds(index * step * HOUR)));
         let all = all.filter(inside).take(MARKS_MAX);
         return all.map(|at| (at, zone.wall_clock(at).to_string())).collect();
     }

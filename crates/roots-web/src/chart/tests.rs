@@ -108,8 +108,7 @@ fn a_balance_has_a_curve_and_the_dotted_rest() {
 
 #[test]
 fn columns_begin_at_0_and_say_what_they_count() {
-    const TODOS: Series<2> =
-        Series { what: "Todos", names: [("made", "made"), ("bar", "done")] };
+    const TODOS: Series<2> = Series { what: "Todos", names: [("made", "made"), ("bar", "done")] };
     let days = [(3, 1), (0, 0), (5, 6)];
     let days: Vec<_> = (0..)
         .zip(days)
@@ -147,7 +146,10 @@ fn ages_have_a_bar_each() {
 fn numbers_are_written_in_groups_of_three() {
     let written = [0, 7, 999, 1_000, 4_812, 1_234_567, -1_000].map(number);
     assert_eq!(written, ["0", "7", "999", "1,000", "4,812", "1,234,567", "−1,000"]);
-    assert_eq!((plural(1, "day", "days"), plural(2, "day", "days")), ("1 day".into(), "2 days".into()));
+    assert_eq!(
+        (plural(1, "day", "days"), plural(2, "day", "days")),
+        ("1 day".into(), "2 days".into())
+    );
     assert_eq!(shortened("abcdef", 6), "abcdef");
     assert_eq!(shortened("abcdefg", 6), "abcde…");
 }

@@ -25,9 +25,9 @@ pub(crate) fn finding(year: &Year) -> String {
 
 /// The heat map with its table.
 pub(crate) fn chart(look: &Look, year: &Year, id: &str, agent: Option<String>) -> Markup {
-    let most = year.most.map(|(day, count)| {
-        format!(", most on {}: {}", time::day(look, day), number(count))
-    });
+    let most = year
+        .most
+        .map(|(day, count)| format!(", most on {}: {}", time::day(look, day), number(count)));
     let name = format!(
         "Activities by day, {} to {}: {}{}",
         time::day(look, year.first),
@@ -97,7 +97,11 @@ fn numbers(look: &Look, year: &Year, id: &str, agent: Option<&str>) -> Markup {
         let link = query::link("/activity", &params);
         let name = html! { a href=(link) { (time::day(look, Day(first))) } };
         let days = days.iter().map(|(count, _)| {
-            if *count == 0 { html! {} } else { html! { (number(*count)) } }
+            if *count == 0 {
+                html! {}
+            } else {
+                html! { (number(*count)) }
+            }
         });
         std::iter::once(name).chain(days).collect()
     });

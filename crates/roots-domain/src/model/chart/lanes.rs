@@ -8,7 +8,8 @@ use crate::model::time::{TimeRange, Timestamp};
 
 /// A lane has so many units from its left to its right.
 pub const WIDTH: u32 = 1_000;
-/// A bar that would be narrower is short: it is drawn so wide, and merges with short ones beside it.
+/// A bar that would be narrower is short: it is drawn so wide, and merges with short ones beside
+/// it.
 pub const MERGE_BELOW: u32 = 6;
 /// Most bars above one another in a lane. Further sessions at the same time merge with the last.
 const TRACKS_MAX: u32 = 4;
@@ -31,8 +32,7 @@ pub enum LaneSpan {
 
 impl LaneSpan {
     /// All of them, the shortest first.
-    pub const ALL: [Self; 5] =
-        [Self::SixHours, Self::Day, Self::Week, Self::Month, Self::Quarter];
+    pub const ALL: [Self; 5] = [Self::SixHours, Self::Day, Self::Week, Self::Month, Self::Quarter];
 
     /// Its name in an address.
     #[must_use]
@@ -364,11 +364,13 @@ mod tests {
                 (1_i64..3, -500_i64..1_100, 0_i64..400, 0_i64..400, any::<bool>()), 0..60
             )
         ) {
-            let sessions: Vec<_> = (1..).zip(sessions).map(|(id, (actor, start, length, idle, open))| {
+            let numbered = (1..).zip(sessions);
+            let sessions = numbered.map(|(id, (actor, start, length, idle, open))| {
                 let started = NOW - 1_000 + start;
                 let end = (started + length + idle).min(NOW).max(started);
                 session(id, actor, started, (!open).then_some(end), (started + length).min(end))
-            }).collect();
+            });
+            let sessions: Vec<_> = sessions.collect();
             let found = timeline(&sessions);
             let inside = sessions.iter().filter(|one| {
                 one.started_at <= at(NOW) && one.ended_at.is_none_or(|end| end >= at(NOW - 1_000))
@@ -382,7 +384,8 @@ mod tests {
                     let bars: Vec<_> = lane.bars.iter().filter(|bar| bar.track == track).collect();
                     for bar in &bars {
                         prop_assert!(bar.left < bar.right && bar.right <= WIDTH);
-                        prop_assert!(bar.quiet_until.is_none_or(|end| end > bar.right && end <= WIDTH));
+                        let tail = bar.quiet_until.unwrap_or(WIDTH + 1);
+                        prop_assert!(tail == WIDTH + 1 || tail > bar.right && tail <= WIDTH);
                     }
                     for pair in bars.windows(2) {
                         prop_assert!(pair[0].end() < pair[1].left, "{:?}", pair);

@@ -26,12 +26,11 @@ impl<T> DashboardRows<T> {
             let last_write = session.last_active_at.plus_seconds(HEARTBEAT_EVERY_SECONDS);
             Some(last_write.plus_seconds(quiet?))
         });
-        let entries = self.agents.iter().filter_map(|agent| {
-            Some(agent.last_entry_at?.plus_seconds(quiet?))
-        });
+        let entries =
+            self.agents.iter().filter_map(|agent| Some(agent.last_entry_at?.plus_seconds(quiet?)));
         let in_progress = self.todos.iter().filter(|one| one.status == TodoStatus::InProgress);
-        let long = in_progress
-            .map(|todo| after(todo.status_since.plus_seconds(LONG_IN_PROGRESS_SECONDS)));
+        let long =
+            in_progress.map(|todo| after(todo.status_since.plus_seconds(LONG_IN_PROGRESS_SECONDS)));
         let due = self.todos.iter().filter_map(|todo| todo.due_at).chain(self.next_due_at);
         let claims = self.todos.iter().filter_map(|todo| todo.claim_until);
         let keys = self.keys.iter().flat_map(|key| [after(soon(key.expires_at)), key.expires_at]);

@@ -76,11 +76,7 @@ impl OpenSession {
     /// Its signs of life.
     #[must_use]
     pub const fn activity(&self) -> SessionActivity {
-        SessionActivity {
-            session: self.id,
-            last_active_at: self.last_active_at,
-            is_open: true,
-        }
+        SessionActivity { session: self.id, last_active_at: self.last_active_at, is_open: true }
     }
 }
 

@@ -95,20 +95,11 @@ fn todo(id: i64, status: TodoStatus, status_since: Timestamp) -> DashboardTodo<(
 }
 
 fn key(expires_at: Timestamp) -> ExpiringKey {
-    ExpiringKey {
-        id: KeyId(1),
-        actor: ActorId(1),
-        prefix: "rk_1".into(),
-        label: None,
-        expires_at,
-    }
+    ExpiringKey { id: KeyId(1), actor: ActorId(1), prefix: "rk_1".into(), label: None, expires_at }
 }
 
 /// The needs as subjects and kinds.
-fn told(
-    rows: &DashboardRows<()>,
-    rules: DashboardRules,
-) -> Vec<(NeedSubject, Vec<NeedKind>)> {
+fn told(rows: &DashboardRows<()>, rules: DashboardRules) -> Vec<(NeedSubject, Vec<NeedKind>)> {
     let kinds = |need: Need| (need.subject, need.reasons.iter().map(|one| one.1).collect());
     rows.needs(rules).into_iter().map(kinds).collect()
 }
@@ -135,10 +126,8 @@ fn what_needs_a_person_comes_oldest_first_and_each_once() {
     let day = 86_400;
     rows.keys = vec![key(at(NOW + 7 * day - 20)), ExpiringKey { id: KeyId(2), ..key(ago(0)) }];
     rows.spending = Spending { balance: 69, whole_days: 70, last_day: 0 };
-    let (of_session, of_todo) = (
-        |id| NeedSubject::Session(SessionId(id)),
-        |id| NeedSubject::Todo(TodoId(id)),
-    );
+    let (of_session, of_todo) =
+        (|id| NeedSubject::Session(SessionId(id)), |id| NeedSubject::Todo(TodoId(id)));
     let expected = [
         (of_todo(3), vec![NeedKind::LongInProgress, NeedKind::Overdue]),
         (of_todo(2), vec![NeedKind::LeftBehind]),
@@ -250,10 +239,7 @@ fn some_rows() -> impl Strategy<Value = DashboardRows<()>> {
         (near(86_400), proptest::option::of(near(0)), proptest::option::of(near(0)), any::<bool>()),
         0..5,
     );
-    let keys = proptest::collection::vec(
-        prop_oneof![near(0), near(-7 * 86_400)],
-        0..3,
-    );
+    let keys = proptest::collection::vec(prop_oneof![near(0), near(-7 * 86_400)], 0..3);
     (sessions, entries, todos, keys, 0_i64..4).prop_map(
         |(sessions, entries, todos, keys, waiting)| {
             let mut rows = rows();

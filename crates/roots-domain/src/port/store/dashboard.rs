@@ -81,11 +81,7 @@ pub trait DashboardReader: Send + Sync {
 
     /// What the account has, and what it spent in the spans of the viewer's days at that time. MUST
     /// NOT read the ledger.
-    async fn spending(
-        &self,
-        by: Admission,
-        spans: &DashboardSpans,
-    ) -> StoreResult<Spending>;
+    async fn spending(&self, by: Admission, spans: &DashboardSpans) -> StoreResult<Spending>;
 
     /// The number of activities in each of some quarter hours that has any, in any order. MUST NOT
     /// read activities.

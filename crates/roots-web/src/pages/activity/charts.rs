@@ -55,18 +55,15 @@ pub(super) async fn read(
     let has_hours = filter.activity_type.is_none() && filter.session.is_none();
     let dashboards = &app.services.dashboards;
     let week = if has_hours {
-        let week = |caller: Arc<_>| async move {
-            dashboards.week_hours(&caller, scope, zone).await
-        };
+        let week =
+            |caller: Arc<_>| async move { dashboards.week_hours(&caller, scope, zone).await };
         Some(viewer.bearer.read(week).await?)
     } else {
         None
     };
     let (first, range) = last_days(viewer);
     let todos = &app.services.todos;
-    let flow = |caller: Arc<Caller>| async move {
-        todos.stats(&caller, scope, range, zone).await
-    };
+    let flow = |caller: Arc<Caller>| async move { todos.stats(&caller, scope, range, zone).await };
     let flow = viewer.bearer.read(flow).await?;
     let flow = flow.by_day.iter().map(|(day, counts)| (*day, [counts.made, counts.done]));
     let flow = columns(flow, (first, today));

@@ -55,37 +55,40 @@ pub(crate) async fn show(
     };
     let found = rows::page(&app, &mut viewer, find, line).await?;
     let charts = charts::read(&app, &mut viewer, filter).await?;
-    Ok(guard::html(layout::page(&viewer, Frame {
-        title: "Activity",
-        section: Section::Activity,
-        tools: html! {
-            a href=(filter.link("/activity.csv", &[])) download="activity.csv" {
-                "Newest " (number(i64::from(ROWS_MAX))) " as CSV"
-            }
-        },
-        next_change: None,
-        content: html! {
-            (filter.form(&agents))
-            div.grid {
-                section.card.c12 #feed data-live aria-labelledby="feed-h" {
-                    header {
-                        h2 #feed-h { (plural(found.total, "entry", "entries")) }
-                        span.muted { "entries of a session within ten minutes are one row" }
-                    }
-                    @if found.items.is_empty() {
-                        @if !filter.is_open() { p.muted { "Nothing matches." } }
-                        @else {
-                            p { "Nothing was logged yet. This request logs an activity:" }
-                            (first_steps::log_an_activity(&address))
-                        }
-                    }
-                    (days(&viewer, &agents, &found))
-                    (next(&viewer, page, &found))
+    Ok(guard::html(layout::page(
+        &viewer,
+        Frame {
+            title: "Activity",
+            section: Section::Activity,
+            tools: html! {
+                a href=(filter.link("/activity.csv", &[])) download="activity.csv" {
+                    "Newest " (number(i64::from(ROWS_MAX))) " as CSV"
                 }
-                (charts)
-            }
+            },
+            next_change: None,
+            content: html! {
+                (filter.form(&agents))
+                div.grid {
+                    section.card.c12 #feed data-live aria-labelledby="feed-h" {
+                        header {
+                            h2 #feed-h { (plural(found.total, "entry", "entries")) }
+                            span.muted { "entries of a session within ten minutes are one row" }
+                        }
+                        @if found.items.is_empty() {
+                            @if !filter.is_open() { p.muted { "Nothing matches." } }
+                            @else {
+                                p { "Nothing was logged yet. This request logs an activity:" }
+                                (first_steps::log_an_activity(&address))
+                            }
+                        }
+                        (days(&viewer, &agents, &found))
+                        (next(&viewer, page, &found))
+                    }
+                    (charts)
+                }
+            },
         },
-    })))
+    )))
 }
 
 /// An entry with no more of its text than its line shows.
@@ -158,31 +161,34 @@ async fn search(
     let found = viewer.bearer.read(|caller| searches.run(actor, find(caller))).await??;
     let further = found.next.map(|last| page.after_link(&viewer.bearer, last, HITS));
     let look = &viewer.look;
-    Ok(guard::html(layout::page(viewer, Frame {
-        title: "Activity",
-        section: Section::Activity,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            (filter.form(agents))
-            div.grid {
-                section.card.c12 #feed aria-labelledby="feed-h" {
-                    header { h2 #feed-h { "Found" } span.muted { "latest first" } }
-                    @if found.hits.is_empty() { p.muted { "No entry has these words." } }
-                    ul.rows { @for hit in &found.hits { (hit_row(look, agents, hit)) } }
-                    @if found.unreadable > 0 {
-                        p.muted {
-                            (number(i64::try_from(found.unreadable).unwrap_or(i64::MAX)))
-                            " texts can't be read: they are damaged, and were not searched."
+    Ok(guard::html(layout::page(
+        viewer,
+        Frame {
+            title: "Activity",
+            section: Section::Activity,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                (filter.form(agents))
+                div.grid {
+                    section.card.c12 #feed aria-labelledby="feed-h" {
+                        header { h2 #feed-h { "Found" } span.muted { "latest first" } }
+                        @if found.hits.is_empty() { p.muted { "No entry has these words." } }
+                        ul.rows { @for hit in &found.hits { (hit_row(look, agents, hit)) } }
+                        @if found.unreadable > 0 {
+                            p.muted {
+                                (number(i64::try_from(found.unreadable).unwrap_or(i64::MAX)))
+                                " texts can't be read: they are damaged, and were not searched."
+                            }
+                        }
+                        @if let Some(link) = further {
+                            p { a.earlier href=(link) { "Search further back" } }
                         }
                     }
-                    @if let Some(link) = further {
-                        p { a.earlier href=(link) { "Search further back" } }
-                    }
                 }
-            }
+            },
         },
-    })))
+    )))
 }
 
 fn hit_row(look: &crate::look::Look, agents: &Agents, hit: &SearchHit) -> Markup {

@@ -31,30 +31,33 @@ pub(crate) async fn show(
     let entry = found.row;
     let look = &viewer.look;
     let title = format!("Entry {id}");
-    let answer = guard::html(layout::page(&viewer, Frame {
-        title: &title,
-        section: Section::Activity,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            section.card aria-labelledby="entry-h" {
-                header {
-                    h2 #entry-h { (text::line(entry.activity_type.as_str())) }
-                    span.muted { (time::full(look, entry.logged_at)) }
-                }
-                (text::markdown(&entry.description))
-                p.muted {
-                    "By " a href={ "/agents/" (entry.actor) } { (agents.name(entry.actor)) }
-                    @if let Some(session) = entry.session {
-                        " in " a href={ "/sessions/" (session) } { "session " (session) }
+    let answer = guard::html(layout::page(
+        &viewer,
+        Frame {
+            title: &title,
+            section: Section::Activity,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                section.card aria-labelledby="entry-h" {
+                    header {
+                        h2 #entry-h { (text::line(entry.activity_type.as_str())) }
+                        span.muted { (time::full(look, entry.logged_at)) }
                     }
-                    @if entry.created_at != entry.logged_at {
-                        ", written " (time::full(look, entry.created_at))
+                    (text::markdown(&entry.description))
+                    p.muted {
+                        "By " a href={ "/agents/" (entry.actor) } { (agents.name(entry.actor)) }
+                        @if let Some(session) = entry.session {
+                            " in " a href={ "/sessions/" (session) } { "session " (session) }
+                        }
+                        @if entry.created_at != entry.logged_at {
+                            ", written " (time::full(look, entry.created_at))
+                        }
+                        "."
                     }
-                    "."
                 }
-            }
+            },
         },
-    }));
+    ));
     Ok(room.hold(answer).await)
 }

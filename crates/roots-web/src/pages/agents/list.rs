@@ -35,32 +35,33 @@ pub(crate) async fn show(
     let scope = query::scope(None, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
-    let find = |caller: Arc<_>| async move {
-        dashboards.find(&caller, scope, zone.clone()).await
-    };
+    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
     let (found, room) = rows::read(&mut viewer, find).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
-    let answer = guard::html(layout::page(&viewer, Frame {
-        title: "Agents",
-        section: Section::Agents,
-        tools: html! {
-            @if viewer.is_owner() { a.button href="/access" { "Keys and new agents" } }
-        },
-        next_change: Some(rows.next_flip(app.rules)),
-        content: html! {
-            div.grid {
-                (all(&viewer.look, app.rules, &rows))
-                (ages(&rows))
-                @if rows.is_empty() {
-                    section.card.c8 #first data-live aria-labelledby="first-h" {
-                        header { h2 #first-h { "No agent has written anything" } }
-                        p { "This request starts a session:" }
-                        (first_steps::start_a_session(&address))
+    let answer = guard::html(layout::page(
+        &viewer,
+        Frame {
+            title: "Agents",
+            section: Section::Agents,
+            tools: html! {
+                @if viewer.is_owner() { a.button href="/access" { "Keys and new agents" } }
+            },
+            next_change: Some(rows.next_flip(app.rules)),
+            content: html! {
+                div.grid {
+                    (all(&viewer.look, app.rules, &rows))
+                    (ages(&rows))
+                    @if rows.is_empty() {
+                        section.card.c8 #first data-live aria-labelledby="first-h" {
+                            header { h2 #first-h { "No agent has written anything" } }
+                            p { "This request starts a session:" }
+                            (first_steps::start_a_session(&address))
+                        }
                     }
                 }
-            }
+            },
         },
-    }));
+    ));
     Ok(room.hold(answer).await)
 }
 

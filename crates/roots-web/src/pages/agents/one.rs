@@ -53,9 +53,7 @@ pub(crate) async fn show(
     let scope = ActorScope::Of(id);
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
-    let find = |caller: Arc<_>| async move {
-        dashboards.find(&caller, scope, zone.clone()).await
-    };
+    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
     let (found, room) = rows::read(&mut viewer, find).await?;
     if found.name(id).is_none() {
         return Err(Problem::not_found("agent"));
@@ -79,31 +77,34 @@ pub(crate) async fn show(
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let look = &viewer.look;
     let name = work::name(&rows, id);
-    let answer = guard::html(layout::page(&viewer, Frame {
-        title: &name,
-        section: Section::Agents,
-        tools: html! {
-            a href=(query::link("/", &[("agent", Some(id.to_string()))])) { "Now" }
-            a href=(query::link("/todos", &[("agent", Some(id.to_string()))])) { "Todos" }
-            a href=(query::link("/activity", &[("agent", Some(id.to_string()))])) { "Activity" }
-        },
-        next_change: Some(rows.next_flip(app.rules)),
-        content: html! {
-            div.grid {
-                section.card.c12 #now data-live aria-labelledby="now-h" {
-                    header { h2 #now-h { "Now" } }
-                    ul.rows {
-                        @for agent in rows.at_work(app.rules).iter().filter(|one| one.actor == id) {
-                            (work::row(look, &rows, agent))
+    let answer = guard::html(layout::page(
+        &viewer,
+        Frame {
+            title: &name,
+            section: Section::Agents,
+            tools: html! {
+                a href=(query::link("/", &[("agent", Some(id.to_string()))])) { "Now" }
+                a href=(query::link("/todos", &[("agent", Some(id.to_string()))])) { "Todos" }
+                a href=(query::link("/activity", &[("agent", Some(id.to_string()))])) { "Activity" }
+            },
+            next_change: Some(rows.next_flip(app.rules)),
+            content: html! {
+                div.grid {
+                    section.card.c12 #now data-live aria-labelledby="now-h" {
+                        header { h2 #now-h { "Now" } }
+                        ul.rows {
+                            @for agent in rows.at_work(app.rules).iter().filter(|one| one.actor == id) {
+                                (work::row(look, &rows, agent))
+                            }
                         }
                     }
+                    (of_week(look, id, &week, (first, today)))
+                    (of_credits(look, &spent, spent_days))
+                    (of_keys(&viewer, &keys))
                 }
-                (of_week(look, id, &week, (first, today)))
-                (of_credits(look, &spent, spent_days))
-                (of_keys(&viewer, &keys))
-            }
+            },
         },
-    }));
+    ));
     Ok(room.hold(answer).await)
 }
 
@@ -115,10 +116,10 @@ fn of_week(look: &Look, id: ActorId, week: &ActivityStats, days: (Day, Day)) -> 
     let types = week.by_type.iter().map(|(name, count)| (name.as_str(), *count));
     let by_type = mix(types).map_names(|name| Part {
         name: name.to_owned(),
-        link: query::link("/activity", &[
-            ("agent", Some(id.to_string())),
-            ("type", Some(name.to_owned())),
-        ]),
+        link: query::link(
+            "/activity",
+            &[("agent", Some(id.to_string())), ("type", Some(name.to_owned()))],
+        ),
     });
     html! {
         section.card.c8 #week data-live aria-labelledby="week-h" {

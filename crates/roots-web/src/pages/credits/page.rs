@@ -54,19 +54,22 @@ pub(crate) async fn show(
     let forecast = viewer.bearer.read(forecast).await?;
     let next = ledger.next.map(|last| page.after_link(&viewer.bearer, last, request.limit));
     let look = &viewer.look;
-    Ok(guard::html(layout::page(&viewer, Frame {
-        title: "Credits",
-        section: Section::Credits,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            div.grid {
-                (cards::balance(look, &curve, forecast))
-                (cards::by_agent(&agents, &spent))
-                (cards::by_day(look, &spent, balance::window(&viewer, SPENT_DAYS)))
-                (cards::ledger(look, &agents, &ledger, next.as_deref()))
-                (cards::calls(month, &calls))
-            }
+    Ok(guard::html(layout::page(
+        &viewer,
+        Frame {
+            title: "Credits",
+            section: Section::Credits,
+            tools: html! {},
+            next_change: None,
+            content: html! {
+                div.grid {
+                    (cards::balance(look, &curve, forecast))
+                    (cards::by_agent(&agents, &spent))
+                    (cards::by_day(look, &spent, balance::window(&viewer, SPENT_DAYS)))
+                    (cards::ledger(look, &agents, &ledger, next.as_deref()))
+                    (cards::calls(month, &calls))
+                }
+            },
         },
-    })))
+    )))
 }

@@ -8,7 +8,7 @@ use roots_domain::model::feed;
 use roots_domain::model::id::ActorId;
 use roots_domain::model::todo::TodoStatus;
 
-use super::page::Shown;
+use super::shown::Shown;
 use crate::chart::{self, number, plural};
 use crate::entries;
 use crate::query;

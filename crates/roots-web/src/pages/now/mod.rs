@@ -3,6 +3,7 @@
 mod cards;
 mod needs;
 mod page;
+mod shown;
 
 pub(crate) use page::show;
 

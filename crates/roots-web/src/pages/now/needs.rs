@@ -5,7 +5,7 @@ use roots_domain::model::dashboard::{Need, NeedKind, NeedSubject};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::time::Timestamp;
 
-use super::page::Shown;
+use super::shown::Shown;
 use crate::chart::number;
 use crate::entries;
 use crate::text;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use roots_domain::model::chart::{Curve, Timeline, Year};
-use roots_domain::model::dashboard::{DashboardRows, DashboardRules, ShownText};
+use roots_domain::model::chart::{Timeline, Year};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::time::TimeRange;
 use roots_domain::service::activities::ActivitySelection;
@@ -16,6 +15,7 @@ use roots_http_core::request::query::{FromParams, Params, Query};
 
 use super::cards;
 use super::needs::card as needs_card;
+use super::shown::Shown;
 use crate::address::Address;
 use crate::agents::Agents;
 use crate::app::App;
@@ -23,11 +23,9 @@ use crate::balance;
 use crate::first_steps;
 use crate::guard;
 use crate::layout::{self, Frame, Section};
-use crate::look::Look;
 use crate::query;
 use crate::rows;
 use crate::viewer::Viewer;
-use crate::work;
 
 /// The days of the small curve of the balance.
 const BALANCE_DAYS: i64 = 30;
@@ -43,25 +41,6 @@ impl FromParams for NowQuery {
     }
 }
 
-/// What the page shows.
-pub(super) struct Shown<'a> {
-    pub(super) look: &'a Look,
-    pub(super) rules: DashboardRules,
-    pub(super) rows: &'a DashboardRows<ShownText>,
-    pub(super) today: &'a Timeline,
-    pub(super) year: &'a Year,
-    pub(super) balance: &'a Curve,
-    /// The agent that was picked.
-    pub(super) agent: Option<ActorId>,
-}
-
-impl Shown<'_> {
-    /// The name of an agent.
-    pub(super) fn name(&self, actor: ActorId) -> String {
-        work::name(self.rows, actor)
-    }
-}
-
 /// `GET /`.
 pub(crate) async fn show(
     State(app): State<App>,
@@ -73,9 +52,7 @@ pub(crate) async fn show(
     let scope = query::scope(query.agent, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
-    let find = |caller: Arc<_>| async move {
-        dashboards.find(&caller, scope, zone.clone()).await
-    };
+    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
     let (found, room) = rows::read(&mut viewer, find).await?;
     let today = zone.wall_clock(found.at).day;
     let since = zone.first_instant(Year::first_day(today));
@@ -87,9 +64,8 @@ pub(crate) async fn show(
     });
     let stats = stats.await?;
     let of_today = (zone.first_instant(today), zone.last_instant(today));
-    let lanes = |caller: Arc<_>| async move {
-        dashboards.lane_sessions(&caller, scope, of_today).await
-    };
+    let lanes =
+        |caller: Arc<_>| async move { dashboards.lane_sessions(&caller, scope, of_today).await };
     let sessions = viewer.bearer.read(lanes).await?;
     let spent = balance::spent(&app, &mut viewer, scope, BALANCE_DAYS).await?;
     let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS);
@@ -106,13 +82,16 @@ pub(crate) async fn show(
         balance: &balance,
         agent: query.agent,
     };
-    let answer = guard::html(layout::page(&viewer, Frame {
-        title: "Now",
-        section: Section::Now,
-        tools: tools(&agents, query.agent, viewer.is_owner()),
-        next_change: Some(rows.next_flip(app.rules)),
-        content: content(&shown, &address),
-    }));
+    let answer = guard::html(layout::page(
+        &viewer,
+        Frame {
+            title: "Now",
+            section: Section::Now,
+            tools: tools(&agents, query.agent, viewer.is_owner()),
+            next_change: Some(rows.next_flip(app.rules)),
+            content: content(&shown, &address),
+        },
+    ));
     Ok(room.hold(answer).await)
 }
 

@@ -18,7 +18,8 @@ use roots_domain::model::text::{ActivityType, Name};
 use roots_domain::model::time::{Day, Timestamp};
 use roots_domain::model::todo::{Priority, TodoStatus};
 
-use super::page::{Shown, content};
+use super::page::content;
+use super::shown::Shown;
 use crate::address::Address;
 use crate::look::Look;
 
