@@ -29,14 +29,14 @@ impl Api {
     pub async fn sign_up(url: &str, account: &str, owner: &str) -> Self {
         let nobody = Self::new(url, "none");
         let body = json!({ "account_name": account, "actor_name": owner, "actor_type": "human" });
-        let made = nobody.post("/accounts", &body).await;
+        let made = nobody.post("/bootstrap", &body).await;
         let key = made["api_key"].as_str().expect("an API key");
         nobody.with_key(key)
     }
 
     /// Adds a member with a key, and returns its id and its client.
     pub async fn add_member(&self, name: &str) -> (i64, Self) {
-        let body = json!({ "name": name, "actor_type": "ai_agent" });
+        let body = json!({ "name": name, "actor_type": "agent" });
         let made = self.post("/actors", &body).await;
         let actor = made["actor_id"].as_i64().expect("an id");
         let key = self.post("/keys", &json!({ "actor_id": actor })).await;

@@ -149,7 +149,7 @@ impl Seeded {
         for index in 0..count {
             let due = (index % 3 == 0).then(|| (now + (index - 2).hours()).to_string());
             let title = match (amount, index) {
-                (Amount::Crowded, 0) => "A title without blanks: ".to_owned() + &"x".repeat(300),
+                (Amount::Crowded, 0) => format!("A title without blanks: {}", "x".repeat(300)),
                 (Amount::Crowded, 1) => "<script>document.title = 'broken'</script>".to_owned(),
                 (Amount::Crowded, 2) => {
                     "\u{5db}\u{5d5}\u{5ea}\u{5e8}\u{5ea} \u{202e} abc".to_owned()
@@ -176,7 +176,7 @@ fn past(amount: Amount) -> String {
     let names: Vec<&str> = std::iter::once("Ada").chain(amount.agents().iter().copied()).collect();
     let mut lines = vec![json!({ "kind": "export", "format": 1, "source": SOURCE })];
     for (index, name) in names.iter().enumerate() {
-        let (kind, role) = if index == 0 { ("human", "owner") } else { ("ai_agent", "member") };
+        let (kind, role) = if index == 0 { ("human", "owner") } else { ("agent", "member") };
         lines.push(json!({
             "kind": "actor", "actor_id": index + 1, "name": name, "actor_type": kind, "role": role
         }));

@@ -62,7 +62,7 @@ impl Browser {
 
     /// The value of an expression of JavaScript.
     pub async fn value(&self, expression: &str) -> Value {
-        let found = self.driver.execute(format!("return {expression}"), vec![]).await;
+        let found = self.driver.execute(format!("return ({expression})"), vec![]).await;
         found.unwrap_or_else(|error| panic!("{expression}: {error}")).json().clone()
     }
 
