@@ -65,13 +65,12 @@ impl Events {
                 return Ok(Some(update));
             }
             let patience = self.client.timeout();
-            let response = match &mut self.open {
-                Some(response) => response,
-                None => {
-                    let response = self.client.open(&self.call()?).await?;
-                    self.reader.begin();
-                    self.open.insert(response)
-                }
+            let response = if let Some(response) = &mut self.open {
+                response
+            } else {
+                let response = self.client.open(&self.call()?).await?;
+                self.reader.begin();
+                self.open.insert(response)
             };
             // The server sends a comment each 15 s.
             if let Ok(Ok(Some(chunk))) = timeout(patience, response.chunk()).await {

@@ -11,8 +11,8 @@
 //! - `form` reads forms; `guard` refuses requests of other sites and writes the headers.
 //! - `rows` reads rows and opens their texts.
 
-mod agents;
 mod address;
+mod agents;
 mod app;
 mod assets;
 mod balance;

@@ -21,16 +21,20 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
     // The page shows no time.
     let look = Look::of(cookies, Timestamp::FIRST);
     let typed = response.extensions_mut().remove::<Typed>();
+    // It is the sign-in that is missing, unless an API key was typed.
+    let has_key = typed.as_ref().is_some_and(|typed| typed.get("api_key").is_some());
+    let is_signed_out = problem.kind() == ProblemKind::Unauthorized && !has_key;
+    let title = if is_signed_out { "Not signed in" } else { problem.kind().title() };
     let page = layout::bare(
         &look,
-        problem.kind().title(),
+        title,
         html! {
             p { (problem.detail()) }
             @if problem.errors().len() > 1 {
                 ul { @for error in problem.errors() { li { code { (error.field) } " " (error.message) } } }
             }
             @if let Some(seconds) = problem.retry_seconds() { p { "Try again in " (seconds) " s." } }
-            @if problem.kind() == ProblemKind::Unauthorized {
+            @if is_signed_out {
                 p { a href="/sign-in" target="_blank" rel="noopener" { "Sign in in a new tab" } }
             }
             @if let Some(typed) = &typed { (typed.again()) }

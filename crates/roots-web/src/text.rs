@@ -247,7 +247,7 @@ mod tests {
             "|",
         ];
         prop_oneof![
-            prop::sample::select(&known[..]).prop_map(str::to_owned),
+            prop::sample::select(known.to_vec()).prop_map(str::to_owned),
             any::<char>().prop_map(String::from),
             "[a-z<>&\"'()\\[\\]!]{0,6}",
         ]

@@ -11,8 +11,6 @@ use crate::load::LoadPattern;
 use crate::process::ServerProcess;
 use crate::requests::{self, ApiUser};
 
-/// Sessions that stay active, one for each connection that claims todos.
-const WORKERS: u64 = 64;
 /// Todos that a worker has claimed before the measurement, those of them that it has finished, and
 /// the activities that it has logged.
 const CLAIMED: usize = 5;
@@ -34,6 +32,8 @@ pub(crate) struct AccountSize {
     pub(crate) activities: u64,
     /// Ended sessions.
     pub(crate) sessions: u64,
+    /// Sessions that stay active, which claim todos.
+    pub(crate) active: u64,
 }
 
 /// A filled database with a running server.
@@ -42,8 +42,9 @@ pub(crate) struct AgentServer {
     pub(crate) server: ServerProcess,
     /// The owner whose rows fill the database.
     pub(crate) owner: ApiUser,
-    /// Ended sessions.
+    /// Ended sessions, and those that stay active.
     sessions: u64,
+    active: u64,
 }
 
 impl AgentServer {
@@ -52,19 +53,19 @@ impl AgentServer {
     /// # Errors
     /// The server did not start, or a response is not as expected.
     pub(crate) fn fill(instance: RootsInstance, size: AccountSize) -> Result<Self, Box<dyn Error>> {
-        let AccountSize { todos, activities, sessions } = size;
+        let AccountSize { todos, activities, sessions, active } = size;
         let server = instance.start()?;
         let owner = instance.owner()?;
         let fill = |count, requests| {
             fixture::fill(&server, FILL_CONNECTIONS, LoadPattern::Count(count), requests)
         };
-        fill(sessions + WORKERS, vec![owner.start_session()])?;
+        fill(sessions + active, vec![owner.start_session()])?;
         let log = (1..=sessions).map(|session| owner.log_in_session(session, "general"));
         fill(activities, log.collect())?;
         fill(todos, owner.todos_in_turn())?;
         // A brief tells what happened since the last session ended.
         fill(sessions, (1..=sessions).map(|session| owner.end_session(session)).collect())?;
-        let filled = Self { instance, server, owner, sessions };
+        let filled = Self { instance, server, owner, sessions, active };
         filled.work()?;
         let brief = filled.send(filled.brief())?;
         if brief["has_work"] != true {
@@ -96,10 +97,10 @@ impl AgentServer {
         self.owner.get("/brief")
     }
 
-    /// Claims of all workers.
+    /// Claims of all active sessions.
     pub(crate) fn claims(&self) -> Vec<RequestSpec> {
-        let workers = self.sessions + 1..=self.sessions + WORKERS;
-        workers.map(|session| self.owner.claim(session)).collect()
+        let active = self.sessions + 1..=self.sessions + self.active;
+        active.map(|session| self.owner.claim(session)).collect()
     }
 
     /// Claims a todo, and returns the size of the response.

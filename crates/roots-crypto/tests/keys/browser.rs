@@ -56,8 +56,10 @@ fn forms_json() -> Value {
             let key = locksmith.parse_key(&founding.key.secret).unwrap();
             let keyring = locksmith.unlock(&key, account(id), actor(1), KeyId(1).into(), &wraps);
             let browser_key = keyring.unwrap().mint_browser_key(SignInId(1)).unwrap();
-            forms.push(json!({ "account": id, "byte": byte, "key": browser_key.secret.expose_secret(),
-                "prefix": browser_key.prefix, "lookup": hex(browser_key.lookup.0) }));
+            forms.push(
+                json!({ "account": id, "byte": byte, "key": browser_key.secret.expose_secret(),
+                "prefix": browser_key.prefix, "lookup": hex(browser_key.lookup.0) }),
+            );
         }
     }
     Value::Array(forms)
@@ -143,7 +145,10 @@ fn the_same_secret_derives_other_keys_for_each_kind() {
     assert_eq!(unlock(&api_key, KeyId(1).into(), &as_api_key), broken);
     let of_another = moved(WrapHolder::Browser(SignInId(2)));
     assert_eq!(unlock(&browser_key, SignInId(2).into(), &of_another), broken);
-    assert_eq!(unlock(&browser_key, SignInId(2).into(), &minted.wraps), Err(CryptoError::WrapMissing));
+    assert_eq!(
+        unlock(&browser_key, SignInId(2).into(), &minted.wraps),
+        Err(CryptoError::WrapMissing)
+    );
 }
 
 #[test]

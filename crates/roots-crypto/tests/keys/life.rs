@@ -334,7 +334,8 @@ fn a_key_of_the_last_epoch_cannot_be_renewed() {
     let founding = locksmith.found(account, owner, KeyId(1), RecoveryId(1)).unwrap();
     let key = founding.key;
     let presented = locksmith.parse_key(&key.secret).unwrap();
-    let keyring = locksmith.unlock(&presented, account, owner, KeyId(1).into(), &key.wraps).unwrap();
+    let keyring =
+        locksmith.unlock(&presented, account, owner, KeyId(1).into(), &key.wraps).unwrap();
     assert_eq!(keyring.renew(KeyId(2)).map(drop), Err(CryptoError::Unsupported));
     let renewed = keyring.renew_account(KeyId(2), RecoveryId(2)).map(drop);
     assert_eq!(renewed, Err(CryptoError::Unsupported));

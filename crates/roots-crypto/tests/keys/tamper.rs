@@ -197,8 +197,13 @@ fn a_wrap_is_bound_to_its_account_subject_holder_and_epochs() {
     // A key of another account. A text that is no key and a recovery code are no `PresentedKey`.
     let foreign = AccountFixture::founded(8).owner_key.1;
     let foreign = fixture.locksmith.parse_key(&foreign).unwrap();
-    let with_foreign =
-        fixture.locksmith.unlock(&foreign, fixture.account, fixture.owner, KeyId(5).into(), &minted.wraps);
+    let with_foreign = fixture.locksmith.unlock(
+        &foreign,
+        fixture.account,
+        fixture.owner,
+        KeyId(5).into(),
+        &minted.wraps,
+    );
     assert_eq!(with_foreign.map(drop), refused);
     assert!(fixture.locksmith.parse_key(&"roots_7_".into()).is_none());
     assert!(fixture.locksmith.parse_key(&fixture.code.1).is_none());

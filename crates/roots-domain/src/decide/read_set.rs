@@ -11,9 +11,7 @@ use crate::model::Patch;
 use crate::model::account::Role;
 use crate::model::api_key::AnyKeyId;
 use crate::model::bearer::KeyBearer;
-use crate::model::id::{
-    AccountId, ActivityId, ActorId, KeyId, SessionId, SignInId, TodoId, Uid,
-};
+use crate::model::id::{AccountId, ActivityId, ActorId, KeyId, SessionId, SignInId, TodoId, Uid};
 use crate::model::idempotency::IdempotencyRecordKey;
 use crate::model::import::{Import, ImportRow, Origin};
 use crate::model::text::ActivityType;

@@ -2,7 +2,10 @@
 
 use super::api_key::KeyEpoch;
 use super::credit::{self, BalanceRefusal};
-use super::id::{AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId, SignInId, TodoId, Uid};
+use super::id::{
+    AccountId, ActivityId, ActorId, AuditId, KeyId, LedgerId, LogId, RecoveryId, SessionId,
+    SignInId, TodoId, Uid,
+};
 use super::page::{Listed, SortKey};
 use super::quota::Renewals;
 use super::text::Name;

@@ -224,10 +224,7 @@ impl Access {
     ///
     /// If a renewal comes into force between two reads of one look-up, its parts do not match, and
     /// what the bearer wraps would be wrapped under an old key. So the look-up is repeated.
-    async fn look_up(
-        &self,
-        lookup: Lookup,
-    ) -> Result<(Credentials, Option<Timestamp>), ReadError> {
+    async fn look_up(&self, lookup: Lookup) -> Result<(Credentials, Option<Timestamp>), ReadError> {
         for _ in 0..LOOKS_MAX {
             let found = self.reader.credentials(lookup).await?;
             let mut found = found.ok_or(Refusal::KeyNotInForce)?;

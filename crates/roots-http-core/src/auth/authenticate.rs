@@ -372,10 +372,7 @@ impl From<NotAdmitted> for Problem {
 
 /// Whether the key itself is wrong.
 const fn is_wrong<T>(admitted: &Result<T, ReadError>) -> bool {
-    matches!(
-        admitted,
-        Err(ReadError::Refused(Refusal::KeyNotInForce | Refusal::SignInEnded(_)))
-    )
+    matches!(admitted, Err(ReadError::Refused(Refusal::KeyNotInForce | Refusal::SignInEnded(_))))
 }
 
 /// Admits the bearer of a key, from the cache or by a look-up.

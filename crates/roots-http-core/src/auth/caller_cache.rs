@@ -319,11 +319,8 @@ mod tests {
         }
     }
 
-    const LOOKUP: Lookup = Lookup {
-        account: AccountId(1),
-        hash: LookupHash([1; 32]),
-        kind: LookupKind::ApiKey,
-    };
+    const LOOKUP: Lookup =
+        Lookup { account: AccountId(1), hash: LookupHash([1; 32]), kind: LookupKind::ApiKey };
     const SHORT_TIME: Duration = Duration::from_millis(100);
     const NEVER: Duration = Duration::from_hours(1);
 

@@ -223,7 +223,8 @@ mod tests {
         ] {
             assert_eq!(mode(host), CookieMode::Loopback { port }, "{host}");
         }
-        for host in ["roots.example", "localhost.example:8080", "10.0.0.1:8080", "[::2]:80", "a b"] {
+        for host in ["roots.example", "localhost.example:8080", "10.0.0.1:8080", "[::2]:80", "a b"]
+        {
             assert_eq!(mode(host), CookieMode::Dropped, "{host}");
         }
         let plain = CookiePolicy { allows_plain: true, ..CookiePolicy::default() };

@@ -174,9 +174,7 @@ impl LimitKind {
             | Self::Unauthenticated
             | Self::UnknownKeys
             | Self::Static
-            | Self::Probes => {
-                "No setting raises it; ROOTS_RATE_LIMIT_PER_MINUTE=0 turns it off."
-            }
+            | Self::Probes => "No setting raises it; ROOTS_RATE_LIMIT_PER_MINUTE=0 turns it off.",
             Self::Signups => "ROOTS_SIGNUPS_PER_HOUR raises it.",
             Self::Recoveries => "ROOTS_RECOVERS_PER_HOUR raises it.",
         }

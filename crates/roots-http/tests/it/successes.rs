@@ -477,13 +477,50 @@ async fn activities_are_counted() {
 #[tokio::test]
 async fn todos_are_counted_in_whole_quarter_hours() {
     let asked = "/api/v1/todos/stats?since=2026-04-07&actor_id=all&tz=Asia/Kathmandu";
-    assert_snapshot!(answer(get(asked)).await, @"");
+    assert_snapshot!(answer(get(asked)).await, @r#"
+    200 OK
+
+    {
+      "since": "2026-04-06T18:15:00Z",
+      "until": "2026-04-09T14:14:59.999999Z",
+      "made": 5,
+      "done": 3,
+      "cancelled": 1,
+      "by_actor": [
+        {"actor_id": 1, "made": 4, "done": 3, "cancelled": 1},
+        {"actor_id": 2, "made": 1, "done": 0, "cancelled": 0}
+      ],
+      "by_actor_omitted": 0,
+      "by_day": [
+        {"day": "2026-04-07", "made": 3, "done": 0, "cancelled": 0},
+        {"day": "2026-04-09", "made": 2, "done": 3, "cancelled": 1}
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
 async fn credits_are_counted_with_the_balance_of_each_day() {
     let asked = "/api/v1/credits/stats?since=2020-01-01&until=2030-01-01&actor_id=all";
-    assert_snapshot!(answer(get(asked)).await, @"");
+    assert_snapshot!(answer(get(asked)).await, @r#"
+    200 OK
+
+    {
+      "since": "2025-04-08T14:15:00Z",
+      "until": "2026-04-09T14:14:59.999999Z",
+      "spent": 12,
+      "granted": 100,
+      "balance_before": 0,
+      "balance_after": 88,
+      "balance": 88,
+      "by_actor": [{"actor_id": 1, "spent": 9}, {"actor_id": 2, "spent": 3}],
+      "by_actor_omitted": 0,
+      "by_day": [
+        {"day": "2026-04-07", "spent": 4, "granted": 100, "balance": 96},
+        {"day": "2026-04-09", "spent": 8, "granted": 0, "balance": 88}
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]

@@ -27,8 +27,15 @@ const PREPARED_STATEMENTS: usize = 512;
 /// Every read has an index. So each statement is planned once, not once for each read, and plans
 /// never sort or scan a whole table, as they would if the database, with missing or old statistics,
 /// took a large table for a small one.
-const READ_BY_INDEX: [(&str, &str); 3] =
-    [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_seqscan", "off")];
+///
+/// A transaction reads one snapshot, as it does in SQLite, and needs no statement to say so.
+const READ_BY_INDEX: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_sort", "off"),
+    ("enable_seqscan", "off"),
+    ("default_transaction_isolation", "repeatable read"),
+    ("default_transaction_read_only", "on"),
+];
 
 /// The same for batches, which find rows by their keys, and the next todos to claim by their order.
 const WRITE_BY_INDEX: [(&str, &str); 3] =

@@ -13,9 +13,8 @@ use async_trait::async_trait;
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::{self, AssertSqlSafe, Postgres, Sqlite};
 use sea_orm::{
-    AccessMode, ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult, RuntimeErr, Statement,
-    TransactionTrait,
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, QueryResult, RuntimeErr, Statement, TransactionTrait,
 };
 use sea_query_sqlx::SqlxValues;
 
@@ -83,11 +82,7 @@ impl ReaderPool {
     }
 
     /// Begins a transaction, on a connection of sqlx's pool.
-    pub(crate) async fn begin_with_config(
-        &self,
-        isolation: Option<IsolationLevel>,
-        access: Option<AccessMode>,
-    ) -> Result<DatabaseTransaction, DbErr> {
+    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let waiting = self.wait();
         // It goes back: otherwise all connections could be kept here.
         drop(self.kept().idle.pop());
@@ -95,7 +90,7 @@ impl ReaderPool {
         // transaction whose BEGIN was sent but not answered (transact-rs/sqlx#4393), and the
         // connection's next reader would fail.
         let pool = self.pool.clone();
-        let begin = async move { pool.begin_with_config(isolation, access).await };
+        let begin = async move { pool.begin().await };
         let transaction = tokio::spawn(begin).await;
         drop(waiting);
         transaction.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
@@ -278,7 +273,7 @@ mod tests {
             assert_eq!(pool.kept().idle.len(), most);
             let mut transactions = Vec::new();
             for _ in 0..most {
-                transactions.push(pool.begin_with_config(None, None).await.unwrap());
+                transactions.push(pool.begin().await.unwrap());
             }
             assert!(!pool.can_give() && pool.kept().idle.is_empty());
             drop(transactions);
@@ -289,11 +284,7 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_that_is_given_up_while_it_begins_leaves_nothing_open() {
         for (_db, pool) in pools().await {
-            let config = match pool.get_database_backend() {
-                DbBackend::Sqlite => (None, None),
-                _ => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
-            };
-            let begin = || pool.begin_with_config(config.0, config.1);
+            let begin = || pool.begin();
             for polls in 1..=40 {
                 let give_up = async {
                     for _ in 0..polls {

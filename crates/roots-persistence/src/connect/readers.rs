@@ -134,7 +134,7 @@ mod tests {
             let readers = store.all_readers();
             let mut taken = Vec::new();
             while readers.of_all.can_give() {
-                taken.push(readers.of_all.begin_with_config(None, None).await.unwrap());
+                taken.push(readers.of_all.begin().await.unwrap());
             }
             for _ in 0..2 {
                 assert_eq!(store.ping().await, Ok(()), "{} taken", taken.len());
@@ -167,7 +167,7 @@ mod tests {
         let mut taken = Vec::new();
         while readers.of_slots[0].can_give() {
             assert_eq!(pool_of(0), own[0]);
-            taken.push(readers.of_slots[0].begin_with_config(None, None).await.unwrap());
+            taken.push(readers.of_slots[0].begin().await.unwrap());
         }
         assert_eq!((pool_of(0), pool_of(1)), (all, own[1]));
         drop(taken);

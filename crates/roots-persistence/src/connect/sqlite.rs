@@ -106,6 +106,8 @@ pub(crate) async fn writer(file: &Path) -> Result<DatabaseConnection, DbErr> {
     options.max_connections(1).min_connections(1).map_sqlx_sqlite_opts(move |_| {
         base(&path)
             .pragma("cache_size", WRITER_CACHE_KIB)
+            // What undoes a failed statement of a batch is kept in memory, not in a file.
+            .pragma("temp_store", "MEMORY")
             .pragma("wal_autocheckpoint", MOVED_AFTER_PAGES)
     });
     connect(options).await

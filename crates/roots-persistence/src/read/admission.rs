@@ -374,7 +374,8 @@ mod tests {
     fn a_dropped_lookup_task_fails_its_keys_and_lets_the_next_key_start_another() {
         let queue = Arc::new(LookupQueue::default());
         let (reply, mut found) = oneshot::channel();
-        let lookup = Lookup { account: AccountId(1), hash: LookupHash([0; 32]), kind: LookupKind::ApiKey };
+        let lookup =
+            Lookup { account: AccountId(1), hash: LookupHash([0; 32]), kind: LookupKind::ApiKey };
         *queue.waiting() = WaitingKeys { asked: vec![AskedKey { lookup, reply }], is_served: true };
         drop(LookupTask { queue: Arc::clone(&queue), has_ended: true });
         assert!(matches!(found.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
@@ -387,14 +388,25 @@ mod tests {
     fn a_statement_looks_up_at_most_64_keys() {
         let queue = LookupQueue::default();
         for id in 0..150 {
-            let lookup = Lookup { account: AccountId(id), hash: LookupHash([0; 32]), kind: LookupKind::ApiKey };
+            let lookup = Lookup {
+                account: AccountId(id),
+                hash: LookupHash([0; 32]),
+                kind: LookupKind::ApiKey,
+            };
             let (reply, _) = oneshot::channel();
             queue.waiting().asked.push(AskedKey { lookup, reply });
         }
         let next = || queue.next().iter().map(|asked| asked.lookup.account.0).collect::<Vec<_>>();
         let expected = [(0..64).collect(), (64..128).collect(), (128..150).collect(), vec![]];
         assert_eq!([next(), next(), next(), next()], expected);
-        let lookups = vec![Lookup { account: AccountId(1), hash: LookupHash([0; 32]), kind: LookupKind::ApiKey }; 64];
+        let lookups = vec![
+            Lookup {
+                account: AccountId(1),
+                hash: LookupHash([0; 32]),
+                kind: LookupKind::ApiKey
+            };
+            64
+        ];
         for count in 1..=TOGETHER_MAX {
             let bound = |backend| statement(backend, &lookups[..count]).values.unwrap().0.len();
             assert_eq!(bound(DbBackend::Sqlite), 3 * count.next_power_of_two());

@@ -159,8 +159,8 @@ impl Statements {
             self.claims_left_over(),
             self.unclaimed(),
             self.claims_by_deadline(),
-            self.expired_claims("<=", "OR a.last_active_at IS NULL"),
-            self.expired_claims(">", ""),
+            self.lapsed_claims(),
+            self.claims_by_session(),
             self.open("<"),
             self.open(">="),
         ];
@@ -176,6 +176,7 @@ impl Statements {
             &columns_of_todo,
             "todos AS t WHERE t.account_id = :account AND t.todo_id = k.todo_id",
         );
+        let sql = format!("WITH claims AS MATERIALIZED ({}) {sql}", self.claims());
         // Ids count from 1.
         let session = session.map_or(0, |session| session.0);
         self.statement(&sql, &[("session", session), ("now", now.micros())])
@@ -187,9 +188,42 @@ impl Statements {
         format!(
             "SELECT e.todo_id FROM (SELECT c.todo_id, c.priority, c.until_at, c.session_id, \
              c.lease_seconds FROM claim_deadlines AS c WHERE c.account_id = :account \
-             AND c.session_id = :session LIMIT {CLAIMS_MAX}) AS e {last_write} WHERE {} \
+             AND c.session_id = :session LIMIT {CLAIMS_MAX}) AS e {last_write} \
+             WHERE e.until_at > :now OR {} > :now \
              ORDER BY e.priority DESC, e.todo_id LIMIT {}",
-            living(),
+            session_until("e"),
+            self.rows
+        )
+    }
+
+    /// The claims `c` that are looked at: of each priority those whose own deadline is ahead, the
+    /// last ones first, and those that are past it, the oldest first. With each is whether its
+    /// session is active, and until when the last write of its session keeps it alive.
+    fn claims(&self) -> String {
+        let [source, whose] = self.deadlines();
+        let last_write = self.last_write();
+        let parts = Priority::ALL.into_iter().flat_map(|priority| {
+            let [source, whose] = [&source, &whose];
+            [("> :now", "DESC"), ("<= :now", "ASC")].map(|(range, order)| {
+                format!(
+                    "SELECT e.todo_id, e.priority, e.until_at, e.session_id, a.is_open, {} \
+                     AS session_until FROM (SELECT c.todo_id, c.priority, c.until_at, \
+                     c.session_id, c.lease_seconds FROM {source} WHERE {whose} \
+                     AND c.priority = {} AND c.until_at {range} \
+                     ORDER BY c.until_at {order} LIMIT {CLAIMS_MAX}) AS e {last_write}",
+                    session_until("e"),
+                    priority.level(),
+                )
+            })
+        });
+        parts.collect::<Vec<_>>().join(" UNION ALL ")
+    }
+
+    /// The first todos of those claims for which `condition` holds.
+    fn claims_where(&self, condition: &str, order: &str) -> String {
+        format!(
+            "SELECT c.todo_id FROM claims AS c WHERE {condition} \
+             ORDER BY c.priority DESC, {order}c.todo_id LIMIT {}",
             self.rows
         )
     }
@@ -197,31 +231,33 @@ impl Statements {
     /// Todos whose claim lives and belongs to no active session. Without a named session, a claim
     /// without a session is one of these.
     fn claims_left_over(&self) -> String {
-        let [source, whose] = self.deadlines();
         let has_session = match self.reader {
-            Some(_) => "AND c.session_id IS NOT NULL",
+            Some(_) => " AND c.session_id IS NOT NULL",
             None => "",
         };
-        let ranges = [("> :now", "DESC"), ("<= :now", "ASC")];
-        let last_write = self.last_write();
-        let parts = Priority::ALL.into_iter().rev().flat_map(|priority| {
-            let [source, whose] = [&source, &whose];
-            ranges.map(|(range, order)| {
-                format!(
-                    "SELECT e.todo_id, e.priority FROM (SELECT c.todo_id, c.priority, c.until_at, \
-                     c.session_id, c.lease_seconds FROM {source} \
-                     WHERE {whose} AND c.priority = {} AND c.until_at {range} {has_session} \
-                     ORDER BY c.until_at {order} LIMIT {CLAIMS_MAX}) AS e \
-                     {last_write} \
-                     WHERE (a.is_open IS NULL OR a.is_open = 0) AND {} \
-                     ORDER BY e.todo_id LIMIT {}",
-                    priority.level(),
-                    living(),
-                    self.rows
-                )
-            })
-        });
-        first(parts, "priority DESC, todo_id", self.rows)
+        let condition = format!(
+            "(c.is_open IS NULL OR c.is_open = 0) \
+             AND (c.until_at > :now OR c.session_until > :now){has_session}"
+        );
+        self.claims_where(&condition, "")
+    }
+
+    /// Todos whose claim lives by the writes with its token, those with the last deadline first.
+    fn claims_by_deadline(&self) -> String {
+        self.claims_where("c.until_at > :now", "c.until_at DESC, ")
+    }
+
+    /// Todos whose claim has lapsed.
+    fn lapsed_claims(&self) -> String {
+        self.claims_where(
+            "c.until_at <= :now AND (c.session_until IS NULL OR c.session_until <= :now)",
+            "c.until_at, ",
+        )
+    }
+
+    /// Todos whose claim is past its own deadline, but lives by the writes of its session.
+    fn claims_by_session(&self) -> String {
+        self.claims_where("c.until_at <= :now AND c.session_until > :now", "c.until_at, ")
     }
 
     /// Todos in progress that nobody has claimed, in the order of claims.
@@ -236,41 +272,6 @@ impl Statements {
             )
         });
         first(parts, "priority DESC, due_at, created_at, todo_id", self.rows)
-    }
-
-    /// Todos whose claim lives by the writes with its token, those with the last deadline first.
-    fn claims_by_deadline(&self) -> String {
-        let [source, whose] = self.deadlines();
-        let parts = Priority::ALL.into_iter().rev().map(|priority| {
-            format!(
-                "SELECT c.todo_id, c.priority, c.until_at FROM {source} \
-                 WHERE {whose} AND c.priority = {} AND c.until_at > :now \
-                 ORDER BY c.until_at DESC LIMIT {}",
-                priority.level(),
-                self.rows
-            )
-        });
-        first(parts, "priority DESC, until_at DESC, todo_id", self.rows)
-    }
-
-    /// Todos whose claim is past its own deadline: `<=` for those that no session keeps alive
-    /// either, or `>` for the others.
-    fn expired_claims(&self, compared: &str, or_without_session: &str) -> String {
-        let [source, whose] = self.deadlines();
-        let last_write = self.last_write();
-        let parts = Priority::ALL.into_iter().rev().map(|priority| {
-            format!(
-                "SELECT e.todo_id, e.priority, e.until_at FROM (SELECT c.todo_id, c.priority, \
-                 c.until_at, c.session_id, c.lease_seconds FROM {source} \
-                 WHERE {whose} AND c.priority = {} AND c.until_at <= :now \
-                 ORDER BY c.until_at LIMIT {CLAIMS_MAX}) AS e {last_write} \
-                 WHERE (a.last_active_at + (e.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 \
-                 {compared} :now {or_without_session}) ORDER BY e.until_at, e.todo_id LIMIT {}",
-                priority.level(),
-                self.rows
-            )
-        });
-        first(parts, "priority DESC, until_at, todo_id", self.rows)
     }
 
     /// Open todos in the order of claims: `<` for those past their due date, or `>=` for the
@@ -559,8 +560,7 @@ impl Statements {
 
 /// Until when the claim of a todo `t` lives.
 pub(super) fn until() -> String {
-    let by_session =
-        format!("a.last_active_at + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000");
+    let by_session = session_until("c");
     format!(
         "(SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} \
          ELSE c.until_at END FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
@@ -569,12 +569,9 @@ pub(super) fn until() -> String {
     )
 }
 
-/// That a claim `e` lives, by its own deadline or by the last activity `a` of its session.
-fn living() -> String {
-    format!(
-        "(e.until_at > :now \
-         OR a.last_active_at + (e.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 > :now)"
-    )
+/// Until when the last write `a` of its session keeps this claim alive, if it has a session.
+fn session_until(claim: &str) -> String {
+    format!("a.last_active_at + ({claim}.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000")
 }
 
 /// These columns of a query.

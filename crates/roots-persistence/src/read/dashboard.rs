@@ -30,8 +30,8 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult
 use super::brief::{Text, read_or_long};
 use super::brief_statements::{AT, AUTH_EPOCH, LAST_ACTIVE_AT, PART, Statements, UNTIL_AT};
 use super::dashboard_statements::{
-    BALANCE, IN_PROGRESS, LAST_ENTRY_AT, NEXT, NEXT_DUE_AT, OVERDUE, SPENT_LAST_DAY,
-    SPENT_WHOLE_DAYS, WAITS, WORK_ENDED_AT, WORK_SESSION, WORK_STATUS,
+    BALANCE, LAST_ENTRY_AT, NEXT, NEXT_DUE_AT, OVERDUE, SPENT_LAST_DAY, SPENT_WHOLE_DAYS, WAITS,
+    WORK_ENDED_AT, WORK_SESSION, WORK_STATUS,
 };
 use super::epoch::expect_epoch;
 use crate::errors::of_read;
@@ -211,28 +211,30 @@ struct Todos {
 }
 
 async fn todos(tx: &DatabaseTransaction, make: &Statements, now: Timestamp) -> StoreResult<Todos> {
-    let (mut shown, mut next, mut overdue) = (BTreeMap::new(), Vec::new(), 0_u32);
+    let (mut shown, mut overdue, mut next) = (BTreeMap::new(), Vec::new(), Vec::new());
     for row in tx.query_all_raw(make.dashboard_todos(now)).await.map_err(of_read)? {
         let part = number(&row, PART)?;
-        overdue += u32::from(part == OVERDUE);
         let session = work_session(&row)?;
         let claim_until = optional(&row, UNTIL_AT)?.map(at);
         let model = todos::Model::from_query_result(&row, "").map_err(of_read)?;
         let todo = Todo::<Sealed>::try_from(model)?;
-        if part == NEXT {
-            next.push((claim_order(&todo), dashboard_todo(todo, session, claim_until)));
-        } else {
-            let is_in_time = part == IN_PROGRESS || overdue <= OVERDUE_MAX;
-            if is_in_time {
-                shown.insert(todo.id.0, dashboard_todo(todo, session, claim_until));
-            }
+        let order = claim_order(&todo);
+        let todo = dashboard_todo(todo, session, claim_until);
+        match part {
+            NEXT => next.push((order, todo)),
+            OVERDUE => overdue.push(todo),
+            _ => _ = shown.insert(todo.id, todo),
         }
     }
+    let overdue_max = usize::try_from(OVERDUE_MAX).unwrap_or(usize::MAX);
+    let has_more_overdue = overdue.len() > overdue_max;
+    overdue.sort_by_key(|todo| (todo.due_at, todo.id));
+    shown.extend(overdue.into_iter().take(overdue_max).map(|todo| (todo.id, todo)));
     next.sort_by_key(|(order, _)| *order);
     next.truncate(usize::try_from(make.rows).unwrap_or(usize::MAX));
     Ok(Todos {
         shown: shown.into_values().collect(),
-        has_more_overdue: overdue > OVERDUE_MAX,
+        has_more_overdue,
         next_up: next.into_iter().map(|(_, todo)| todo).collect(),
     })
 }

@@ -28,12 +28,12 @@ pub(super) const NEXT_DUE_AT: &str = "next_due_at";
 pub(super) const SPENT_WHOLE_DAYS: &str = "spent_whole_days";
 pub(super) const SPENT_LAST_DAY: &str = "spent_last_day";
 /// The values of the column [`PART`] of todos.
-pub(super) const IN_PROGRESS: i64 = 0;
+const IN_PROGRESS: i64 = 0;
 pub(super) const OVERDUE: i64 = 1;
 pub(super) const NEXT: i64 = 2;
 /// The values of the column [`PART`] of activities.
 pub(super) const WAITS: i64 = 0;
-pub(super) const LATEST: i64 = 1;
+const LATEST: i64 = 1;
 
 /// The indexes of the parts: over an actor, and over an account.
 const IN_PROGRESS_TODOS: [&str; 2] = ["todos_in_progress", "todos_in_progress_of_account"];

@@ -5,9 +5,8 @@ use std::sync::OnceLock;
 use roots_domain::model::id::AccountId;
 use roots_domain::port::store::{Admission, StoreResult};
 use sea_orm::{
-    AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
-    FromQueryResult, IsolationLevel, QueryFilter, QuerySelect, QueryTrait, Select, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult,
+    QueryFilter, QuerySelect, QueryTrait, Select, Statement, Value,
 };
 
 use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
@@ -103,11 +102,6 @@ impl Store {
 
     /// A transaction in which all statements read the same snapshot.
     pub(crate) async fn snapshot(&self) -> StoreResult<DatabaseTransaction> {
-        let (isolation, access) = match self.readers().get_database_backend() {
-            // A SQLite transaction reads one snapshot as it is.
-            DbBackend::Sqlite => (None, None),
-            _ => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
-        };
-        self.readers().begin_with_config(isolation, access).await.map_err(of_read)
+        self.readers().begin().await.map_err(of_read)
     }
 }

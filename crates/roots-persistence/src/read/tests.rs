@@ -623,7 +623,7 @@ async fn postgres_reads_touch_a_bounded_number_of_rows() {
 
 /// How a statement is executed that was prepared on a connection that reads.
 async fn plan(store: &Store, statement: &Statement) -> serde_json::Value {
-    let tx = store.readers().begin_with_config(None, None).await.unwrap();
+    let tx = store.readers().begin().await.unwrap();
     tx.execute_unprepared(&format!("PREPARE asked AS {}", statement.sql)).await.unwrap();
     let values = statement.values.iter().flat_map(|values| &values.0);
     let written = |value: &Value| {

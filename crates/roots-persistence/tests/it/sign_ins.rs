@@ -75,7 +75,8 @@ async fn a_browser_key_opens_what_its_actor_wrote_and_is_stored_nowhere(db: Test
     let member = context.bearer(&add_member(&db, &owner, 2).await).await;
     for (caller, notes) in [(&owner, "of the owner"), (&member, "of the member")] {
         let draft = session_draft(notes);
-        let written = context.sessions.start(caller, draft, Preconditions::default()).await.unwrap();
+        let written =
+            context.sessions.start(caller, draft, Preconditions::default()).await.unwrap();
         let (id, browser_key) = sign_in(&context, caller, Stay::Usual).await;
         let browser = admit(&context, &browser_key).await.unwrap();
         assert_eq!((browser.sign_in, browser.key), (Some(id), caller.key));
@@ -252,8 +253,7 @@ async fn an_owner_sees_and_ends_all_sign_ins_a_member_its_own(db: TestDatabase) 
         let sign_in = &entry.listed.sign_in;
         (sign_in.id, sign_in.actor, sign_in.stay, entry.is_callers)
     });
-    let expected =
-        [(second, TWO, Stay::Long, false), (first, owner.actor.id, Stay::Usual, true)];
+    let expected = [(second, TWO, Stay::Long, false), (first, owner.actor.id, Stay::Usual, true)];
     assert_eq!(shown.collect::<Vec<_>>(), expected);
     assert_eq!(listed[0].listed.actor_name, name("Member 2"));
     assert_eq!(listed[1].listed.sign_in.label, Some(name("Firefox on Linux")));

@@ -81,20 +81,28 @@ async fn deleted_todos_stay_counted_and_repeated_steps_count_again(db: TestDatab
     assert_eq!(stats.by_actor, [(ActorId(1), 9), (ActorId(2), 2)]);
     assert_eq!((stats.spent, stats.granted, stats.balance), (11, 100, 89));
     let steps = "SELECT COALESCE(step, '-') FROM ledger WHERE account_id = 1 ORDER BY ledger_id";
-    let steps: Vec<String> = db.rows::<(String,)>(steps).await.into_iter().map(|row| row.0).collect();
+    let steps: Vec<String> =
+        db.rows::<(String,)>(steps).await.into_iter().map(|row| row.0).collect();
     let made = format!("1/{}/made/3", issuer.at.quarter_hour().0);
     assert_eq!(
         steps,
         [
-            "-", &made, "done", "open", "done", "cancelled", "-", "in_progress", "made",
+            "-",
+            &made,
+            "done",
+            "open",
+            "done",
+            "cancelled",
+            "-",
+            "in_progress",
+            "made",
             "in_progress"
         ]
     );
     let subjects = "SELECT COALESCE(subject_id, 0), COALESCE(subject_actor_id, 0) FROM ledger \
         WHERE account_id = 1 ORDER BY ledger_id";
     let subjects: Vec<(i64, i64)> = db.rows(subjects).await;
-    let expected =
-        [(0, 0), (1, 1), (1, 1), (1, 1), (1, 1), (2, 1), (1, 1), (3, 1), (4, 2), (4, 2)];
+    let expected = [(0, 0), (1, 1), (1, 1), (1, 1), (1, 1), (2, 1), (1, 1), (3, 1), (4, 2), (4, 2)];
     assert_eq!(subjects, expected);
     assert_eq!(db.store.verify().await.unwrap(), (2, vec![]));
 }
@@ -121,10 +129,7 @@ async fn days_are_those_of_the_zone(db: TestDatabase) {
             "Europe/Vienna",
             vec![("2026-03-28", 1), ("2026-03-29", 2), ("2026-03-30", 1), ("2026-04-03", 1)],
         ),
-        (
-            "Asia/Kathmandu",
-            vec![("2026-03-29", 2), ("2026-03-30", 2), ("2026-04-03", 1)],
-        ),
+        ("Asia/Kathmandu", vec![("2026-03-29", 2), ("2026-03-30", 2), ("2026-04-03", 1)]),
     ] {
         let stats = todos(&db, &issuer, asked, zone).await;
         let expected = days.iter().map(|(day, made)| (at(day).day(), counts(*made, 0, 0)));
@@ -218,8 +223,7 @@ async fn imported_todos_count_when_they_were_made_and_done(db: TestDatabase) {
     db.store.apply(import).await.unwrap();
     let stats = todos(&db, &issuer, window("2026-02-01", "2026-04-09T23:59:59Z"), "UTC").await;
     let day = |date: &str| at(date).day();
-    let expected =
-        [(day("2026-02-01"), counts(2, 0, 0)), (day("2026-02-03"), counts(0, 1, 0))];
+    let expected = [(day("2026-02-01"), counts(2, 0, 0)), (day("2026-02-03"), counts(0, 1, 0))];
     assert_eq!(stats.by_day, expected);
     let spent = credits(&db, &issuer, None, window("2026-04-09", "2026-04-09T23:59:59Z")).await;
     assert_eq!((spent.spent, spent.balance), (3, 97));

@@ -103,7 +103,7 @@ async fn a_first_visit_of_an_account_with_four_agents_stays_small(database: Test
         app.post("/sessions", &session).await.expect(201);
         for count in 0..8 {
             let activity = of_agent(json!({
-                "activity_type": ["commit", "test", "research", "note"][count % 4],
+                "activity_type": (["commit", "test", "research", "note"][count % 4]),
                 "description": "Split the parser from the lexer; 14 tests added",
                 "session_id": agent,
             }));

@@ -54,9 +54,7 @@ async fn todos_are_counted_as_they_are_made_done_cancelled_and_deleted(database:
     "#);
     // In Kiritimati it was the same day, in the morning and in the afternoon.
     let zoned = app.get("/todos/stats?tz=Pacific/Kiritimati").await.expect(200);
-    let day = |day: &str, made: i64, done: i64, cancelled: i64| {
-        json!({ "day": day, "made": made, "done": done, "cancelled": cancelled })
-    };
+    let day = |day: &str, made: i64, done: i64, cancelled: i64| json!({ "day": day, "made": made, "done": done, "cancelled": cancelled });
     assert_eq!(zoned["by_day"], json!([day("2026-04-10", 3, 1, 1)]));
     let (_, errors) = app.context.store.verify().await.unwrap();
     assert_eq!(errors, []);

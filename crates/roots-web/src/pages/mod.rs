@@ -1,13 +1,13 @@
 //! The pages, one file each.
 
-pub(crate) mod activity;
-pub(crate) mod agents;
-pub(crate) mod credits;
-pub(crate) mod now;
 pub(crate) mod access;
 pub(crate) mod accounts;
+pub(crate) mod activity;
+pub(crate) mod agents;
 mod conflict;
+pub(crate) mod credits;
 pub(crate) mod live;
+pub(crate) mod now;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod theme;

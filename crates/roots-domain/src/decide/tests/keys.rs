@@ -161,8 +161,7 @@ impl KeysFixture {
         for (_, id) in &write_set.sign_ins.deleted {
             self.sign_ins.remove(id).unwrap();
         }
-        self.sign_ins
-            .extend(write_set.sign_ins.written().map(|(_, row)| (row.id, row.clone())));
+        self.sign_ins.extend(write_set.sign_ins.written().map(|(_, row)| (row.id, row.clone())));
         // As a store does with those that were not loaded.
         for sign_in in self.sign_ins.values_mut() {
             let opener = (self.account.id, sign_in.opener);

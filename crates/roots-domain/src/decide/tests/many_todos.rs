@@ -12,6 +12,7 @@ fn created(id: i64, uid_number: u128, session: Option<SessionId>) -> Todo<Sealed
         claims: Claims::NONE,
         created_at: now(),
         updated_at: now(),
+        status_since: now(),
         version: 1,
     }
 }

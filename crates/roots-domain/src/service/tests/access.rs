@@ -9,7 +9,8 @@ use crate::port::crypto::{ActorIdentity, Lookup, LookupKind, MockLocksmith, Pres
 use crate::port::store::{Credentials, MockAccountReader};
 use crate::service::access::Access;
 
-const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]), kind: LookupKind::ApiKey };
+const LOOKUP: Lookup =
+    Lookup { account: HOME, hash: LookupHash([7; 32]), kind: LookupKind::ApiKey };
 const NOT_ADMITTED: ReadError = ReadError::Refused(Refusal::KeyNotInForce);
 const PRESENTED: &str = "roots_1_very-secret";
 

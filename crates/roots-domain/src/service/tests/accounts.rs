@@ -9,7 +9,9 @@ use crate::model::api_key::{LookupHash, Wrap, WrapHolder, WrapSubject};
 use crate::model::credit::{GRANT_MAX, LedgerEntry, Reason};
 use crate::model::id::{LedgerId, RecoveryId};
 use crate::model::step::Steps;
-use crate::port::crypto::{ActorIdentity, Founding, Lookup, LookupKind, MintedCode, MintedKey, MockLocksmith};
+use crate::port::crypto::{
+    ActorIdentity, Founding, Lookup, LookupKind, MintedCode, MintedKey, MockLocksmith,
+};
 use crate::port::store::MockAccountReader;
 use crate::service::accounts::{AccountDraft, Accounts, Grant, NewCredentials};
 
@@ -343,6 +345,7 @@ fn whether_any_account_exists_is_read_from_the_store() {
 
 #[test]
 fn debug_output_of_a_key_lookup_hides_its_hash() {
-    let lookup = Lookup { account: HOME, hash: LookupHash([171; 32]), kind: LookupKind::RecoveryCode };
+    let lookup =
+        Lookup { account: HOME, hash: LookupHash([171; 32]), kind: LookupKind::RecoveryCode };
     assert!(!format!("{lookup:?}").contains("171"));
 }

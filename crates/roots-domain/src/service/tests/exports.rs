@@ -15,7 +15,8 @@ use crate::port::store::{Credentials, KeyAccount, MockAccountReader, StoreResult
 use crate::service::access::Access;
 use crate::service::exports::{Export, Exports, Record};
 
-const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]), kind: LookupKind::ApiKey };
+const LOOKUP: Lookup =
+    Lookup { account: HOME, hash: LookupHash([7; 32]), kind: LookupKind::ApiKey };
 const GIVEN: LastIds =
     LastIds { actor: 2, key: 3, recovery: 1, session: 5, todo: 900, activity: 9, log: 900, ..ZERO };
 const ZERO: LastIds = LastIds {

@@ -35,6 +35,7 @@ fn row<T>(id: TodoId, actor: ActorId, title: T) -> Todo<T> {
         claims: Claims::NONE,
         created_at: at(5),
         updated_at: at(5),
+        status_since: at(5),
         version: 1,
     }
 }

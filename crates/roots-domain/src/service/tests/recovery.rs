@@ -9,11 +9,14 @@ use crate::model::api_key::{
 };
 use crate::model::bearer::CodeBearer;
 use crate::model::id::RecoveryId;
-use crate::port::crypto::{ActorIdentity, Lookup, LookupKind, MintedCode, MintedKey, MockLocksmith, PresentedCode};
+use crate::port::crypto::{
+    ActorIdentity, Lookup, LookupKind, MintedCode, MintedKey, MockLocksmith, PresentedCode,
+};
 use crate::port::store::Recoverable;
 use crate::service::accounts::Accounts;
 
-const LOOKUP: Lookup = Lookup { account: HOME, hash: LookupHash([7; 32]), kind: LookupKind::RecoveryCode };
+const LOOKUP: Lookup =
+    Lookup { account: HOME, hash: LookupHash([7; 32]), kind: LookupKind::RecoveryCode };
 const CODE: RecoveryId = RecoveryId(5);
 const NEXT: KeyId = KeyId(8);
 const NEXT_CODE: RecoveryId = RecoveryId(9);

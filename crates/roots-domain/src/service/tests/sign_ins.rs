@@ -58,9 +58,7 @@ fn applied(row: AppliedRow) -> Applied {
 fn signing_in_reserves_an_id_and_mints_a_browser_key_for_it() {
     let mut commands = MockCommandStore::new();
     let mut order = mockall::Sequence::new();
-    let is_reserving = |action: &Action| {
-        matches!(action, Action::SignIn(bearer, SignInAction::ReserveId) if bearer.key == KEY)
-    };
+    let is_reserving = |action: &Action| matches!(action, Action::SignIn(bearer, SignInAction::ReserveId) if bearer.key == KEY);
     let reserve = commands.expect_apply().times(1).in_sequence(&mut order);
     reserve.withf(move |command| is_reserving(&command.action)).returning(|_| {
         let last_ids = LastIds { sign_in: ID.0, ..LastIds::default() };
@@ -145,7 +143,12 @@ fn an_owner_lists_all_and_a_member_its_own_and_none_whose_time_is_over() {
                 let opener = opener(expires.map(|seconds| late().plus_seconds(seconds)));
                 ListedSignIn { sign_in, opener, actor_name: name("me") }
             };
-            Ok(vec![listed(0, None), listed(0, Some(60)), listed(0, Some(0)), listed(-43_200, None)])
+            Ok(vec![
+                listed(0, None),
+                listed(0, Some(60)),
+                listed(0, Some(0)),
+                listed(-43_200, None),
+            ])
         });
         let actor = Actor { role, ..caller().actor };
         let caller = Caller { actor, sign_in: Some(ID), ..caller() };

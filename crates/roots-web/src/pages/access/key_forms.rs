@@ -26,17 +26,13 @@ use crate::query::optional;
 const NAMES: [&str; 4] = ["actor_id", "label", "expires_at", "api_key"];
 
 /// Makes a key and shows it, once.
-pub(crate) async fn add(
-    State(app): State<App>,
-    address: Address,
-    mut posted: Posted,
-) -> Response {
+pub(crate) async fn add(State(app): State<App>, address: Address, mut posted: Posted) -> Response {
     let problem = match try_add(&app, &posted).await {
         Ok(made) => return show(&posted, &made, "New key"),
-        Err(problem) => problem,
+        Err(problem) => at_key(problem),
     };
     let status = problem.status();
-    let faults = match Faults::of(at_key(problem), &NAMES) {
+    let faults = match Faults::of(problem, &NAMES) {
         Ok(faults) => faults,
         Err(problem) => return posted.fail(problem),
     };

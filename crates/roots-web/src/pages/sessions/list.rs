@@ -112,11 +112,7 @@ pub(crate) async fn show(
     let shown = scope(query.agent, viewer.is_owner());
     let lanes = Lanes::read(&app, &mut viewer, shown, query.span).await?;
     let request = PageRequest::skipping(query.offset, PAGE_ROWS);
-    let filter = SessionFilter {
-        scope: shown,
-        status: query.status,
-        ..SessionFilter::default()
-    };
+    let filter = SessionFilter { scope: shown, status: query.status, ..SessionFilter::default() };
     let sessions = &app.services.sessions;
     let find = |caller: Arc<Caller>| async move { sessions.find(&caller, filter, request).await };
     let page = rows::page(&app, &mut viewer, find, Row::of).await?;

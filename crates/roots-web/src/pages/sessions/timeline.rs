@@ -65,8 +65,7 @@ impl Lanes {
             }
         }
         let omitted = total - i64::try_from(found.len()).unwrap_or(total);
-        let timeline =
-            Timeline::of(found, (since, now), app.rules.quiet_after_seconds, now);
+        let timeline = Timeline::of(found, (since, now), app.rules.quiet_after_seconds, now);
         Ok(Self { timeline, omitted: omitted.max(0) })
     }
 

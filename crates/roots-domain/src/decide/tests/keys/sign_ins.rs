@@ -120,11 +120,8 @@ fn a_browser_key_does_what_its_actor_may_but_manages_no_keys() {
     let bearer = scope.browser(browser);
     let code = NewCode { id: RecoveryId(2), lookup: LookupHash([6; 32]) };
     let renewed = RenewedCode { code, account_epoch: KeyEpoch::FIRST, wraps: Vec::new() };
-    let patch = |is_active| ManageAction::PatchActor {
-        id: MEMBER,
-        name: Some(name("renamed")),
-        is_active,
-    };
+    let patch =
+        |is_active| ManageAction::PatchActor { id: MEMBER, name: Some(name("renamed")), is_active };
     let erase = ManageAction::EraseAccount { code: LookupHash([1; 32]) };
     let export = TransferAction::NoteExport { actor: None };
     for action in [
@@ -362,9 +359,7 @@ fn signing_in_and_out_is_audited_with_the_key_that_opened_it() {
     let [first, second] = [(); 2].map(|()| scope.sign_in(FIRST).unwrap());
     let end = scope.signing(scope.browser(first), SignInAction::End(second));
     assert_eq!(audit_log(&mut scope, end), [ended]);
-    let end_all = |scope: &KeysFixture, bearer| {
-        scope.signing(bearer, SignInAction::EndAll(OWNER))
-    };
+    let end_all = |scope: &KeysFixture, bearer| scope.signing(bearer, SignInAction::EndAll(OWNER));
     let all = end_all(&scope, scope.browser(first));
     assert_eq!(audit_log(&mut scope, all), [ended]);
     // There is nothing to end, so nothing to note.
