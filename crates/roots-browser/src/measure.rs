@@ -18,6 +18,8 @@ static AXE: LazyLock<String> = LazyLock::new(|| {
 const RUN_AXE: &str = "
     const rules = Object.fromEntries(axe.getRules().map((rule) => [rule.ruleId, { enabled: true }]));
     rules['color-contrast-enhanced'] = { enabled: false };
+    // Colours move for 120 ms after the theme has changed.
+    for (const it of document.getAnimations()) it.finish();
     axe.run(document, { rules, resultTypes: ['violations'] }).then(
         ({ violations }) => done(violations.flatMap(({ id, help, nodes }) => nodes.map((node) =>
             `${id}: ${help}: ${node.target} ${node.html.slice(0, 160)} ${node.failureSummary}`))),
