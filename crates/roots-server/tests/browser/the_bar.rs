@@ -40,6 +40,13 @@ async fn the_pages_of_an_empty_account_and_of_operators_are_open_to_all() {
     visit.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_a_crowded_account_are_open_to_all() {
+    let visit = Visit::to(Amount::Crowded).await;
+    check(&visit, &pages(&visit.seeded)).await;
+    visit.end().await;
+}
+
 /// Looks at each page in both themes and at each width.
 async fn check(visit: &Visit, pages: &[Page]) {
     let browser = &visit.browser;
