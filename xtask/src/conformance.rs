@@ -5,7 +5,6 @@
 //! allows, and requests that it does not allow.
 
 mod service;
-mod tools;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -13,9 +12,9 @@ use std::path::Path;
 use std::process::Command;
 
 use self::service::Service;
-use self::tools::Tools;
 use crate::postgres::Cluster;
 use crate::run::RunError;
+use crate::tools::Tools;
 use crate::{openapi, run};
 
 /// The document, in the folder of the tools.
@@ -65,7 +64,7 @@ const SERVER_CHECKS: [&[&str]; 4] = [
 pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
     let server = openapi::build_program("roots-server")?;
     let program = openapi::build_program("roots")?;
-    let tools = Tools::provide()?;
+    let tools = Tools::provide("conformance")?;
     tools.write(DOCUMENT, &openapi::document(&server)?)?;
     for words in DOCUMENT_CHECKS {
         run_printed(&tools, "the document", words, &[])?;

@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod browser;
 mod ci;
 mod conformance;
 mod deny;
@@ -15,8 +16,10 @@ mod packages;
 mod postgres;
 mod provide;
 mod run;
+mod screenshots;
 mod test;
 mod tidy;
+mod tools;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -49,6 +52,9 @@ enum Task {
     /// Check the `OpenAPI` document, and a running server on each database, with external tools for
     /// clients and tests, which are installed if missing
     Conformance,
+    /// Write pictures of every page to target/screenshots, and those of the README to
+    /// docs/screenshots
+    Screenshots,
     /// Write the `OpenAPI` document to docs/openapi.json, and from it the reference of docs/api.md
     Openapi {
         /// Write nothing; fail if one of them differs from the code
@@ -78,6 +84,7 @@ fn perform(task: Task) -> Result<(), Box<dyn Error>> {
         Task::Deny => deny::perform(),
         Task::Tidy => tidy::perform(),
         Task::Conformance => conformance::perform(),
+        Task::Screenshots => screenshots::perform(),
         Task::Openapi { check } => openapi::perform(check),
     }
 }

@@ -56,10 +56,10 @@ tables! {
     audit_log, imports
 }
 
-/// Ends an account: deletes its recovery codes, its sign-ins, all wraps under its keys and codes, and
-/// its own row. Everything that opens a text begins with one of these wraps, and nobody is admitted to an
-/// account that does not exist. So the remaining rows, including its keys' hashes and the wraps
-/// under its own keys, open nothing.
+/// Ends an account: deletes its recovery codes, its sign-ins, all wraps under its keys and codes,
+/// and its own row. Everything that opens a text begins with one of these wraps, and nobody is
+/// admitted to an account that does not exist. So the remaining rows, including its keys' hashes
+/// and the wraps under its own keys, open nothing.
 pub(crate) async fn end(
     tx: &DatabaseTransaction,
     account: AccountId,

@@ -67,8 +67,8 @@ impl Browser {
         answer
     }
 
-    /// Fills in the form of `page` that leads to `action`, with these fields beside its hidden ones,
-    /// and sends it.
+    /// Fills in the form of `page` that leads to `action`, with these fields beside its hidden
+    /// ones, and sends it.
     pub async fn submit(
         &mut self,
         page: &str,

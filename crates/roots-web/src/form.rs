@@ -2,9 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::LOCATION;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::etag::EntityTag;
@@ -72,7 +71,7 @@ fn is_condition(name: &str) -> bool {
 
 /// A form that a viewer sent.
 pub(crate) struct Posted {
-    /// Who sent it.
+    /// The sender.
     pub(crate) viewer: Viewer,
     /// What was typed.
     pub(crate) typed: Typed,
@@ -173,14 +172,6 @@ pub(crate) fn hidden(app: &App, tag: Option<EntityTag>) -> Markup {
     }
 }
 
-/// Leads to another page after a write, so that a reload does not send the form again.
-pub(crate) fn see_other(path: &str) -> Response {
-    match HeaderValue::from_str(path) {
-        Ok(path) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
-        Err(_) => Problem::internal("a path is no header").into_response(),
-    }
-}
-
 /// A form that is shown again with its fault, as the answer of this status.
 pub(crate) fn again(status: StatusCode, mut page: Response) -> Response {
     *page.status_mut() = status;
@@ -249,7 +240,8 @@ impl Faults {
         self.fields.iter().any(|fault| fault.field == name)
     }
 
-    /// The faults of a field. The control names them with `aria-describedby`, `fault-` and the name.
+    /// The faults of a field. The control names them with `aria-describedby`: `fault-` and its
+    /// name.
     pub(crate) fn at(&self, name: &str) -> Markup {
         html! {
             @if self.has(name) {

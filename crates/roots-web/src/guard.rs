@@ -2,9 +2,10 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, ORIGIN, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use maud::Markup;
@@ -74,4 +75,12 @@ pub(crate) fn seal(response: &mut Response) {
 /// A page as an answer.
 pub(crate) fn html(markup: Markup) -> Response {
     axum::response::Html(markup.into_string()).into_response()
+}
+
+/// Leads to another page after a write, so that a reload does not send the form again.
+pub(crate) fn see_other(path: &str) -> Response {
+    match HeaderValue::from_str(path) {
+        Ok(path) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
+        Err(_) => Problem::internal("a path is no header").into_response(),
+    }
 }

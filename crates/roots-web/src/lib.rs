@@ -17,6 +17,8 @@ mod app;
 mod assets;
 mod balance;
 mod chart;
+#[cfg(test)]
+mod contrast;
 mod cookie;
 mod entries;
 mod first_steps;

@@ -1,4 +1,4 @@
-//! Who looks at a page.
+//! The person that looks at a page.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::SET_COOKIE;
@@ -14,7 +14,8 @@ use roots_http_core::problem::Problem;
 use secrecy::SecretString;
 
 use crate::app::App;
-use crate::form::see_other;
+
+use crate::guard::see_other;
 use crate::look::Look;
 use crate::query::link;
 

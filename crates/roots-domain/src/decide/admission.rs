@@ -39,8 +39,8 @@ impl Scope {
 }
 
 impl WorkingSet {
-    /// Whether the bearer's key is in force as its command is decided. A sign-in is always looked at,
-    /// since what ends it does not move the auth epoch.
+    /// Whether the bearer's key is in force as its command is decided. A sign-in is always looked
+    /// at, since what ends it does not move the auth epoch.
     pub(super) fn admit(&self, bearer: KeyBearer) -> Result<(), Refusal> {
         let account = self.account(bearer.account).ok_or(Refusal::KeyNotInForce)?;
         if bearer.has_ended(self.decided_at) {

@@ -470,11 +470,6 @@ impl WorkingSet {
         self.managed(account, AppliedRow::Key(key))
     }
 
-    pub(super) fn managed(&self, account: AccountId, row: AppliedRow) -> Result<Applied, Refusal> {
-        let balance = self.account(account).ok_or(Refusal::KeyNotInForce)?.balance;
-        Ok(Applied { row, cost: 0, balance, is_replay: false })
-    }
-
     fn add_wraps(&mut self, account: AccountId, wraps: Vec<Wrap>) {
         self.write_set.wraps.extend(wraps.into_iter().map(|wrap| (account, wrap)));
     }

@@ -1,9 +1,9 @@
 //! Deciding about sign-ins: browser keys, which API keys open.
 //!
 //! What ends a sign-in deletes it with its wraps, and raises the account's sign-in epoch, never its
-//! auth epoch: no agent's key is checked again because a person signed out. Each command of a browser
-//! key loads its sign-in, so none is decided for one that has ended. What ends an API key ends the
-//! sign-ins that it has opened, in the same transaction, loaded or not.
+//! auth epoch: no agent's key is checked again because a person signed out. Each command of a
+//! browser key loads its sign-in, so none is decided for one that has ended. What ends an API key
+//! ends the sign-ins that it has opened, in the same transaction, loaded or not.
 
 use super::working_set::WorkingSet;
 use crate::command::{Applied, AppliedRow, NewSignIn, Refusal, SignInAction};

@@ -370,6 +370,12 @@ impl WorkingSet {
         })
     }
 
+    /// The result of a command that cost nothing and wrote that row.
+    pub(super) fn managed(&self, account: AccountId, row: AppliedRow) -> Result<Applied, Refusal> {
+        let balance = self.account(account).ok_or(Refusal::KeyNotInForce)?.balance;
+        Ok(Applied { row, cost: 0, balance, is_replay: false })
+    }
+
     /// The rows that were loaded and not changed: accounts, and the current activity types.
     pub fn take_unchanged(&mut self) -> UnchangedRows {
         let unchanged = self.accounts.values().filter(|row| row.loaded == row.now);

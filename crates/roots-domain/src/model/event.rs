@@ -260,7 +260,7 @@ impl Event {
                 (EventKind::Account, EventAction::Suspended, on_account)
             }
             AuditAction::AccountResumed => (EventKind::Account, EventAction::Resumed, on_account),
-            // Who looks at the pages changes nothing that an agent could see.
+            // Looking at the pages changes nothing that an agent could see.
             AuditAction::SignedIn | AuditAction::SignedOut | AuditAction::SignInsEnded => {
                 return None;
             }

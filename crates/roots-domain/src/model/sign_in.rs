@@ -65,8 +65,8 @@ pub struct SignIn {
     pub last_used: Timestamp,
     /// Why it ended, if its opener ended. Other sign-ins are deleted when they end.
     pub ended: Option<OpenerEnd>,
-    /// The wraps that its browser key opens: of its actor's key and, for an owner, of the account's.
-    /// None are left once it has ended.
+    /// The wraps that its browser key opens: of its actor's key and, for an owner, of the
+    /// account's. None are left once it has ended.
     pub wraps: Vec<Wrap>,
 }
 
@@ -122,8 +122,8 @@ impl SignIn {
         latest.min(self.last_used.plus_seconds(self.stay.unused_seconds()))
     }
 
-    /// Whether it admits its bearer, as far as it knows by itself. If its opener has ended, that was
-    /// noted here in the same transaction.
+    /// Whether it admits its bearer, as far as it knows by itself. If its opener has ended, that
+    /// was noted here in the same transaction.
     #[must_use]
     pub fn in_force(&self, at: Timestamp) -> bool {
         self.ended.is_none() && at < self.ends_at()

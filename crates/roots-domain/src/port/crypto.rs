@@ -337,8 +337,8 @@ pub trait Locksmith: Send + Sync {
         code: RecoveryId,
     ) -> Result<Founding, CryptoError>;
 
-    /// Unlocks the keys of `actor` with its API key or browser key, of each epoch that `wraps` lead to. The wraps
-    /// under that key lead to the epochs in force. For texts of earlier epochs see
+    /// Unlocks the keys of `actor` with its API key or browser key, of each epoch that `wraps` lead
+    /// to. The wraps under that key lead to the epochs in force. For texts of earlier epochs see
     /// [`Keyring::with_earlier`].
     ///
     /// # Errors

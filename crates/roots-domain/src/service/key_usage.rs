@@ -75,8 +75,8 @@ struct Due {
 type MaintenanceStep = (Option<Command>, Due);
 
 impl KeyUsage {
-    /// Notes that the caller used its key. For the bearer of a browser key that is its sign-in, not the
-    /// API key that opened it.
+    /// Notes that the caller used its key. For the bearer of a browser key that is its sign-in, not
+    /// the API key that opened it.
     pub fn note(&self, caller: &Caller) {
         let key = (caller.account.id, caller.bearer().used_key());
         self.backlog.uses.note(key, self.clock.now(), |last, now| *last = now);

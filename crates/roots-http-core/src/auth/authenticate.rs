@@ -375,6 +375,11 @@ const fn is_wrong<T>(admitted: &Result<T, ReadError>) -> bool {
     matches!(admitted, Err(ReadError::Refused(Refusal::KeyNotInForce | Refusal::SignInEnded(_))))
 }
 
+/// Whether the key is that of a sign-in of which is known why it ended.
+const fn says_why<T>(admitted: &Result<T, ReadError>) -> bool {
+    matches!(admitted, Err(ReadError::Refused(Refusal::SignInEnded(_))))
+}
+
 /// Admits the bearer of a key, from the cache or by a look-up.
 async fn admitted(
     state: &SharedState,
@@ -487,6 +492,9 @@ async fn admit(
     let access = &state.access;
     let (admitted, lookup) = (access.admit(key).await, key.lookup);
     match (is_wrong(&admitted), known) {
+        // It is looked up again each time, to say why it ended: the first request to learn that may
+        // be one that shows nothing, such as a stream.
+        (true, _) if says_why(&admitted) => state.callers.forget_history(&lookup),
         (true, _) => state.callers.remember_wrong(lookup),
         (_, KeyHistory::Good) => {}
         (_, KeyHistory::Wrong) => client.take_back_unauthenticated(),

@@ -222,6 +222,12 @@ impl Callers {
         }
     }
 
+    /// Forgets that a key was valid. Nothing else is remembered of it: it counts as unknown, and is
+    /// looked up again.
+    pub(super) fn forget_history(&self, lookup: &Lookup) {
+        self.0.known.invalidate(lookup);
+    }
+
     /// Remembers a key as wrong.
     pub(super) fn remember_wrong(&self, lookup: Lookup) {
         self.0.cache.invalidate(&lookup);

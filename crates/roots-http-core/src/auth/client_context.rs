@@ -164,8 +164,8 @@ impl ClientContext {
         }
     }
 
-    /// Counts a request of that caller against the limits of its actor and its account. A request with
-    /// a browser key counts against the allowance of its sign-in instead.
+    /// Counts a request of that caller against the limits of its actor and its account. A request
+    /// with a browser key counts against the allowance of its sign-in instead.
     ///
     /// # Errors
     /// A limit is reached. The others do not count the request.

@@ -41,8 +41,8 @@ pub enum CookieMode {
     /// Over plain HTTP from another machine, which the operator allows: `roots`. Everybody on the
     /// way can read it.
     Plain,
-    /// Over plain HTTP from another machine: browsers drop a `Secure` cookie without a word, so none
-    /// is set, and nobody can sign in.
+    /// Over plain HTTP from another machine: browsers drop a `Secure` cookie without a word, so
+    /// none is set, and nobody can sign in.
     Dropped,
 }
 
@@ -141,8 +141,8 @@ impl CookieMode {
     }
 }
 
-/// What a browser calls itself, in short, such as `Firefox on Linux`: enough to tell sign-ins apart,
-/// and no fingerprint.
+/// What a browser calls itself, in short, such as `Firefox on Linux`: enough to tell sign-ins
+/// apart, and no fingerprint.
 #[must_use]
 pub fn browser_label(headers: &HeaderMap) -> Option<Name> {
     // Most browsers name others too, so the order matters.

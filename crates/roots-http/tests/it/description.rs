@@ -140,8 +140,9 @@ fn each_field_that_can_be_set_is_shown_listed_and_exported() {
         listed: "ListedTodo",
         line: "TodoLine",
         requests: ["NewTodo", "TodoChange"],
-        // The note stands in the log. A claim ends with the move to another server.
-        beside: &["note", "claim_token", "claim"],
+        // The note stands in the log, and `status_since` follows from it. A claim ends with the
+        // move to another server.
+        beside: &["note", "claim_token", "claim", "status_since"],
     };
     let session = RowSchemas {
         answer: "Session",

@@ -1,4 +1,5 @@
-//! Sign-ins: a browser key opens what its API key opens, until one of the two ends, in every process.
+//! Sign-ins: a browser key opens what its API key opens, until one of the two ends, in every
+//! process.
 
 use roots_domain::command::Refusal;
 use roots_domain::model::account::Role;
@@ -116,7 +117,7 @@ async fn after_signing_out_the_cookie_is_unknown_in_every_process(db: TestDataba
         assert_eq!(admit(process, &first_key).await.unwrap_err(), UNKNOWN);
         assert!(admit(process, &second_key).await.is_ok());
     }
-    // Whoever was admitted before writes nothing any more, and ends nothing twice.
+    // A caller that was admitted before writes nothing any more, and ends nothing twice.
     let late = start_session(&there, &elsewhere).await;
     assert_eq!(late, Err(WriteError::Refused(Refusal::KeyNotInForce)));
     let again = there.sign_ins.sign_out(&elsewhere).await;

@@ -139,11 +139,11 @@ impl Pages {
         let traits = RouteTraits { methods, limit, is_private: true, ..RouteTraits::default() };
         let paths = ["/", "/live", "/whoami", "/sign-in", "/sign-out", "/code"];
         let traits = paths.map(|path| (path.to_owned(), traits.clone())).into();
-        let router =
+        let served =
             surface::router([Surface { routes, traits, no_such_page: None }], &app.settings, uids);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let service = served.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self { address, client: app.client.clone() }
     }
@@ -250,6 +250,9 @@ async fn signing_out_shuts_the_cookie_here_and_in_another_process_with_the_next_
     let next = rotated["api_key"].as_str().unwrap();
     assert_eq!(there.get("/", &second).await.status, 200);
     assert_eq!(api_status(&app, next, "X-API-Key").await, 200);
+    // Whatever asks first, the page is told why, and so is the next one.
+    assert_eq!(there.get("/live", &second).await.status, 401);
+    assert_eq!(there.get("/", &second).await.status, 303);
     let answer = there.get("/", &second).await;
     let why =
         "/sign-in: The API key that you signed in with was rotated: sign in with the new one.";

@@ -19,8 +19,8 @@ use roots_http_core::request::path::Id;
 use roots_http_core::request::query::{FromParams, NoParams, Params, Query};
 
 use crate::app::App;
-use crate::form::{self, Faults, Posted, again, field, see_other};
-use crate::guard::html;
+use crate::form::{self, Faults, Posted, again, field};
+use crate::guard::{html, see_other};
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
 use crate::query::{link, optional};

@@ -66,6 +66,6 @@ pub(crate) fn page(viewer: &Viewer, conflict: &Conflict<'_>) -> Response {
 
 fn side(value: &str) -> Markup {
     html! {
-        @if value.is_empty() { p.muted { "empty" } } @else { div.md dir="auto" { (text::line(value)) } }
+        @if value.is_empty() { p.muted { "empty" } } @else { div.md.lines dir="auto" { (text::line(value)) } }
     }
 }

@@ -15,8 +15,8 @@ use roots_http_core::request::query::{FromParams, Params, Query};
 use secrecy::SecretString;
 
 use crate::app::App;
-use crate::form::{self, Sent, Typed, again, own_path, see_other};
-use crate::guard::html;
+use crate::form::{self, Sent, Typed, again, own_path};
+use crate::guard::{html, see_other};
 use crate::layout;
 use crate::look::Look;
 use crate::query::optional;

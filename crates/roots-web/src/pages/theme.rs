@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use roots_http_core::problem::Problem;
 
 use crate::cookie::THEME;
-use crate::form::{Sent, see_other};
+use crate::form::Sent;
+use crate::guard::see_other;
 
 /// Sets the cookie and leads back to the page.
 pub(crate) async fn choose(headers: HeaderMap, Sent { typed, .. }: Sent) -> Response {

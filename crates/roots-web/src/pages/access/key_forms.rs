@@ -18,8 +18,8 @@ use super::page;
 use super::shown_once::{self, Secret};
 use crate::address::Address;
 use crate::app::App;
-use crate::form::{self, Faults, Posted, again, see_other};
-use crate::guard::html;
+use crate::form::{self, Faults, Posted, again};
+use crate::guard::{html, see_other};
 use crate::query::optional;
 
 /// The fields of a new key.

@@ -29,7 +29,7 @@ pub(super) fn keys(look: &Look, page: &Page<KeyEntry>) -> Markup {
     html! {
         div.scroll role="region" aria-label="Keys, scrolls sideways" tabindex="0" {
             table {
-                thead { tr { th { "Agent" } th { "Key" } th { "Made" } th { "Last used" } th { "Ends" } th { "" } } }
+                thead { tr { th { "Agent" } th { "Key" } th { "Made" } th { "Last used" } th { "Ends" } th { span.vh { "Revoke" } } } }
                 tbody { @for entry in &page.items { (key_row(look, entry)) } }
             }
         }

@@ -7,7 +7,8 @@ use roots_domain::service::WriteError;
 use roots_http_core::request::path::Id;
 
 use crate::app::App;
-use crate::form::{Posted, see_other};
+use crate::form::Posted;
+use crate::guard::see_other;
 
 /// Ends one.
 pub(crate) async fn end(State(app): State<App>, Id(id): Id<SignInId>, posted: Posted) -> Response {

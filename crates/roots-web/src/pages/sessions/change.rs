@@ -15,8 +15,8 @@ use roots_http_core::request::path::Id;
 
 use super::item::notes_form;
 use crate::app::App;
-use crate::form::{self, Faults, Posted, again, see_other};
-use crate::guard::html;
+use crate::form::{self, Faults, Posted, again};
+use crate::guard::{html, see_other};
 use crate::layout::{self, Frame, Section};
 use crate::pages::conflict::{self, Conflict};
 use crate::rows;

@@ -11,8 +11,8 @@ use roots_http_core::request::query::{NoParams, Query};
 use super::fields::{self, Filled, NAMES, ReadTodo};
 use crate::agents::Agents;
 use crate::app::App;
-use crate::form::{self, Faults, Posted, again, see_other};
-use crate::guard::html;
+use crate::form::{self, Faults, Posted, again};
+use crate::guard::{html, see_other};
 use crate::layout::{self, Frame, Section};
 use crate::viewer::Viewer;
 

@@ -183,7 +183,7 @@ impl Item<'_> {
                             (labels::status(change.old_status)) " to "
                             strong { (labels::status(change.new_status)) }
                             @if let Some(note) = &change.note {
-                                div.md dir="auto" { (note) }
+                                div.md.lines dir="auto" { (note) }
                             }
                         }
                         span.t { (time::when(look, change.logged_at)) }

@@ -1,4 +1,5 @@
-//! The tools, at the versions that `xtask/conformance` pins, in a folder below the build folder.
+//! Tools of others, at the versions that a folder of `xtask` pins, in a folder of the same name below
+//! the build folder.
 
 use std::env;
 use std::error::Error;
@@ -11,8 +12,8 @@ use std::process::{Command, Stdio};
 use crate::packages::{self, InstallError};
 use crate::run;
 
-/// Their configuration in the repository.
-const SOURCES: &str = "xtask/conformance";
+/// Where the folders are that pin them.
+const SOURCES: &str = "xtask";
 
 /// Python runs most of them and installs Node, which runs the rest.
 const PYTHON: &str = "python3";
@@ -55,7 +56,7 @@ const INSTALLERS: [(&str, &[&str]); 2] = [
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the checks with tools of others need Python 3.11 or newer with its module `venv`, and it \
+    "tools of others need Python 3.11 or newer with its module `venv`, and it \
      could not be installed here: {reason}. Install it, and run this again:
   Debian, Ubuntu: apt-get install python3-venv
   Fedora:         dnf install python3
@@ -68,16 +69,16 @@ struct PythonMissing {
 }
 
 /// The installed tools.
-pub(super) struct Tools {
+pub(crate) struct Tools {
     folder: PathBuf,
 }
 
 impl Tools {
-    /// Installs the pinned versions that are not installed yet.
-    pub(super) fn provide() -> Result<Self, Box<dyn Error>> {
-        let tools = Self { folder: run::builds().join("conformance") };
+    /// Installs the versions that the folder `name` of `xtask` pins and that are not installed yet.
+    pub(crate) fn provide(name: &str) -> Result<Self, Box<dyn Error>> {
+        let tools = Self { folder: run::builds().join(name) };
         fs::create_dir_all(&tools.folder)?;
-        for entry in fs::read_dir(run::workspace().join(SOURCES))? {
+        for entry in fs::read_dir(run::workspace().join(SOURCES).join(name))? {
             let entry = entry?;
             if entry.file_type()?.is_file() {
                 fs::copy(entry.path(), tools.folder.join(entry.file_name()))?;
@@ -91,16 +92,16 @@ impl Tools {
     }
 
     /// Where they run, and find each other's files.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    pub(super) fn write(&self, name: &str, text: &str) -> io::Result<()> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> io::Result<()> {
         fs::write(self.path(name), text)
     }
 
     /// A command of that program and its arguments, found among the tools first.
-    pub(super) fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let (program, arguments) = words.split_first().unwrap_or((&"", &[]));
         let folders = [self.path("node_modules/.bin"), self.path("venv/bin")];
         let found = folders.iter().map(|folder| folder.join(program)).find(|path| path.is_file());
