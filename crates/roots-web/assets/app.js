@@ -284,7 +284,7 @@
   document.addEventListener('pointercancel', drop);
 
   // Keys.
-  let moving, going = 0;
+  let moving, going = -Infinity;
   const keysOff = () => localStorage.getItem('roots-keys') === 'off';
   function stopMoving() { moving = undefined; mark(); }
   function step(by) {
@@ -316,7 +316,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || typing || !live || keysOff()) return;
     if (moving) return keyInMove(event);
     if (event.timeStamp - going < 1500) {
-      going = 0;
+      going = -Infinity;
       const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); location.href = link.getAttribute('href'); return; }
     }
