@@ -190,7 +190,8 @@
       stream = undefined;
       badge('old', 'Updated every 15 s');
       streamTimer = setTimeout(connect, POLL);
-      schedule();
+      // Refused for good: the sign-in may have ended, which the page then says.
+      schedule(true);
     };
   }
   function disconnect() {
