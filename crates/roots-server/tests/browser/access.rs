@@ -30,6 +30,9 @@ async fn a_rotated_key_signs_out_and_the_sign_in_page_says_why() {
     browser.until_there("nav.side").await;
     // Chromium puts the refusal of the stream on the console.
     let errors = browser.console_errors().await;
-    assert!(errors.iter().all(|error| error.contains("/events") && error.contains("401")), "{errors:?}");
+    assert!(
+        errors.iter().all(|error| error.contains("/events") && error.contains("401")),
+        "{errors:?}"
+    );
     visit.end().await;
 }

@@ -32,6 +32,9 @@ async fn a_write_to_one_process_shows_on_a_page_of_another() {
     browser.until_there("#api_key").await;
     // Chromium puts the refusal of the stream on the console.
     let errors = browser.console_errors().await;
-    assert!(errors.iter().all(|error| error.contains("/events") && error.contains("401")), "{errors:?}");
+    assert!(
+        errors.iter().all(|error| error.contains("/events") && error.contains("401")),
+        "{errors:?}"
+    );
     browser.quit().await;
 }
