@@ -1,5 +1,5 @@
-//! Tools of others, at the versions that a folder of `xtask` pins, in a folder of the same name below
-//! the build folder.
+//! Tools of others, at the versions that a folder of `xtask` pins, in a folder of the same name
+//! below the build folder.
 
 use std::env;
 use std::error::Error;

@@ -11,7 +11,7 @@ const SOURCE: &str = "0195d1a0-0000-7000-8000-000000000001";
 const KINDS: [&str; 10] = [
     "edit", "test", "review", "deploy", "research", "question", "docs", "triage", "release", "ops",
 ];
-/// The kinds of the past: whoever asked then has had an answer.
+/// The kinds of the past: the questions of that time are answered.
 const PAST_KINDS: [&str; 9] =
     ["edit", "test", "review", "deploy", "research", "docs", "triage", "release", "ops"];
 const WORKS: [&str; 8] = [

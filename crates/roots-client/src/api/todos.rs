@@ -14,8 +14,8 @@ use crate::pages::{page, rows};
 use crate::request::{Change, Create, Read};
 
 impl Client {
-    /// A page of todos, by priority and then by age, highest and newest first, unless the filter has
-    /// another order.
+    /// A page of todos, by priority and then by age, highest and newest first, unless the filter
+    /// has another order.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Charging for writes, and the ledger.
 
 use super::admission::Scope;
-use super::resources::Plan;
+use super::plan::Plan;
 use super::working_set::WorkingSet;
 
 use crate::command::{Applied, Charge, Refusal};

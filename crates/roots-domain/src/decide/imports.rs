@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::admission::Scope;
 use super::credits::EntryText;
+use super::plan::Plan;
 use super::read_set::ImportKey;
-use super::resources::Plan;
 use super::working_set::WorkingSet;
 use crate::command::{Applied, AppliedRow, Refusal, TransferAction};
 use crate::model::account::Role;

@@ -22,6 +22,7 @@ mod heartbeats;
 mod idle_sessions;
 mod imports;
 mod keys;
+mod plan;
 mod read_set;
 mod resources;
 mod rows;

@@ -115,8 +115,8 @@ impl WorkingSet {
         self.account_applied(account)
     }
 
-    /// Raises the account's version, although nothing of its row changes: a page that shows the keys
-    /// has to show them anew. However many commands of a batch do so, it rises by 1.
+    /// Raises the account's version, although nothing of its row changes: a page that shows the
+    /// keys has to show them anew. However many commands of a batch do so, it rises by 1.
     fn raise_version(&mut self, account: AccountId) {
         if let Some(account) = self.account_mut(account) {
             account.version += 1;

@@ -1,10 +1,10 @@
 //! The audit log: what owners and operators did to an account. It holds only ids and actions: no
 //! names, no texts, no keys.
 
-use super::account::named;
 use super::api_key::{ApiKey, Succession};
 use super::bearer::KeyBearer;
 use super::id::{AccountId, ActorId, AuditId, KeyId, SessionId};
+use super::named::named;
 use super::page::{Listed, SortKey};
 use super::time::Timestamp;
 

@@ -7,10 +7,11 @@
 
 use std::fmt;
 
-use super::account::{Role, named};
+use super::account::Role;
 use super::audit::{AuditAction, AuditEntry};
 use super::credit::{LedgerEntry, Reason, WRITE_COST};
 use super::id::{AccountId, ActorId, AuditId, LedgerId};
+use super::named::named;
 use super::step::TodoStep;
 use super::time::Timestamp;
 use super::todo::TodoStatus;
@@ -225,8 +226,8 @@ impl Event {
     }
 
     /// The event that an entry of the audit log of `account` tells, after a ledger read up to
-    /// `ledger`. `None` for sign-ins, and if a row of the ledger tells it already: that credits were
-    /// granted to this account.
+    /// `ledger`. `None` for sign-ins, and if a row of the ledger tells it already: that credits
+    /// were granted to this account.
     #[must_use]
     pub fn of_audit(account: AccountId, entry: &AuditEntry, ledger: LedgerId) -> Option<Self> {
         let event = entry.event;
@@ -280,9 +281,9 @@ impl Event {
     }
 }
 
-/// Whether a member is told of a row of the ledger. It is told of what concerns its own rows,
-/// no matter which actor wrote them, and of imports, since a batch may bring rows of any actor. Rows from before
-/// the ledger named their subject concern the actor that wrote them.
+/// Whether a member is told of a row of the ledger. It is told of what concerns its own rows, no
+/// matter which actor wrote them, and of imports, since a batch may bring rows of any actor. Rows
+/// from before the ledger named their subject concern the actor that wrote them.
 fn concerns(entry: &LedgerEntry, member: ActorId) -> bool {
     let concerned = match entry.subject {
         Some(subject) => subject.actor,

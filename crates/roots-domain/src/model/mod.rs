@@ -19,6 +19,7 @@ pub mod forecast;
 pub mod idempotency;
 pub mod import;
 pub mod import_file;
+mod named;
 pub mod quota;
 pub mod search;
 pub mod session;

@@ -1,9 +1,9 @@
 //! Work sessions: when an agent starts and stops, with notes.
 
 use super::Patch;
-use super::account::named;
 use super::etag::EntityTag;
 use super::id::{ActorId, SessionId, Uid};
+use super::named::named;
 use super::page::{Listed, SortKey};
 use super::sealed::Field;
 use super::time::{TimeRange, Timestamp};

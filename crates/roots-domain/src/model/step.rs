@@ -53,7 +53,7 @@ impl TodoStep {
     }
 }
 
-/// Whose todo took a step, and when.
+/// The actor whose todo took a step, and the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepKey {
     /// The actor that the todo belongs to.

@@ -3,8 +3,8 @@
 //! Each order has an index of its own, so that a page costs as much in a large account as in a
 //! small one. So only the combinations of filters that an index serves can be asked for.
 
-use super::account::named;
 use super::id::SessionId;
+use super::named::named;
 use super::todo::{Priority, TodoStatus};
 
 named! {

@@ -257,9 +257,9 @@ impl Accounts {
         Ok(self.reader.ledger(caller.admission(), reason, page).await?)
     }
 
-    /// Credits spent and granted in a window, by actor and by the days of a zone, and the balance at
-    /// the end of each day. [`WorkWindow::until_now`] says what the window of a range is. What was
-    /// granted and the balance are the account's, whatever the scope.
+    /// Credits spent and granted in a window, by actor and by the days of a zone, and the balance
+    /// at the end of each day. [`WorkWindow::until_now`] says what the window of a range is. What
+    /// was granted and the balance are the account's, whatever the scope.
     ///
     /// # Errors
     /// The refusal, or a database error.

@@ -32,8 +32,8 @@ async fn a_session_appears_and_goes_quiet_and_nothing_shifts() {
     let shifts = browser.shifts().await;
     assert!(shifts <= SHIFT_MAX, "the page has shifted by {shifts}");
 
-    // The last sign of life becomes 117 s old: a minute, and the one that it may be behind, are over
-    // in 3 s. The next write lets the page know when that is, and then only time passes.
+    // The last sign of life becomes 117 s old: a minute, and the one that it may be behind, are
+    // over in 3 s. The next write lets the page know when that is, and then only time passes.
     let database = Database::connect(visit.server.database_url()).await.unwrap();
     let older = "UPDATE session_activity SET last_active_at = last_active_at - 117000000";
     database.execute_unprepared(older).await.unwrap();

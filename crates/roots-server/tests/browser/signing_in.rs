@@ -26,7 +26,7 @@ async fn a_sign_in_is_a_cookie_of_its_own_that_ends_with_signing_out() {
     browser.until_there("#api_key").await;
     assert!(!browser.text().await.contains("Sign out"));
 
-    // Whoever has kept the cookie opens nothing by it.
+    // A kept cookie opens nothing.
     let sent = http_client().get(&url).header("Cookie", format!("{name}={}", cookie.value));
     let answer = sent.send().await.unwrap();
     assert_eq!(answer.status(), 303);
