@@ -29,12 +29,11 @@ const PREPARED_STATEMENTS: usize = 512;
 /// took a large table for a small one.
 ///
 /// A transaction reads one snapshot, as it does in SQLite, and needs no statement to say so.
-const READ_BY_INDEX: [(&str, &str); 5] = [
+const READ_BY_INDEX: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_sort", "off"),
     ("enable_seqscan", "off"),
     ("default_transaction_isolation", "repeatable read"),
-    ("default_transaction_read_only", "on"),
 ];
 
 /// The same for batches, which find rows by their keys, and the next todos to claim by their order.
