@@ -190,7 +190,8 @@
       stream = undefined;
       badge('old', 'Updated every 15 s');
       streamTimer = setTimeout(connect, POLL);
-      schedule();
+      // Refused for good: the sign-in may have ended, which the page then says.
+      schedule(true);
     };
   }
   function disconnect() {
@@ -284,7 +285,7 @@
   document.addEventListener('pointercancel', drop);
 
   // Keys.
-  let moving, going = 0;
+  let moving, going = -Infinity;
   const keysOff = () => localStorage.getItem('roots-keys') === 'off';
   function stopMoving() { moving = undefined; mark(); }
   function step(by) {
@@ -316,7 +317,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || typing || !live || keysOff()) return;
     if (moving) return keyInMove(event);
     if (event.timeStamp - going < 1500) {
-      going = 0;
+      going = -Infinity;
       const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); location.href = link.getAttribute('href'); return; }
     }

@@ -70,6 +70,8 @@ impl FromRequestParts<App> for Viewer {
             Ok(PageBearer(bearer)) => Ok(Self { bearer, look, version: None }),
             Err(NotSignedIn::Refused(problem)) => Err(problem.into_response()),
             Err(NotSignedIn::NoCookie) => Err(not_signed_in(parts, None)),
+            // The page that the script opens then is to say why, so the cookie stays until it asks.
+            Err(NotSignedIn::Ended(end)) if is_refresh => Err(not_signed_in(parts, end)),
             Err(NotSignedIn::Ended(end)) => {
                 let mode = app.shared.cookies.mode(&parts.extensions, &parts.uri, &parts.headers);
                 Err(without_cookie(mode, not_signed_in(parts, end)))

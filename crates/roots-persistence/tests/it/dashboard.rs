@@ -319,7 +319,7 @@ async fn a_timeline_has_the_sessions_that_overlap_it(db: TestDatabase) {
         work.push(issuer.of_actor(1 + id % 2).start_session());
         if id <= 9 {
             issuer.at = begin.plus_seconds(id * 60 + 100);
-            work.push(issuer.end_session(id));
+            work.push(issuer.of_actor(1 + id % 2).end_session(id));
         }
     }
     apply_each(&db.store, work).await;

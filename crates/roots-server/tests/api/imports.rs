@@ -435,7 +435,7 @@ async fn a_line_with_errors_is_reported_and_the_others_are_imported(database: Te
             json!({ "kind": "thing" }),
             json!([]),
             json!({ "kind": "export", "format": 1, "source": "019d728c-2e80-7000-8000-0000000000aa" }),
-        ]) + "{\"kind\":\n\n" + &todo(5).to_string(),
+        ]) + "{\"kind\":\n\n" + todo(5).to_string().as_str(),
     )
     .await;
     assert_answer!(answer, "every_error_of_an_import");

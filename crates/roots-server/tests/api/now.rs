@@ -101,7 +101,7 @@ async fn a_first_visit_of_an_account_with_four_agents_stays_small(database: Test
         };
         let session = of_agent(json!({ "notes": "A day of work" }));
         app.post("/sessions", &session).await.expect(201);
-        for count in 0..8 {
+        for activity_type in ["commit", "test", "research", "note"].repeat(2) {
             let activity = of_agent(json!({
                 "activity_type": activity_type,
                 "description": "Split the parser from the lexer; 14 tests added",

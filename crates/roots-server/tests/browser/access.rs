@@ -28,5 +28,11 @@ async fn a_rotated_key_signs_out_and_the_sign_in_page_says_why() {
     browser.type_into("#api_key", &shown).await;
     browser.click("main form button").await;
     browser.until_there("nav.side").await;
+    // Chromium puts the refusal of the stream on the console.
+    let errors = browser.console_errors().await;
+    assert!(
+        errors.iter().all(|error| error.contains("/events") && error.contains("401")),
+        "{errors:?}"
+    );
     visit.end().await;
 }

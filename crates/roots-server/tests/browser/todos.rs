@@ -86,7 +86,7 @@ async fn who_is_second_sees_both_states_and_loses_nothing() {
     visit.owner().patch(&path, &json!({ "title": "Theirs" })).await;
     let before = balance().await;
     browser.click("main form button.primary").await;
-    browser.until_says("has changed this todo").await;
+    browser.until_says("since you opened it").await;
     let text = browser.text().await;
     assert!(text.contains("Theirs") && text.contains("Mine"), "{text}");
     assert_eq!(balance().await, before, "nothing was charged");
@@ -100,7 +100,7 @@ async fn who_is_second_sees_both_states_and_loses_nothing() {
     browser.click("#todo-1 summary").await;
     visit.owner().patch(&path, &json!({ "status": "done" })).await;
     browser.click("#todo-1 button[value=cancelled]").await;
-    browser.until_says("has changed this todo").await;
+    browser.until_says("since you opened it").await;
     assert_eq!(status(&visit, 1).await, "done");
     // Chromium puts the status of every refused page on the console.
     let errors = browser.console_errors().await;

@@ -43,7 +43,8 @@ pub(crate) fn chart<const N: usize>(
     let told = series.names.iter().zip(sums);
     let told: Vec<_> = told.map(|((_, name), sum)| format!("{} {name}", number(sum))).collect();
     let name = format!("{} of {length} days: {}", series.what, told.join(", "));
-    let each = days.len().div_ceil(MARKS).max(1);
+    // A date is wider than a day.
+    let each = days.len().div_ceil(MARKS).max(2);
     let drawing = html! {
         svg role="img" aria-labelledby={ (id) "-name" } width=(width) height=(HEIGHT)
             viewBox={ "0 0 " (width) " " (HEIGHT) } {

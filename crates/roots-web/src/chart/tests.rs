@@ -89,7 +89,7 @@ fn the_largest_year_has_at_most_6_kb_with_the_numbers_of_its_months() {
     let year = Year::of(days, today());
     let drawn = year::chart(&look(), &year, Numbers::Months, "days", None);
     assert!(drawn.0.len() <= 6 * 1024, "{}", drawn.0.len());
-    insta::assert_snapshot!("year_of_months", lines(drawn));
+    assert!(drawn.0.contains("since=2026-11-01&amp;until=2026-11-28"), "{}", drawn.0);
 }
 
 #[test]

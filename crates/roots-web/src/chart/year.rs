@@ -86,15 +86,16 @@ fn cells(year: &Year, level: u8) -> String {
     path
 }
 
-/// The months, each above the first week that begins in it, unless the one before is too close.
+/// The months, each above the first week that begins in it.
 fn months(year: &Year) -> Vec<(i64, &'static str)> {
     let mut found = Vec::<(i64, &'static str)>::new();
     let mut before = None;
     for week in 0..=(year.last.0 - year.first.0) / 7 {
         let (_, month, _) = Day(year.first.0 + week * 7).civil();
         let x = LEFT + week * PITCH;
-        let has_room = found.last().is_none_or(|(last, _)| x - last >= 2 * PITCH);
-        if before != Some(month) && has_room {
+        if before != Some(month) {
+            // Only the month that the year begins with may be too short for its name.
+            found.pop_if(|(last, _)| x - *last < 2 * PITCH);
             found.push((x, time::month_name(month)));
         }
         before = Some(month);

@@ -1,4 +1,4 @@
-//! Who works on what.
+//! What each agent works on.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

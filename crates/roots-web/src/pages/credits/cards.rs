@@ -44,7 +44,7 @@ pub(super) fn balance(look: &Look, curve: &Curve, forecast: Option<Forecast>) ->
     }
 }
 
-/// Who spent the credits of the curve.
+/// The credits of the curve, by the agent that spent them.
 pub(super) fn by_agent(agents: &Agents, spent: &CreditStats) -> Markup {
     let shares = spent.by_actor.iter().map(|(actor, credits)| (*actor, *credits));
     let omitted = usize::try_from(spent.by_actor_omitted).unwrap_or_default();
