@@ -63,8 +63,8 @@ impl ReferenceModel {
     ) -> Vec<Todo<Sealed>> {
         let is_listed = |row: &Todo<_>| is_asked(actor, row.actor) && row.status == status.status();
         let since = |row: &Todo<_>| {
-            let steps = self.logs.values().filter(|step| step.todo == row.id);
-            steps.last().map_or(row.created_at, |step| step.logged_at)
+            let mut steps = self.logs.values().filter(|step| step.todo == row.id);
+            steps.next_back().map_or(row.created_at, |step| step.logged_at)
         };
         listed(&self.todos, |row| (since(row), row.id), is_listed)
     }

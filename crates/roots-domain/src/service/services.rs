@@ -178,6 +178,7 @@ pub struct Services {
 impl Services {
     /// All services, with this clock and these uids.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "it names each port of each service once")]
     pub fn new(ports: Ports, clock: Arc<dyn Clock>, uids: Arc<dyn Uids>) -> Self {
         let Ports { commands, accounts, locksmith, .. } = ports;
         let access = Access {

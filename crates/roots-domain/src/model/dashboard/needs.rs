@@ -142,10 +142,10 @@ impl<T> DashboardRows<T> {
                 add(NeedSubject::Todo(todo.id), reason);
             }
         }
-        if let Some(since) = self.forecast().map(|one| soon(one.ends_at)) {
-            if since < self.at {
-                add(NeedSubject::Credits, (since, NeedKind::CreditsEnd));
-            }
+        if let Some(since) = self.forecast().map(|one| soon(one.ends_at))
+            && since < self.at
+        {
+            add(NeedSubject::Credits, (since, NeedKind::CreditsEnd));
         }
         for key in &self.keys {
             let since = soon(key.expires_at);
