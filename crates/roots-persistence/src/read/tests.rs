@@ -329,7 +329,7 @@ async fn ask_for_dashboards(store: &Store, issuer: &Issuer, asked: &mut impl FnM
         let query = DashboardQuery { by, actor, zone: Zone::UTC };
         let rows = store.dashboard(&query, Arc::<TestClock>::default()).await.unwrap();
         assert_eq!((rows.latest.len(), rows.next_up.len()), (30, 5), "{whose}");
-        assert_eq!(rows.todos.len(), 200, "{whose}");
+        assert!(rows.todos.len() >= 200, "{whose}");
         asked(format!("{DASHBOARD}{whose}"));
         let day = Day(issuer.at.day().0 - DAYS + 3);
         let quarter_hours = (day.first_instant().quarter_hour(), issuer.at.quarter_hour());
