@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::page::PageRequest;
-use roots_domain::port::store::{AccountReader, Verifier};
+use roots_domain::port::store::{AccountReader, EventReader, Verifier};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::tenant_lint::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
 use sea_orm::{ConnectionTrait, Database, Statement};
@@ -151,6 +151,7 @@ async fn every_statement_allowed_over_all_tenants_is_in_use() {
     context.key_usage.maintain().await.unwrap();
     context.maintenance.forget_idempotency_records().await.unwrap();
     context.idle_sessions.end_silent(300).await.unwrap();
+    db.store.account_states(&[operator.account.id]).await.unwrap();
     db.store.verify().await.unwrap();
     let statements = db.sql_proxy.as_ref().unwrap().statements();
     let made: BTreeSet<_> =
