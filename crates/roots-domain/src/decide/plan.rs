@@ -52,7 +52,9 @@ impl Plan {
             Self::CreateTodo(todo) => Steps::of_new(todo),
             Self::CreateTodos(todos) => {
                 let mut steps = Steps::default();
-                todos.iter().for_each(|todo| steps.extend(&Steps::of_new(todo)));
+                for todo in todos {
+                    steps.extend(&Steps::of_new(todo));
+                }
                 steps
             }
             Self::PutTodo(todo, change) => Steps::of_changes(todo.actor, change),
