@@ -54,13 +54,10 @@ struct BrowserMissing {
 /// The environment variables that the browser tests read.
 pub(crate) fn variables() -> Result<[(&'static str, PathBuf); 3], Box<dyn Error>> {
     let found = || Some((find(&BROWSERS)?, find(&DRIVERS)?));
-    let (browser, driver) = match found() {
-        Some(both) => both,
-        None => {
-            packages::install("Chromium", &MANAGERS).map_err(missing)?;
-            let reason = || "the package manager succeeded, but xtask can't find them".to_owned();
-            found().ok_or_else(|| BrowserMissing { reason: reason() })?
-        }
+    let (browser, driver) = if let Some(both) = found() { both } else {
+        packages::install("Chromium", &MANAGERS).map_err(missing)?;
+        let reason = || "the package manager succeeded, but xtask can't find them".to_owned();
+        found().ok_or_else(|| BrowserMissing { reason: reason() })?
     };
     let axe = Tools::provide(TOOLS)?.path("node_modules/axe-core/axe.min.js");
     Ok([

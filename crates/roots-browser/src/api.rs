@@ -71,7 +71,7 @@ impl Api {
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let url = format!("{}/api/v1{path}", self.url);
         let request = self.client.request(method.clone(), url).header("X-API-Key", &self.key);
-        let request = body.into_iter().fold(request, |request, body| request.json(body));
+        let request = body.into_iter().fold(request, reqwest::RequestBuilder::json);
         let answer = request.send().await.expect("an answer");
         let status = answer.status();
         let text = answer.text().await.expect("a body");

@@ -54,10 +54,7 @@ impl Agents {
 
     /// The name of an actor.
     pub(crate) fn name(&self, id: ActorId) -> Markup {
-        match self.known.get(&id) {
-            Some(actor) => text::line(actor.name.as_str()),
-            None => html! { "agent " (id) },
-        }
+        if let Some(actor) = self.known.get(&id) { text::line(actor.name.as_str()) } else { html! { "agent " (id) } }
     }
 
     /// The name of an actor as a text that is not escaped.

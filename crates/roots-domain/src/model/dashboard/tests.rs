@@ -288,7 +288,7 @@ proptest! {
     #[test]
     fn needs_ascend_by_their_oldest_reason_and_name_each_subject_once(rows in some_rows()) {
         let needs = rows.needs(RULES);
-        prop_assert!(needs.is_sorted_by_key(|need| need.oldest()));
+        prop_assert!(needs.is_sorted_by_key(super::needs::Need::oldest));
         let mut subjects: Vec<_> = needs.iter().map(|need| need.subject).collect();
         subjects.sort_unstable();
         subjects.dedup();
