@@ -54,7 +54,9 @@ struct BrowserMissing {
 /// The environment variables that the browser tests read.
 pub(crate) fn variables() -> Result<[(&'static str, PathBuf); 3], Box<dyn Error>> {
     let found = || Some((find(&BROWSERS)?, find(&DRIVERS)?));
-    let (browser, driver) = if let Some(both) = found() { both } else {
+    let (browser, driver) = if let Some(both) = found() {
+        both
+    } else {
         packages::install("Chromium", &MANAGERS).map_err(missing)?;
         let reason = || "the package manager succeeded, but xtask can't find them".to_owned();
         found().ok_or_else(|| BrowserMissing { reason: reason() })?

@@ -239,5 +239,10 @@ fn past(amount: Amount) -> String {
         }
     }
     lines.append(&mut entries);
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    let mut text = String::new();
+    for line in &lines {
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    text
 }

@@ -113,7 +113,8 @@ pub fn hidden(page: &str, action: &str) -> Vec<(String, String)> {
 }
 
 fn encoded(fields: &[(&str, &str)]) -> String {
-    let part = |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+    let part =
+        |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let pairs = fields.iter().map(|(name, value)| format!("{}={}", part(name), part(value)));
     pairs.collect::<Vec<_>>().join("&")
 }

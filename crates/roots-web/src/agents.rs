@@ -54,7 +54,11 @@ impl Agents {
 
     /// The name of an actor.
     pub(crate) fn name(&self, id: ActorId) -> Markup {
-        if let Some(actor) = self.known.get(&id) { text::line(actor.name.as_str()) } else { html! { "agent " (id) } }
+        if let Some(actor) = self.known.get(&id) {
+            text::line(actor.name.as_str())
+        } else {
+            html! { "agent " (id) }
+        }
     }
 
     /// The name of an actor as a text that is not escaped.

@@ -28,7 +28,8 @@ impl Asset {
     fn new(stem: &str, extension: &str, media_type: &'static str, source: &str) -> Self {
         let content = without_indents(source);
         let digest = Sha256::digest(content.as_bytes());
-        let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        let hash = format!("{:016x}", u64::from_be_bytes(first));
         Self { path: format!("/assets/{stem}-{hash}.{extension}"), media_type, content }
     }
 }

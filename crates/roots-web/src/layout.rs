@@ -115,7 +115,7 @@ pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
     document(
         look,
         title,
-        html! {
+        &html! {
             a.skip href="#main" { "Skip to the content" }
             div.shell {
                 (rail(viewer, section))
@@ -138,11 +138,11 @@ pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
 }
 
 /// A page without the rail: to sign in, and for errors.
-pub(crate) fn bare(look: &Look, title: &str, content: Markup) -> Markup {
+pub(crate) fn bare(look: &Look, title: &str, content: &Markup) -> Markup {
     document(
         look,
         title,
-        html! {
+        &html! {
             main.bare #main {
                 p.brand { "Roots" }
                 h1 { (title) }
@@ -152,7 +152,7 @@ pub(crate) fn bare(look: &Look, title: &str, content: Markup) -> Markup {
     )
 }
 
-fn document(look: &Look, title: &str, body: Markup) -> Markup {
+fn document(look: &Look, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" data-theme=[look.theme.attribute()] {

@@ -28,7 +28,7 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
     let page = layout::bare(
         &look,
         title,
-        html! {
+        &html! {
             p { (problem.detail()) }
             @if problem.errors().len() > 1 {
                 ul { @for error in problem.errors() { li { code { (error.field) } " " (error.message) } } }

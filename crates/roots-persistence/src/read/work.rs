@@ -130,7 +130,9 @@ impl Store {
         let later = of_account.total(&tx, later).await?.unwrap_or_default();
         let days = of_account.by_day(&tx, window, zone).await?;
         let spenders = Sums::<Spent>::of(by.account, actor);
-        let spent = if actor.is_none() { days.iter().map(|(day, counts)| (*day, counts.spent)).collect() } else {
+        let spent = if actor.is_none() {
+            days.iter().map(|(day, counts)| (*day, counts.spent)).collect()
+        } else {
             let spent = spenders.by_day(&tx, window, zone).await?;
             spent.into_iter().map(|(day, Spent(spent))| (day, spent)).collect()
         };

@@ -280,7 +280,7 @@ async fn a_todo_tells_how_its_session_is(db: TestDatabase) {
         issuer.end_session(2),
         issuer.delete_session(3),
     ];
-    apply_each(&db.store, work).await;
+    Box::pin(apply_each(&db.store, work)).await;
     let found = read(&db, &query(&issuer, None)).await;
     let session = |id| found.todo(TodoId(id)).unwrap().session;
     assert_eq!(session(1), TodoSession::None);

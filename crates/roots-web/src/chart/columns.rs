@@ -74,7 +74,7 @@ pub(crate) fn chart<const N: usize>(
                 span { (number(sum)) " " (name) }
             }
         }
-        (scrolling(series.what, drawing))
+        (scrolling(series.what, &drawing))
         (table(id, &heads, days.iter().rev().map(|one| {
             let day = html! { (time::day(look, one.day)) };
             std::iter::once(day).chain(one.counts.map(|count| html! { (number(count)) })).collect()

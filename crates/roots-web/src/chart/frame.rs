@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 /// A drawing that scrolls by itself where it is wider than the page.
-pub(super) fn scrolling(name: &str, drawing: Markup) -> Markup {
+pub(super) fn scrolling(name: &str, drawing: &Markup) -> Markup {
     html! {
         div.scroll.chart tabindex="0" role="region" aria-label={ (name) ", scrolls sideways" } {
             (drawing)

@@ -69,7 +69,7 @@ pub(crate) fn chart(
         }
     };
     html! {
-        (scrolling("Timeline", drawing))
+        (scrolling("Timeline", &drawing))
         (numbers(look, names, timeline, id))
     }
 }

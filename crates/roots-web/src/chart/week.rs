@@ -55,7 +55,7 @@ pub(crate) fn chart(week: &WeekHours, weeks: i64, id: &str) -> Markup {
         std::iter::once(name).chain(counts).collect()
     });
     html! {
-        (scrolling("Hours of the week", drawing))
+        (scrolling("Hours of the week", &drawing))
         (table(id, &heads, rows))
     }
 }

@@ -66,7 +66,7 @@ pub(crate) fn chart(
         }
     };
     html! {
-        (scrolling("The year", drawing))
+        (scrolling("The year", &drawing))
         @match numbers {
             Numbers::Months => (months_table(look, year, id, agent)),
             Numbers::Weeks => (weeks_table(look, year, id, agent)),

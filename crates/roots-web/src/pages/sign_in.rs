@@ -60,7 +60,7 @@ fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>)
     layout::bare(
         look,
         "Sign in",
-        html! {
+        &html! {
             @if let Some(said) = said { (said) }
             @if mode == CookieMode::Dropped {
                 p.fault role="alert" {
@@ -141,8 +141,8 @@ async fn attempt(
     let bearer = typed_key(&app.shared, extensions, SecretString::from(key)).await?;
     let stay = if typed.get("stay").is_some() { Stay::Long } else { Stay::Usual };
     let label = browser_label(headers);
-    let made = bearer.checked(app.services.sign_ins.sign_in(&bearer, stay, label).await)?;
-    mode.set(&made.browser_key, stay)
+    let shown = bearer.checked(app.services.sign_ins.sign_in(&bearer, stay, label).await)?;
+    mode.set(&shown.browser_key, stay)
         .ok_or_else(|| Problem::internal("the cookie of a sign-in can't be set"))
 }
 

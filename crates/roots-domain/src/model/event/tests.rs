@@ -240,6 +240,14 @@ fn a_resume_goes_on_where_it_was_unless_that_is_too_far_or_unknown() {
     assert_eq!(judge(Some(position(0, 0))), Resumption::Reset(now));
 }
 
+fn number(index: usize) -> i64 {
+    i64::try_from(index).unwrap()
+}
+
+fn index(number: i64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 proptest! {
     /// A reader that is cut off after any event, and comes back with its id, is told of each event
     /// exactly once, in the order of each log, however far the account has come at each read.
@@ -264,12 +272,12 @@ proptest! {
         // At last everything is there.
         for (more, notes) in growth.into_iter().chain([(1_000, 1_000)]) {
             now = (ledger.len().min(now.0 + more), audit.len().min(now.1 + notes));
-            let reached = position(now.0 as i64, now.1 as i64);
+            let reached = position(number(now.0), number(now.1));
             while !at.reaches(reached) {
                 let end = at.next_chunk(reached);
                 prop_assert!(end != at, "each read comes nearer");
-                let (from, to) = (at.ledger.0 as usize, end.ledger.0 as usize);
-                let (old, new) = (at.audit.0 as usize, end.audit.0 as usize);
+                let (from, to) = (index(at.ledger.0), index(end.ledger.0));
+                let (old, new) = (index(at.audit.0), index(end.audit.0));
                 let chunk = merge(
                     ACCOUNT, (Role::Owner, OWNER), (at, end), &ledger[from..to], &audit[old..new],
                 );

@@ -101,7 +101,7 @@ async fn try_rotate(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
 
 fn show(posted: &Posted, made: &ShownKey, title: &str) -> Response {
     let said = "Give it to its agent, or put it into your password manager.";
-    let secret = Secret { label: "API key", id: "api-key", secret: &made.api_key };
+    let secret = Secret { label: "API key", id: "api-key", value: &made.api_key };
     shown_once::page(&posted.viewer, title, said, &[secret])
 }
 
@@ -127,7 +127,7 @@ pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Res
     };
     match made {
         Ok(code) => {
-            let secret = Secret { label: "Recovery code", id: "code", secret: &code };
+            let secret = Secret { label: "Recovery code", id: "code", value: &code };
             let said = "Keep it where no agent and no thief of your keys finds it.";
             shown_once::page(&posted.viewer, "New recovery code", said, &[secret])
         }

@@ -15,7 +15,7 @@ pub(super) struct Secret<'a> {
     /// The id of its element.
     pub(super) id: &'a str,
     /// The secret.
-    pub(super) secret: &'a SecretString,
+    pub(super) value: &'a SecretString,
 }
 
 /// The page that shows secrets.
@@ -39,12 +39,12 @@ pub(super) fn page(viewer: &Viewer, title: &str, said: &str, secrets: &[Secret<'
     ))
 }
 
-fn shown(Secret { label, id, secret }: &Secret<'_>) -> Markup {
+fn shown(Secret { label, id, value }: &Secret<'_>) -> Markup {
     html! {
         div.field {
             h2 { (label) }
             div.secret {
-                code id=(id) { (secret.expose_secret()) }
+                code id=(id) { (value.expose_secret()) }
                 button type="button" hidden data-copy=(id) { "Copy" }
             }
         }

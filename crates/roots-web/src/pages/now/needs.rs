@@ -94,11 +94,15 @@ fn subject(shown: &Shown<'_>, need: &Need) -> (Markup, Option<ActorId>) {
             let actor = asked.map(|entry| entry.actor);
             let actor = actor.or_else(|| rows.session(id).map(|session| session.actor));
             let link = format!("/sessions/{id}");
-            let what = if let Some(entry) = asked { html! {
-                a href=(link) {
-                    (entries::shown(&entry.description, ("activity", entry.id.0), TITLE_CHARS))
+            let what = if let Some(entry) = asked {
+                html! {
+                    a href=(link) {
+                        (entries::shown(&entry.description, ("activity", entry.id.0), TITLE_CHARS))
+                    }
                 }
-            } } else { html! { a href=(link) { "Session " (id) } ", still active" } };
+            } else {
+                html! { a href=(link) { "Session " (id) } ", still active" }
+            };
             (what, actor)
         }
         NeedSubject::Todo(id) => {
@@ -116,11 +120,15 @@ fn subject(shown: &Shown<'_>, need: &Need) -> (Markup, Option<ActorId>) {
             (what, todo.map(|todo| todo.actor))
         }
         NeedSubject::Credits => {
-            let what = if let Some(forecast) = rows.forecast() { html! {
-                a href="/credits" { (number(rows.spending.balance)) " credits" }
-                ", " (number(forecast.per_day())) " a day: none left on "
-                strong { (time::date(shown.look, forecast.ends_at)) }
-            } } else { html! { a href="/credits" { "Credits" } } };
+            let what = if let Some(forecast) = rows.forecast() {
+                html! {
+                    a href="/credits" { (number(rows.spending.balance)) " credits" }
+                    ", " (number(forecast.per_day())) " a day: none left on "
+                    strong { (time::date(shown.look, forecast.ends_at)) }
+                }
+            } else {
+                html! { a href="/credits" { "Credits" } }
+            };
             (what, None)
         }
         NeedSubject::Key(id) => {

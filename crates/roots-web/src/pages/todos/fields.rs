@@ -173,9 +173,8 @@ pub(super) fn read(typed: &Typed) -> Result<ReadTodo, Problem> {
         let priority = optional(params, "priority", Priority::from_digit);
         let due = optional(params, "due_at", WallClock::parse);
         let zone_name = params.take("zone", |_| Ok(()));
-        let title = match title? {
-            Some(title) => title,
-            None => return Err(params.error("title", "is required")),
+        let Some(title) = title? else {
+            return Err(params.error("title", "is required"));
         };
         zone_name?;
         Ok(ReadTodo {

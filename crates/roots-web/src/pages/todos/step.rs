@@ -50,9 +50,8 @@ async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Re
     let change = TodoChange { status: Some(status), note, ..TodoChange::EMPTY };
     let bearer = &posted.viewer.bearer;
     let moved = app.services.todos.patch(bearer, id, change, preconditions).await;
-    let problem = match bearer.checked(moved) {
-        Ok(_) => return Ok(None),
-        Err(problem) => problem,
+    let Err(problem) = bearer.checked(moved) else {
+        return Ok(None);
     };
     if problem.kind() != ProblemKind::PreconditionFailed {
         return Err(problem);
@@ -91,9 +90,8 @@ fn read(posted: &Posted) -> Result<Wanted, Problem> {
         let back = params.take("back", |text: String| {
             own_path(&text).map(|_| ()).ok_or_else(|| Invalid::new("must be a path of this server"))
         });
-        let status = match status? {
-            Some(status) => status,
-            None => return Err(params.error("status", "is required")),
+        let Some(status) = status? else {
+            return Err(params.error("status", "is required"));
         };
         back?;
         Ok(Wanted { status, note: note? })
