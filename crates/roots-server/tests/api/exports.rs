@@ -99,7 +99,7 @@ async fn an_export_holds_every_row(database: TestDatabase) {
                     .unwrap()
                     .retain(|name, _| name != "kind" && name != "first_status");
                 let mut shown = app.get(&format!("{path}/{at}")).await.expect(200);
-                // Claims are not exported, and a duration and the time of a status follow from others.
+                // Claims are not exported; a duration and the time of a status follow from others.
                 for name in ["claim", "duration_seconds", "status_since"] {
                     shown.as_object_mut().unwrap().remove(name);
                 }
