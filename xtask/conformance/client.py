@@ -86,15 +86,16 @@ from roots_client.models import (
     Actor,
     ActorChange,
     ActorDeactivated,
+    ActorFilterType1,
     ActorLine,
     ActorPage,
     ActorType,
     AuditPage,
     Bootstrapped,
     Brief,
+    CreditStats,
     Credits,
     CreditsGranted,
-    CreditStats,
     EndLine,
     Erasure,
     Event,
@@ -265,19 +266,19 @@ assert report.lines == len(found) and report.faulty == 0, report
 # Each event of a stream is of its schema.
 told = read(str, events.sync_detailed(client=owner, follow=False, last_event_id="0.0"))
 found = []
-for text in told.splitlines():
-    if text.startswith("data: "):
-        event = json.loads(text.removeprefix("data: "))
+for row in told.splitlines():
+    if row.startswith("data: "):
+        event = json.loads(row.removeprefix("data: "))
         read_event = Event.from_dict(event)
         undescribed = getattr(read_event, "additional_properties", None)
-        assert not undescribed, f"not in the schema: {text!r}"
-        assert read_event.to_dict().keys() == event.keys(), f"read as {read_event}: {text!r}"
+        assert not undescribed, f"not in the schema: {row!r}"
+        assert read_event.to_dict().keys() == event.keys(), f"read as {read_event}: {row!r}"
         found.append(event["kind"])
 assert {"session", "todo", "activity", "actor", "key"} <= set(found), f"kinds of events: {found}"
 
 # What it cost.
 credits_ = read(Credits, get_credits.sync_detailed(client=owner))
-curve = read(CreditStats, get_credit_stats.sync_detailed(client=owner, actor_id="all"))
+curve = read(CreditStats, get_credit_stats.sync_detailed(client=owner, actor_id=ActorFilterType1.ALL))
 assert curve.balance == credits_.balance == curve.by_day[-1].balance
 read(LedgerPage, list_ledger.sync_detailed(client=owner))
 read(Usage, get_usage.sync_detailed(client=owner))
