@@ -79,8 +79,11 @@ LISTS = [
 # It has the form of a cursor, and no signature.
 CURSOR = "AQ" + 37 * "A"
 RANGES = ["GET /api/v1/activities", "GET /api/v1/activities/stats"]
+STATS = ["GET /api/v1/credits/stats", "GET /api/v1/todos/stats"]
 # They take actor_id=all.
-OF_ACTORS = ["GET /api/v1/sessions", "GET /api/v1/todos", *RANGES]
+OF_ACTORS = ["GET /api/v1/sessions", "GET /api/v1/todos", *RANGES, *STATS]
+# They take since and until.
+TIMED = ["GET /api/v1/sessions", *RANGES, *STATS]
 DATES = "must be a date or time of RFC 3339, such as 2026-04-09 or 2026-04-09T14:00:00Z"
 NO_LEAP_SECOND = "2026-04-09T14:00:60Z"
 
@@ -202,10 +205,42 @@ UNDESCRIBED = [
         "tz",
         "must be a time zone of the IANA database, such as Europe/Vienna or UTC",
         {"tz": ""},
-        each(RANGES, params={"tz": "Europe/Atlantis"}),
+        each([*RANGES, *STATS], params={"tz": "Europe/Atlantis"}),
     ),
-    no_leap_second(400, "since", each(RANGES, params={"since": NO_LEAP_SECOND})),
-    no_leap_second(400, "until", each(RANGES, params={"until": NO_LEAP_SECOND})),
+    Undescribed(
+        "the schema of a parameter knows no other parameter",
+        400,
+        "active_since",
+        "must not be given together with since or until",
+        {"active_since": ""},
+        each(
+            ["GET /api/v1/sessions"],
+            params={"active_since": "2026-04-09", "since": "2026-04-01"},
+        ),
+    ),
+    Undescribed(
+        "the schema of a parameter knows no other parameter",
+        400,
+        "overdue",
+        "must not be given together with another filter but actor_id",
+        {"overdue": "true"},
+        each(["GET /api/v1/todos"], params={"overdue": "true", "status": "open"}),
+    ),
+    Undescribed(
+        "the schema of a parameter knows no other parameter",
+        400,
+        "sort",
+        "status_since needs status=done or status=cancelled, and no other filter but actor_id",
+        {"sort": "status_since"},
+        each(["GET /api/v1/todos"], params={"sort": "status_since", "status": "open"}),
+    ),
+    no_leap_second(
+        400,
+        "active_since",
+        each(["GET /api/v1/sessions"], params={"active_since": NO_LEAP_SECOND}),
+    ),
+    no_leap_second(400, "since", each(TIMED, params={"since": NO_LEAP_SECOND})),
+    no_leap_second(400, "until", each(TIMED, params={"until": NO_LEAP_SECOND})),
     no_leap_second(422, "due_at", bodies([CREATE, UPDATE_TODO], due_at=NO_LEAP_SECOND)),
     no_leap_second(422, "since", bodies([SEARCH], since=NO_LEAP_SECOND)),
     no_leap_second(422, "until", bodies([SEARCH], until=NO_LEAP_SECOND)),

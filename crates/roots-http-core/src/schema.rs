@@ -27,6 +27,9 @@ const MONTH: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$";
 /// The form of the names of time zones.
 const TIME_ZONE: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$";
 
+/// The id of an event: a number of the ledger and one of the audit log.
+pub const EVENT_ID: &str = r"^(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})$";
+
 /// One to 255 visible ASCII characters, bare, or quoted with backslashes before quotes and
 /// backslashes.
 pub const IDEMPOTENCY_KEY: &str = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#;

@@ -177,10 +177,7 @@ fn invalid_last_event_id() -> Problem {
 /// use of the key.
 #[utoipa::path(
     get, path = "/api/v1/events", operation_id = "events", tag = "events",
-    params(
-        EventsQuery,
-        ("Last-Event-ID" = Option<String>, Header, pattern = r"^(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})$", description = "The id of the last event that you have handled.")
-    ),
+    params(EventsQuery),
     responses(
         (status = 200, description = "The events, until the stream ends.", content_type = "text/event-stream", body = EventStreamBody, example = json!(concat!(
             "retry: 2000\n\nid: 117.42\n\nid: 118.42\ndata: {\"id\":\"118.42\",\"kind\":\"todo\",",

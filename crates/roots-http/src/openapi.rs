@@ -278,6 +278,11 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
     if is_tagged || is_document {
         tie(operation, is_write);
     }
+    if id == "events" {
+        let last = "The id of the last event that you have handled.";
+        let parameter = header_parameter("Last-Event-ID", last, schema::EVENT_ID.into());
+        operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
+    }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         let is_optional = BODY_OPTIONAL.contains(&id.as_str());
         body.required = Some(if is_optional { Required::False } else { Required::True });
