@@ -60,19 +60,22 @@ fn rendered(text: &str) -> Markup {
 struct Safe {
     /// For each open tag, whether it is written.
     open: Vec<bool>,
+    /// How many of them are.
+    depth: usize,
 }
 
 impl Safe {
     fn event<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
         match event {
             Event::Start(tag) => {
-                let depth = self.open.iter().filter(|is_written| **is_written).count();
-                let tag = if depth < DEPTH_MAX { safe_tag(tag) } else { None };
+                let tag = if self.depth < DEPTH_MAX { safe_tag(tag) } else { None };
                 self.open.push(tag.is_some());
+                self.depth += usize::from(tag.is_some());
                 tag.map(Event::Start)
             }
             Event::End(end) => {
                 let is_written = self.open.pop().unwrap_or_default();
+                self.depth -= usize::from(is_written);
                 is_written.then_some(Event::End(safe_end(end)))
             }
             Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),

@@ -74,6 +74,18 @@ pub struct LedgerEntry {
     pub created_at: Timestamp,
 }
 
+impl LedgerEntry {
+    /// The entry as a member sees it. All see the amounts, because all spend the same credits. The
+    /// actor of a write and an operator's note are told to the owner, and of one's own writes.
+    #[must_use]
+    pub fn told_to_member(self, member: ActorId) -> Self {
+        if self.actor == Some(member) {
+            return self;
+        }
+        Self { actor: None, note: None, subject: None, steps: Steps::default(), ..self }
+    }
+}
+
 impl Listed for LedgerEntry {
     fn sort_key(&self) -> SortKey {
         SortKey([0, 0, self.id.0])
@@ -233,6 +245,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_member_is_told_the_amounts_and_its_own_writes() {
+        let entry = LedgerEntry {
+            id: LedgerId(4),
+            delta: 9,
+            balance_after: 20,
+            reason: Reason::OperatorGrant,
+            endpoint: None,
+            actor: Some(ActorId(2)),
+            note: Some("April".to_owned()),
+            subject: Some(Subject { id: 7, actor: None }),
+            steps: Steps::default(),
+            created_at: Timestamp::from_micros(0),
+        };
+        assert_eq!(entry.clone().told_to_member(ActorId(2)), entry);
+        let told = entry.clone().told_to_member(ActorId(3));
+        assert_eq!((told.delta, told.balance_after, told.id), (9, 20, LedgerId(4)));
+        assert_eq!((told.actor, told.note, told.subject), (None, None, None));
+    }
 
     #[test]
     fn a_debit_below_0_and_a_grant_beyond_the_maximum_are_refused() {

@@ -244,7 +244,8 @@ impl Accounts {
         Ok(Credits { balance, recent })
     }
 
-    /// A page of the ledger of the caller's account, newest first.
+    /// A page of the ledger of the caller's account, newest first. A member is told less of others'
+    /// writes ([`LedgerEntry::told_to_member`]).
     ///
     /// # Errors
     /// A database error.
@@ -254,7 +255,12 @@ impl Accounts {
         reason: Option<Reason>,
         page: PageRequest,
     ) -> Result<Page<LedgerEntry>, ReadError> {
-        Ok(self.reader.ledger(caller.admission(), reason, page).await?)
+        let mut found = self.reader.ledger(caller.admission(), reason, page).await?;
+        if caller.actor.role != Role::Owner {
+            let told = |entry: LedgerEntry| entry.told_to_member(caller.actor.id);
+            found.items = found.items.into_iter().map(told).collect();
+        }
+        Ok(found)
     }
 
     /// Credits spent and granted in a window, by actor and by the days of a zone, and the balance

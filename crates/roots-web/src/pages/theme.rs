@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use roots_http_core::problem::Problem;
 
 use crate::cookie::THEME;
-use crate::form::Sent;
+use crate::form::{Sent, own_path};
 use crate::guard::see_other;
 
 /// Sets the cookie and leads back to the page.
@@ -29,5 +29,5 @@ fn back(headers: &HeaderMap) -> String {
     let referer = headers.get(REFERER).and_then(|value| value.to_str().ok());
     let uri = referer.and_then(|text| text.parse::<Uri>().ok());
     let path = uri.as_ref().and_then(Uri::path_and_query).map_or("/", |path| path.as_str());
-    if path.starts_with('/') && !path.starts_with("//") { path.to_owned() } else { "/".to_owned() }
+    own_path(path).unwrap_or("/").to_owned()
 }
