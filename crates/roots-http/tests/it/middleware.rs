@@ -141,7 +141,7 @@ async fn a_page_of_an_allowed_origin_may_call() {
         .header("access-control-request-headers", "x-api-key,content-type");
     assert_snapshot!(preflight.clone().of(&router).await.summary(), @"
     200 OK
-    access-control-allow-headers: x-api-key,authorization,content-type,idempotency-key,if-match,if-none-match,x-request-id,mcp-protocol-version,mcp-method,mcp-name
+    access-control-allow-headers: x-api-key,authorization,content-type,idempotency-key,if-match,if-none-match,last-event-id,x-request-id,mcp-protocol-version,mcp-method,mcp-name
     access-control-allow-methods: GET,POST,PATCH,DELETE
     access-control-allow-origin: https://app.example
     access-control-max-age: 3600
