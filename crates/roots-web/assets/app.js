@@ -289,9 +289,10 @@
   const keysOff = () => localStorage.getItem('roots-keys') === 'off';
   function stopMoving() { moving = undefined; mark(); }
   function step(by) {
-    const rows = all('main [data-row] > a, main .rows > li a').filter((it) => it.offsetParent);
-    const here = rows.findIndex((it) => it === document.activeElement || it.closest('[data-row], li') === document.activeElement?.closest('[data-row], li'));
-    rows[Math.min(Math.max(here + by, 0), rows.length - 1)]?.focus();
+    const rows = all('main [data-row], main .rows > li').filter((it) => it.offsetParent && it.querySelector('a'));
+    const here = rows.findIndex((it) => it.contains(document.activeElement));
+    const row = rows[Math.min(Math.max(here + by, 0), rows.length - 1)];
+    (row?.querySelector('.what a') || row?.querySelector('a'))?.focus();
   }
   function keyInMove(event) {
     const { card, target } = moving;
@@ -328,7 +329,7 @@
       j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
       n: () => { location.href = '/todos/new'; },
       '/': () => document.querySelector('[data-filter] input:not([type=hidden]), [data-filter] select')?.focus(),
-      '[': () => document.querySelector('[data-earlier]')?.click(),
+      '[': () => document.querySelector('[data-earlier], .earlier')?.click(),
       ']': () => document.querySelector('[data-later]')?.click(),
       m: card && (() => {
         moving = { card, target: allowed(card)[0] };
@@ -373,26 +374,32 @@
     const box = dialog('Keys', make('h2', 'Keys'), list, off, label);
     off.addEventListener('keydown', (event) => { if (event.key === '?') box.close(); });
   }
+  for (const button of all('.keys')) button.addEventListener('click', help);
   async function palette() {
-    const search = make('input', '', { type: 'search', 'aria-label': 'Go to', autocomplete: 'off' });
-    const list = document.createElement('ul');
+    const search = make('input', '', {
+      type: 'search', role: 'combobox', 'aria-label': 'Go to', 'aria-controls': 'found', 'aria-expanded': 'true', autocomplete: 'off',
+    });
+    const list = make('ul', '', { id: 'found', role: 'listbox', 'aria-label': 'Found' });
     const box = dialog('Go to', search, list);
-    let links = all('nav.side a.item, .tools a').map((it) => [it.textContent, it.getAttribute('href')]);
-    links.push(['New todo', '/todos/new']);
+    // What each leads to: a path, or what is clicked.
+    const found = all('nav.side a.item, .top a').map((it) => [it.textContent, it.getAttribute('href')]);
+    found.push(['New todo', '/todos/new'], ...all('nav.side button').map((it) => [(it.name ? 'Theme: ' : '') + it.textContent, it]));
+    const links = [...new Map(found)];
     let chosen = 0;
     const show = () => {
       const words = search.value.toLowerCase().split(/\s+/);
-      const found = links.filter(([text]) => words.every((it) => text.toLowerCase().includes(it))).slice(0, 12);
-      chosen = Math.min(chosen, Math.max(found.length - 1, 0));
-      list.replaceChildren(...found.map(([text, href], index) => {
-        const item = document.createElement('li');
-        item.append(make('a', text, { href, 'aria-selected': String(index === chosen) }));
+      const shown = links.filter(([text]) => words.every((it) => text.toLowerCase().includes(it))).slice(0, 12);
+      chosen = Math.min(chosen, Math.max(shown.length - 1, 0));
+      list.replaceChildren(...shown.map(([text, to], index) => {
+        const item = make('li', text, { role: 'option', id: 'found-' + index, 'aria-selected': String(index === chosen) });
+        item.addEventListener('click', () => { box.close(); if (to.click) to.click(); else location.href = to; });
         return item;
       }));
+      search.setAttribute('aria-activedescendant', 'found-' + chosen);
     };
     search.addEventListener('input', () => { chosen = 0; show(); });
     search.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter') list.querySelector('[aria-selected=true]')?.click();
+      if (event.key === 'Enter') byId('found-' + chosen)?.click();
       else if (event.key === 'ArrowDown') chosen += 1;
       else if (event.key === 'ArrowUp') chosen = Math.max(0, chosen - 1);
       else return;

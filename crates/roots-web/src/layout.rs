@@ -144,7 +144,7 @@ pub(crate) fn bare(look: &Look, title: &str, content: &Markup) -> Markup {
         title,
         &html! {
             main.bare #main {
-                p.brand { "Roots" }
+                p.brand { (mark()) "Roots" }
                 h1 { (title) }
                 (content)
             }
@@ -170,10 +170,20 @@ fn document(look: &Look, title: &str, body: &Markup) -> Markup {
     }
 }
 
+/// The icon of the site, in the colours of the theme.
+fn mark() -> Markup {
+    html! {
+        svg width="20" height="20" viewBox="0 0 32 32" aria-hidden="true" {
+            rect width="32" height="32" rx="7" {}
+            path d="M16 5v12m0 0c0 6-4 8-7 9m7-9c0 6 4 8 7 9m-7-9c0 4-1 7-1 10m1-17c-3 0-6-1-7-4m7 1c3 0 6-1 7-4" {}
+        }
+    }
+}
+
 fn rail(viewer: &Viewer, here: Section) -> Markup {
     html! {
         nav.side aria-label="Main" {
-            a.brand href="/" { "Roots" }
+            a.brand href="/" { (mark()) "Roots" }
             @for section in Section::ALL.into_iter().filter(|section| section.is_for(viewer)) {
                 (link(section, here))
             }
@@ -181,6 +191,7 @@ fn rail(viewer: &Viewer, here: Section) -> Markup {
                 p.muted { (text::line(viewer.bearer.actor.name.as_str())) }
                 @if viewer.look.is_zone_unknown() { p.muted { "Times are UTC." } }
                 (theme_choice(viewer))
+                button.quiet.keys type="button" { "Keys" }
                 (sign_out())
             }
         }
@@ -217,8 +228,7 @@ fn link(section: Section, here: Section) -> Markup {
 fn theme_choice(viewer: &Viewer) -> Markup {
     let chosen = viewer.look.theme.attribute().unwrap_or("system");
     html! {
-        form.theme method="post" action="/theme" {
-            span.muted { "Theme" }
+        form.theme method="post" action="/theme" aria-label="Theme" {
             @for (value, label) in [("system", "Auto"), ("light", "Light"), ("dark", "Dark")] {
                 button.quiet name="theme" value=(value) aria-pressed=(value == chosen) { (label) }
             }

@@ -6,6 +6,7 @@
 
 mod access;
 mod hostile_texts;
+mod keys;
 mod live;
 mod no_script;
 mod processes;

@@ -86,7 +86,7 @@ pub(super) async fn page(
                 .filter(|at| *at > look.now)
                 .min(),
             content: html! {
-                div.grid {
+                div.grid.even {
                     section.card.c12 #keys data-live="" aria-labelledby="keys-title" {
                         header { h2 id="keys-title" { "Keys" } span.muted { (keys.total) } }
                         (overview::keys(look, &keys))
@@ -102,7 +102,7 @@ pub(super) async fn page(
                         (overview::sign_ins(look, &sign_ins))
                     }
                     @if viewer.is_owner() {
-                        section.card.c6 aria-labelledby="new-key-title" {
+                        section.card.c6.tall aria-labelledby="new-key-title" {
                             header { h2 id="new-key-title" { "New key" } }
                             (overview::new_key(&agents, filled, faults))
                         }
@@ -116,7 +116,7 @@ pub(super) async fn page(
                             header { h2 id="code-title" { "Recovery code" } }
                             (overview::recovery_code())
                         }
-                        section.card.c6 aria-labelledby="export-title" {
+                        section.card.c12 aria-labelledby="export-title" {
                             header { h2 id="export-title" { "Export" } }
                             p { "All rows with their texts, one JSON object a line. It needs an API key, \
                                  so a command fetches it:" }

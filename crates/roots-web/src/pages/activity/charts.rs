@@ -70,14 +70,15 @@ pub(super) async fn read(
     let flow = columns(flow, (first, today));
     let year = Year::of(year.by_day, today);
     Ok(html! {
-        (drawn(viewer, filter, &found, week.as_ref(), &year))
-        section.card.c12 #flow data-live aria-labelledby="flow-h" {
+        (drawn(viewer, filter, &found, week.as_ref()))
+        section.card.c8 #flow data-live aria-labelledby="flow-h" {
             header {
                 h2 #flow-h { "Todos made and done" }
                 span.muted { "the last " (FLOW_DAYS) " days" }
             }
             (chart::columns::chart(&viewer.look, &flow, &TODOS, "made-and-done"))
         }
+        (drawn_year(viewer, filter, &year))
     })
 }
 
@@ -93,12 +94,10 @@ fn drawn(
     filter: &Filter,
     stats: &ActivityStats,
     week: Option<&WeekHours>,
-    year: &Year,
 ) -> Markup {
-    let agent = filter.agent.map(|agent| agent.to_string());
     html! {
         @if stats.total > 0 {
-            section.card.c4 #mix data-live aria-labelledby="mix-h" {
+            section.card.c4.tall #mix data-live aria-labelledby="mix-h" {
                 header { h2 #mix-h { "By type" } }
                 (chart::mix::chart(&by_type(filter, stats), ("entry", "entries"), "types"))
             }
@@ -112,6 +111,12 @@ fn drawn(
                 (chart::week::chart(week, WEEKS, "week"))
             }
         }
+    }
+}
+
+fn drawn_year(viewer: &Viewer, filter: &Filter, year: &Year) -> Markup {
+    let agent = filter.agent.map(|agent| agent.to_string());
+    html! {
         section.card.c12 #year data-live aria-labelledby="year-h" {
             header {
                 h2 #year-h { "A year of work" }

@@ -68,7 +68,7 @@ pub(crate) async fn show(
             next_change: None,
             content: html! {
                 (filter.form(&agents))
-                div.grid {
+                div.grid.even {
                     section.card.c12 #feed data-live aria-labelledby="feed-h" {
                         header {
                             h2 #feed-h { (plural(found.total, "entry", "entries")) }
@@ -170,7 +170,7 @@ async fn search(
             next_change: None,
             content: html! {
                 (filter.form(agents))
-                div.grid {
+                div.grid.even {
                     section.card.c12 #feed aria-labelledby="feed-h" {
                         header { h2 #feed-h { "Found" } span.muted { "latest first" } }
                         @if found.hits.is_empty() { p.muted { "No entry has these words." } }

@@ -90,7 +90,7 @@ pub(crate) async fn show(
             },
             next_change: Some(rows.next_flip(app.rules)),
             content: html! {
-                div.grid {
+                div.grid.even {
                     section.card.c12 #now data-live aria-labelledby="now-h" {
                         header { h2 #now-h { "Now" } }
                         ul.rows {
@@ -130,7 +130,7 @@ fn of_week(look: &Look, id: ActorId, week: &ActivityStats, days: (Day, Day)) -> 
             }
             (chart::columns::chart(look, &by_day, &ENTRIES, "entries"))
         }
-        section.card.c4 #mix data-live aria-labelledby="mix-h" {
+        section.card.c4.tall #mix data-live aria-labelledby="mix-h" {
             header { h2 #mix-h { "By type" } }
             @if week.total == 0 { p.muted { "Nothing was logged in these days." } }
             @else { (chart::mix::chart(&by_type, ("entry", "entries"), "types")) }
@@ -143,7 +143,7 @@ fn of_credits(look: &Look, spent: &CreditStats, days: (Day, Day)) -> Markup {
     const SPENT: Series<1> = Series { what: "Credits", names: [("bar", "spent")] };
     let by_day = columns(spent.by_day.iter().map(|day| (day.day, [day.spent])), days);
     html! {
-        section.card.c12 #spent data-live aria-labelledby="spent-h" {
+        section.card.c8 #spent data-live aria-labelledby="spent-h" {
             header { h2 #spent-h { "Spent" } span.muted { "30 days" } }
             (chart::columns::chart(look, &by_day, &SPENT, "spent-by-day"))
         }

@@ -18,7 +18,7 @@ use crate::text;
 use crate::time;
 
 /// Width of the curve of the balance.
-const CURVE_WIDTH: i64 = 700;
+const CURVE_WIDTH: i64 = 350;
 
 /// The balance, its rate, and the day on which nothing is left.
 pub(super) fn balance(look: &Look, curve: &Curve, forecast: Option<Forecast>) -> Markup {
@@ -54,7 +54,7 @@ pub(super) fn by_agent(agents: &Agents, spent: &CreditStats) -> Markup {
     });
     let shares = Mix { others: shares.others + omitted, ..shares };
     html! {
-        section.card.c4 #spent data-live aria-labelledby="spent-h" {
+        section.card.c4.tall #spent data-live aria-labelledby="spent-h" {
             header { h2 #spent-h { "Spent by agent" } span.muted { "90 days" } }
             @if spent.spent == 0 { p.muted { "Nothing was spent." } }
             @else { (chart::mix::chart(&shares, ("credit", "credits"), "shares")) }
@@ -67,7 +67,7 @@ pub(super) fn by_day(look: &Look, spent: &CreditStats, days: (Day, Day)) -> Mark
     const SPENT: Series<1> = Series { what: "Credits", names: [("bar", "spent")] };
     let by_day = columns(spent.by_day.iter().map(|day| (day.day, [day.spent])), days);
     html! {
-        section.card.c12 #daily data-live aria-labelledby="daily-h" {
+        section.card.c8 #daily data-live aria-labelledby="daily-h" {
             header { h2 #daily-h { "Spent by day" } span.muted { "30 days" } }
             (chart::columns::chart(look, &by_day, &SPENT, "spent-by-day"))
         }
@@ -94,8 +94,8 @@ pub(super) fn ledger(
                         thead {
                             tr {
                                 th scope="col" { "When" }
-                                th scope="col" { "Change" }
-                                th scope="col" { "Balance" }
+                                th.n scope="col" { "Change" }
+                                th.n scope="col" { "Balance" }
                                 th scope="col" { "For" }
                                 th scope="col" { "Agent" }
                             }

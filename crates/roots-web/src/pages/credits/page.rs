@@ -62,7 +62,7 @@ pub(crate) async fn show(
             tools: html! {},
             next_change: None,
             content: html! {
-                div.grid {
+                div.grid.even {
                     (cards::balance(look, &curve, forecast))
                     (cards::by_agent(&agents, &spent))
                     (cards::by_day(look, &spent, balance::window(&viewer, SPENT_DAYS)))

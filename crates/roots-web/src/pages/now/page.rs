@@ -123,7 +123,7 @@ pub(super) fn content(shown: &Shown<'_>, address: &Address) -> Markup {
         };
     }
     html! {
-        div.grid {
+        div.grid.even {
             (needs_card(shown))
             (cards::credits(shown))
             (cards::at_work(shown))
