@@ -49,6 +49,17 @@ pub(crate) struct BenchPlan {
     pub(crate) scale: Scale,
 }
 
+impl BenchPlan {
+    /// The databases to measure, one after the other.
+    pub(crate) fn engines(&self) -> Vec<Engine> {
+        let is_measured = |engine: &Engine| match engine {
+            Engine::Sqlite => self.on_sqlite,
+            Engine::Postgres => self.postgres.is_some(),
+        };
+        Engine::ALL.into_iter().filter(is_measured).collect()
+    }
+}
+
 /// Three empty PostgreSQL databases.
 pub(crate) struct PostgresDatabases {
     /// The folder of the PostgreSQL programs.
@@ -163,6 +174,8 @@ pub(crate) fn measure(plan: &BenchPlan) -> Result<Results, Box<dyn Error>> {
         remarks,
         neighbours: None,
         agents: None,
+        dashboard: None,
+        against: None,
     })
 }
 
