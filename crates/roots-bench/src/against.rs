@@ -14,7 +14,7 @@ use crate::latency::number;
 use crate::instance::RootsInstance;
 use crate::load::{LoadPattern, LoadReport, Window};
 use crate::machine;
-use crate::measure::{self, BenchPlan, CONNECTIONS};
+use crate::measure::{self, BenchPlan, CONNECTIONS, OtherWork};
 use crate::process::ServerProcess;
 use crate::recorder::Recorder;
 use crate::requests::{self, ApiUser};
@@ -27,6 +27,9 @@ const OTHER: &str = ", other build";
 /// The limits: a write may cost 5 % more, and so many fewer are done in the same time.
 const RATE: f64 = 0.95;
 const COST: f64 = 1.05;
+
+/// How many rounds each look at the other work of the machine serves.
+const ROUNDS_A_FLOOR: usize = 10;
 
 /// How much to measure.
 struct AgainstScale {
@@ -68,7 +71,11 @@ pub(crate) fn measure(plan: &BenchPlan, other: &Path) -> Result<PartResults, Box
         if let Some(databases) = databases {
             measure::vacuum(databases, &[&databases.small, &databases.large])?;
         }
+        let other_work = OtherWork::start(plan)?;
         for round in 1..=scale.rounds {
+            if round % ROUNDS_A_FLOOR == 1 {
+                other_work.record(plan, &mut recorder)?;
+            }
             eprintln!("{}: round {round} of {}", engine.name(), scale.rounds);
             for load in 0..builds[0].loads.len() {
                 // Each build is first in every second round.

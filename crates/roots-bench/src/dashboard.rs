@@ -18,7 +18,7 @@ use crate::figures::name::{LARGE, SMALL};
 use crate::latency::{Latencies, number};
 use crate::load::{LoadPattern, Window};
 use crate::machine;
-use crate::measure::{self, BenchPlan, CONNECTIONS, TURNS};
+use crate::measure::{self, BenchPlan, CONNECTIONS, OtherWork, TURNS};
 use crate::process::ServerProcess;
 use crate::recorder::Recorder;
 use crate::results::{Engine, Figure, PartResults, Round};
@@ -68,7 +68,7 @@ pub(crate) fn measure(plan: &BenchPlan) -> Result<PartResults, Box<dyn Error>> {
     let (mut recorder, mut figures) = (Recorder::default(), Vec::new());
     for engine in plan.engines() {
         let bench = DashboardBench::create(plan, engine)?;
-        bench.measure(&scale, &mut recorder, &mut figures)?;
+        bench.measure(plan, &scale, &mut recorder, &mut figures)?;
     }
     Ok(PartResults {
         day: machine::today(),
@@ -128,14 +128,16 @@ impl DashboardBench {
     /// Measures all rounds.
     fn measure(
         self,
+        plan: &BenchPlan,
         scale: &DashboardScale,
         recorder: &mut Recorder,
         figures: &mut Vec<Figure>,
     ) -> Result<(), Box<dyn Error>> {
         let name = self.engine.name();
-        let mut shown = Latencies::default();
+        let (other_work, mut shown) = (OtherWork::start(plan)?, Latencies::default());
         for round in 1..=scale.rounds {
             eprintln!("{name}: round {round} of {} for the dashboard", scale.rounds);
+            other_work.record(plan, recorder)?;
             self.compare_sizes(scale, recorder)?;
             self.write_beside_streams(scale, recorder)?;
             shown.append(self.show(scale)?);

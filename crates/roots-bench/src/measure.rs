@@ -305,6 +305,29 @@ pub(crate) fn start_web_floor(
     Ok(ServerProcess::start("the web floor", &mut command, &plan.folder.join("web floor"))?)
 }
 
+/// The web floor that only shows how much other work the machine has.
+pub(crate) struct OtherWork(ServerProcess);
+
+impl OtherWork {
+    const BYTES: usize = 1_000;
+
+    pub(crate) fn start(plan: &BenchPlan) -> Result<Self, Box<dyn Error>> {
+        Ok(Self(start_web_floor(plan, &[Self::BYTES])?))
+    }
+
+    /// Measures the floor, from which the recorder takes the share of other work.
+    pub(crate) fn record(
+        &self,
+        plan: &BenchPlan,
+        recorder: &mut Recorder,
+    ) -> Result<(), ProcessError> {
+        let requests = vec![RequestSpec::get(web::path(Self::BYTES))];
+        let report = steady(plan, &self.0, CONNECTIONS, requests, 0)?;
+        recorder.record_load(None, &name::web(Self::BYTES), &report);
+        Ok(())
+    }
+}
+
 /// Sends a closed loop for the time of a round.
 pub(crate) fn steady(
     plan: &BenchPlan,
