@@ -1,8 +1,8 @@
 //! The frame of every page: the rail, the tabs of phones, and the head.
 
 use maud::{DOCTYPE, Markup, html};
-use roots_domain::model::account::{AccountKind, Role};
 use roots_domain::model::time::Timestamp;
+use roots_domain::service::operators;
 
 use crate::assets::{ICON, SCRIPT, STYLE};
 use crate::look::Look;
@@ -86,9 +86,7 @@ impl Section {
     }
 
     fn is_for(self, viewer: &Viewer) -> bool {
-        self != Self::Accounts
-            || viewer.bearer.account_kind == AccountKind::Operator
-                && viewer.bearer.actor.role == Role::Owner
+        self != Self::Accounts || operators::check(&viewer.bearer).is_ok()
     }
 }
 

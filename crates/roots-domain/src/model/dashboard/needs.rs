@@ -30,7 +30,7 @@ pub enum NeedKind {
     Overdue,
     /// A todo is in progress for more than [`LONG_IN_PROGRESS_SECONDS`].
     LongInProgress,
-    /// The credits end within [`SOON_SECONDS`].
+    /// The credits end within [`SOON_SECONDS`], or none are left.
     CreditsEnd,
     /// A key expires within [`SOON_SECONDS`].
     KeyExpires,
@@ -142,7 +142,7 @@ impl<T> DashboardRows<T> {
                 add(NeedSubject::Todo(todo.id), reason);
             }
         }
-        if let Some(since) = self.forecast().map(|one| soon(one.ends_at))
+        if let Some(since) = self.spending.ends_at(self.at).map(soon)
             && since < self.at
         {
             add(NeedSubject::Credits, (since, NeedKind::CreditsEnd));

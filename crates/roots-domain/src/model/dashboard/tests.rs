@@ -145,6 +145,13 @@ fn what_needs_a_person_comes_oldest_first_and_each_once() {
 }
 
 #[test]
+fn an_empty_balance_needs_a_person_although_nothing_was_spent_lately() {
+    let mut rows = rows();
+    rows.spending = Spending { balance: 0, whole_days: 0, last_day: 0 };
+    assert_eq!(told(&rows, RULES), [(NeedSubject::Credits, vec![NeedKind::CreditsEnd])]);
+}
+
+#[test]
 fn nothing_needs_a_person_before_its_time() {
     let mut rows = rows();
     rows.sessions = vec![session(1, 1, ago(1_859))];

@@ -120,7 +120,9 @@ fn subject(shown: &Shown<'_>, need: &Need) -> (Markup, Option<ActorId>) {
             (what, todo.map(|todo| todo.actor))
         }
         NeedSubject::Credits => {
-            let what = if let Some(forecast) = rows.forecast() {
+            let what = if rows.spending.balance <= 0 {
+                html! { a href="/credits" { "No credits are left" } ": agents can only read" }
+            } else if let Some(forecast) = rows.forecast() {
                 html! {
                     a href="/credits" { (number(rows.spending.balance)) " credits" }
                     ", " (number(forecast.per_day())) " a day: none left on "
