@@ -184,10 +184,9 @@ async fn list(
     OperatorBearer(mut caller): OperatorBearer,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let operators = &app.services.operators;
-    let found = caller.read(|caller| async move { operators.list(&caller, request).await }).await?;
+    let found = caller.read_in_turn(|caller| async move { operators.list(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AccountPage {
         accounts: found.items.into_iter().map(AccountBody::from).collect(),

@@ -110,7 +110,7 @@ async fn usage(
 ) -> Result<axum::Json<UsageBody>, Problem> {
     let usage = &app.services.usage;
     let (period, found) =
-        caller.read(|caller| async move { usage.of_month(&caller, query.period).await }).await?;
+        caller.read_in_turn(|caller| async move { usage.of_month(&caller, query.period).await }).await?;
     Ok(axum::Json(UsageBody {
         period: period.to_string(),
         used: found.used,
@@ -136,7 +136,7 @@ async fn history(
 ) -> Result<axum::Json<HistoryBody>, Problem> {
     let usage = &app.services.usage;
     let (period, days) =
-        caller.read(|caller| async move { usage.by_day(&caller, query.period).await }).await?;
+        caller.read_in_turn(|caller| async move { usage.by_day(&caller, query.period).await }).await?;
     Ok(axum::Json(HistoryBody {
         period: period.to_string(),
         daily: days.into_iter().map(DayCalls::from).collect(),

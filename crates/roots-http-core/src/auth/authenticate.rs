@@ -154,6 +154,23 @@ impl Bearer {
         Ok(read(self.caller()).await?)
     }
 
+    /// Runs a read of many rows, as [`Self::read`] does, in the account's turn: a list whose rows
+    /// have no texts, or statistics. Do not call it while you hold a [`Room`], which may hold a
+    /// turn: requests that hold one and wait for another could all wait for each other.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and 503 if too many requests of the account wait.
+    pub async fn read_in_turn<T, F>(
+        &mut self,
+        read: impl Fn(Arc<Caller>) -> F,
+    ) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, ReadError>>,
+    {
+        let _permit = self.state.list_permits.permit(self.caller.account.id).await?;
+        self.read(read).await
+    }
+
     /// Reads rows, as [`Self::read`] does, and reserves room for the answer.
     ///
     /// # Errors

@@ -60,14 +60,12 @@ pub(super) async fn page(
 ) -> Result<Markup, Problem> {
     let agents = Agents::read(app, viewer).await?;
     let request = PageRequest::skipping(offset, KEY_ROWS);
-    let permit = app.shared.list_permits.permit(viewer.bearer.account.id).await?;
     let keys = &app.services.keys;
     let find = |caller: Arc<Caller>| async move { keys.keys(&caller, request).await };
-    let keys = viewer.bearer.read(find).await?;
+    let keys = viewer.bearer.read_in_turn(find).await?;
     let sign_ins = &app.services.sign_ins;
     let find = |caller: Arc<Caller>| async move { sign_ins.list(&caller, SIGN_INS).await };
-    let sign_ins = viewer.bearer.read(find).await?;
-    drop(permit);
+    let sign_ins = viewer.bearer.read_in_turn(find).await?;
     let end = offset + i64::try_from(keys.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/access", &[("offset", Some(offset.to_string()))]);
     let look = &viewer.look;
