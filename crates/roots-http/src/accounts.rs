@@ -399,7 +399,7 @@ async fn renew_code(
     _: Query<NoParams>,
     _: Json<NoFields>,
 ) -> Result<Response, Problem> {
-    let code = caller.checked(app.services.accounts.renew_code(&caller).await)?;
+    let code = caller.checked(app.services.accounts.renew_code(&caller, None).await)?;
     let body = RecoveryCodeRenewed {
         account_id: caller.account.id.0,
         recovery_code: code.expose_secret(),

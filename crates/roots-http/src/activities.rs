@@ -438,7 +438,9 @@ async fn stats(
     let (selection, zone) = (&selection.of(None), &zone);
     let activities = &app.services.activities;
     let stats = caller
-        .read_in_turn(|caller| async move { activities.stats(&caller, selection.clone(), zone).await })
+        .read_in_turn(
+            |caller| async move { activities.stats(&caller, selection.clone(), zone).await },
+        )
         .await?;
     Ok(axum::Json(stats.into()))
 }

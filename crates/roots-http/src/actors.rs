@@ -166,7 +166,8 @@ async fn list(
 ) -> Result<(NextLink, axum::Json<ActorPage>), Problem> {
     let request = page.request(&caller)?;
     let keys = &app.services.keys;
-    let found = caller.read_in_turn(|caller| async move { keys.actors(&caller, request).await }).await?;
+    let found =
+        caller.read_in_turn(|caller| async move { keys.actors(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = ActorPage {
         actors: found.items.into_iter().map(ActorBody::from).collect(),

@@ -123,8 +123,9 @@ async fn list(
 ) -> Result<(NextLink, axum::Json<AuditPage>), Problem> {
     let request = page.request(&caller)?;
     let accounts = &app.services.accounts;
-    let found =
-        caller.read_in_turn(|caller| async move { accounts.audit_log(&caller, request).await }).await?;
+    let found = caller
+        .read_in_turn(|caller| async move { accounts.audit_log(&caller, request).await })
+        .await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AuditPage {
         entries: found.items.into_iter().map(EntryBody::from).collect(),

@@ -115,6 +115,14 @@ impl Bearer {
         Ok(())
     }
 
+    /// Counts a further part of a long answer to a request with a browser key.
+    ///
+    /// # Errors
+    /// 429 if the sign-in has reached its limit.
+    pub(super) fn count_of_sign_in_again(&self) -> Result<(), Problem> {
+        self.client.again().count_of_sign_in(self.key.lookup)
+    }
+
     /// Counts this request as one that adds an entry to the audit log at no cost. A request that is
     /// taken with a [`KeyChanger`] is counted already.
     ///
@@ -134,7 +142,7 @@ impl Bearer {
     /// # Errors
     /// 429 if the actor has reached its limit of searches.
     pub fn count_search(&self) -> Result<(), Problem> {
-        self.client.count_search(&self.caller)
+        self.client.count_search(&self.caller, self.key.lookup)
     }
 
     /// Runs a read. If the account's auth epoch has moved since the bearer was admitted, which the
