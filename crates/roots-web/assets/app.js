@@ -5,6 +5,8 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const main = byId('main');
   const live = byId('live');
+  // A page that says itself that it is not live is never asked for again.
+  const still = live && 'still' in live.dataset;
   const tell = (text) => { const told = byId('told'); if (told) told.textContent = text; };
 
   // The viewer's time zone.
@@ -103,7 +105,7 @@
   }
 
   async function refresh() {
-    if (running || !live) return;
+    if (running || !live || still) return;
     running = true;
     lastRefresh = Date.now();
     try {
@@ -200,7 +202,7 @@
     clearTimeout(timer);
     clearTimeout(streamTimer);
   }
-  if (live) {
+  if (live && !still) {
     for (const part of all('[data-live][id]', main)) shown.set(part.id, plain(part));
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) return disconnect();

@@ -29,7 +29,7 @@ pub(crate) async fn spent(
     let stats = |caller: Arc<Caller>| async move {
         accounts.credit_stats(&caller, scope, range, zone).await
     };
-    viewer.bearer.read(stats).await
+    viewer.bearer.read_in_turn(stats).await
 }
 
 /// The first and the last of the last `days` days.

@@ -28,8 +28,13 @@ const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Refuses requests that call the server by a foreign name, and writes of which nothing says where
-/// they come from. They count against the client's address: their cookie was not looked at.
+/// they come from. Whatever fails before anything has counted it, these and others, counts against
+/// the client's address.
 pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+    let client = match ClientContext::of(request.extensions()) {
+        Ok(client) => client.clone(),
+        Err(problem) => return problem.into_response(),
+    };
     let (uri, headers) = (request.uri(), request.headers());
     let is_of_unknown_origin = !request.method().is_safe()
         && !headers.contains_key(SEC_FETCH_SITE)
@@ -40,12 +45,14 @@ pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) 
     };
     let mut response = match checked {
         Ok(()) => next.run(request).await,
-        Err(problem) => {
-            let client = ClientContext::of(request.extensions());
-            let counted = client.and_then(ClientContext::count_unauthenticated);
-            counted.err().unwrap_or(problem).into_response()
-        }
+        Err(problem) => problem.into_response(),
     };
+    let status = response.status();
+    if (status.is_client_error() || status.is_server_error())
+        && let Err(limited) = client.count_unless_counted()
+    {
+        response = limited.into_response();
+    }
     seal(&mut response);
     response
 }

@@ -107,6 +107,16 @@ pub(crate) struct Frame<'a> {
 
 /// A page for a viewer who is signed in.
 pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
+    framed(viewer, frame, &html! { span.live #live hidden { i {} span { "Live" } } })
+}
+
+/// The same that the script does not ask for again: what it tells is dear to find. It says so.
+pub(crate) fn still_page(viewer: &Viewer, frame: Frame<'_>, why: &str) -> Markup {
+    let badge = html! { span.live #live data-state="old" data-still { i {} span { (why) } } };
+    framed(viewer, frame, &badge)
+}
+
+fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup) -> Markup {
     let Frame { title, section, tools, next_change, content } = frame;
     let look = &viewer.look;
     let next_change = next_change.map(|at| at.micros() / 1_000);
@@ -122,7 +132,7 @@ pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
                     data-next-change=[next_change] {
                     div.top {
                         h1 { (text::line(title)) }
-                        span.live #live hidden { i {} span { "Live" } }
+                        (badge)
                         span.grow {}
                         (tools)
                     }

@@ -31,6 +31,8 @@ pub(crate) struct Viewer {
     pub(crate) bearer: Bearer,
     /// How they want to see the pages.
     pub(crate) look: Look,
+    /// Whether the script asks, and no person.
+    pub(crate) is_refresh: bool,
     /// The account's version before anything else of the page was read, if it was read.
     pub(crate) version: Option<i64>,
 }
@@ -39,6 +41,14 @@ impl Viewer {
     /// Whether they are the owner of their account, who sees all of its agents.
     pub(crate) fn is_owner(&self) -> bool {
         self.bearer.actor.role == Role::Owner
+    }
+
+    /// Admits a further part of a long answer.
+    ///
+    /// # Errors
+    /// As [`PageBearer::admit_again`].
+    pub(crate) async fn admit_again(&self) -> Result<(), Problem> {
+        PageBearer(self.bearer.clone()).admit_again().await
     }
 
     /// Authorizes one act by an API key of the same actor that was typed for it: that key authors
@@ -67,7 +77,7 @@ impl FromRequestParts<App> for Viewer {
             PageBearer::from_request_parts(parts, app).await
         };
         match admitted {
-            Ok(PageBearer(bearer)) => Ok(Self { bearer, look, version: None }),
+            Ok(PageBearer(bearer)) => Ok(Self { bearer, look, is_refresh, version: None }),
             Err(NotSignedIn::Refused(problem)) => Err(problem.into_response()),
             Err(NotSignedIn::NoCookie) => Err(not_signed_in(parts, None)),
             // The page that the script opens then is to say why, so the cookie stays until it asks.

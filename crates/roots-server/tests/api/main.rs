@@ -15,6 +15,7 @@ mod client;
 mod conditional;
 mod credits;
 mod dashboard;
+mod dashboard_costs;
 mod erasures;
 mod errors;
 mod events;

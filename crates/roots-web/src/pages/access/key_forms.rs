@@ -2,7 +2,7 @@
 //! authored by an API key that is typed again.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use roots_domain::model::Invalid;
 use roots_domain::model::id::{ActorId, KeyId};
 use roots_domain::model::text::Name;
@@ -12,6 +12,7 @@ use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::InvalidField;
 use roots_http_core::request::path::Id;
+use secrecy::SecretString;
 
 use super::overview::Filled;
 use super::page;
@@ -81,22 +82,33 @@ async fn try_add(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
             renew: false,
         })
     })?;
+    let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
-    Ok(author.checked(app.services.keys.add(&author, draft).await)?.value)
+    Ok(author.checked(app.services.keys.add(&author, draft, once).await)?.value)
 }
 
 /// Rotates the key that was typed, and shows the new one, once.
 pub(crate) async fn rotate(State(app): State<App>, posted: Posted) -> Response {
     match try_rotate(&app, &posted).await {
         Ok(made) => show(&posted, &made, "Rotated key"),
-        Err(problem) => posted.fail(problem),
+        Err(problem) => refused(posted, problem),
+    }
+}
+
+/// Nothing but a key was typed. What its state does not allow, or what was done already, it does
+/// not help to send again.
+fn refused(posted: Posted, problem: Problem) -> Response {
+    match problem.kind() {
+        ProblemKind::Conflict => problem.into_response(),
+        _ => posted.fail(problem),
     }
 }
 
 async fn try_rotate(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
+    let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
     let grace = Grace::default();
-    Ok(author.checked(app.services.keys.rotate(&author, None, grace).await)?.value)
+    Ok(author.checked(app.services.keys.rotate(&author, None, grace, once).await)?.value)
 }
 
 fn show(posted: &Posted, made: &ShownKey, title: &str) -> Response {
@@ -121,16 +133,18 @@ async fn try_revoke(app: &App, id: KeyId, posted: &Posted) -> Result<(), Problem
 
 /// Makes a recovery code and shows it, once.
 pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Response {
-    let made = match authorize(&posted).await {
-        Ok(author) => author.checked(app.services.accounts.renew_code(&author).await),
-        Err(problem) => Err(problem),
-    };
-    match made {
+    match try_recovery_code(&app, &posted).await {
         Ok(code) => {
             let secret = Secret { label: "Recovery code", id: "code", value: &code };
             let said = "Keep it where no agent and no thief of your keys finds it.";
             shown_once::page(&posted.viewer, "New recovery code", said, &[secret])
         }
-        Err(problem) => posted.fail(problem),
+        Err(problem) => refused(posted, problem),
     }
+}
+
+async fn try_recovery_code(app: &App, posted: &Posted) -> Result<SecretString, Problem> {
+    let once = Some(posted.idempotent()?);
+    let author = authorize(posted).await?;
+    author.checked(app.services.accounts.renew_code(&author, once).await)
 }

@@ -8,7 +8,8 @@ use roots_domain::service::keys::KeyEntry;
 use roots_domain::service::sign_ins::SignInEntry;
 
 use crate::agents::Agents;
-use crate::form::{Faults, field};
+use crate::app::App;
+use crate::form::{self, Faults, field};
 use crate::look::Look;
 use crate::text;
 use crate::time;
@@ -112,7 +113,7 @@ pub(super) struct Filled {
 }
 
 /// The form of a new key, for owners.
-pub(super) fn new_key(agents: &Agents, filled: &Filled, faults: &Faults) -> Markup {
+pub(super) fn new_key(app: &App, agents: &Agents, filled: &Filled, faults: &Faults) -> Markup {
     let label = html! {
         input #label name="label" maxlength="100" value=(filled.label) autocomplete="off"
             aria-describedby=[faults.described("label")];
@@ -125,6 +126,7 @@ pub(super) fn new_key(agents: &Agents, filled: &Filled, faults: &Faults) -> Mark
     html! {
         form.stack method="post" action="/access/keys" {
             (faults.above())
+            (form::hidden(app, None))
             input type="hidden" name="zone" value=(filled.zone);
             (field(faults, "actor_id", "For", &agents.choice("actor_id", "Me", filled.actor)))
             (field(faults, "label", "Label, if any", &label))
@@ -137,11 +139,12 @@ pub(super) fn new_key(agents: &Agents, filled: &Filled, faults: &Faults) -> Mark
 }
 
 /// The form that rotates the key that is typed.
-pub(super) fn rotation() -> Markup {
+pub(super) fn rotation(app: &App) -> Markup {
     html! {
         p { "The key that you type is replaced. It stays valid until the new one is first used; then \
              browsers that signed in with it are signed out." }
         form.stack method="post" action="/access/keys/rotate" {
+            (form::hidden(app, None))
             (own_key("rotate-own"))
             div.buttons { button { "Rotate it" } }
         }
@@ -149,11 +152,12 @@ pub(super) fn rotation() -> Markup {
 }
 
 /// The form of a new recovery code.
-pub(super) fn recovery_code() -> Markup {
+pub(super) fn recovery_code(app: &App) -> Markup {
     html! {
         p { "It gets the owner a new key when all keys are lost. A new code replaces the old one at \
              once." }
         form.stack method="post" action="/access/recovery-code" {
+            (form::hidden(app, None))
             (own_key("code-own"))
             div.buttons { button { "Make a new code" } }
         }

@@ -8,8 +8,7 @@ use maud::{Markup, html};
 use roots_domain::model::page::PageRequest;
 use roots_domain::service::access::Caller;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::fields::InvalidNoted;
-use roots_http_core::request::query::{FromParams, Params, Query};
+use roots_http_core::request::query::Query;
 
 use super::overview::{self, Filled};
 use crate::address::Address;
@@ -18,7 +17,7 @@ use crate::app::App;
 use crate::form::Faults;
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
-use crate::query::{link, optional};
+use crate::query::{Skip, link};
 use crate::viewer::Viewer;
 
 /// Keys of a page.
@@ -26,23 +25,11 @@ const KEY_ROWS: u32 = 50;
 /// Most sign-ins that are shown.
 const SIGN_INS: u32 = 100;
 
-/// Where the keys begin.
-pub(crate) struct AccessQuery {
-    offset: i64,
-}
-
-impl FromParams for AccessQuery {
-    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
-        let offset = optional(params, "offset", PageRequest::parse_offset);
-        Ok(Self { offset: offset?.unwrap_or_default() })
-    }
-}
-
 /// The page.
 pub(crate) async fn show(
     State(app): State<App>,
     mut viewer: Viewer,
-    Query(AccessQuery { offset }): Query<AccessQuery>,
+    Query(Skip(offset)): Query<Skip>,
     address: Address,
 ) -> Result<Response, Problem> {
     let zone = viewer.look.zone().name().to_owned();
@@ -60,14 +47,12 @@ pub(super) async fn page(
 ) -> Result<Markup, Problem> {
     let agents = Agents::read(app, viewer).await?;
     let request = PageRequest::skipping(offset, KEY_ROWS);
-    let permit = app.shared.list_permits.permit(viewer.bearer.account.id).await?;
     let keys = &app.services.keys;
     let find = |caller: Arc<Caller>| async move { keys.keys(&caller, request).await };
-    let keys = viewer.bearer.read(find).await?;
+    let keys = viewer.bearer.read_in_turn(find).await?;
     let sign_ins = &app.services.sign_ins;
     let find = |caller: Arc<Caller>| async move { sign_ins.list(&caller, SIGN_INS).await };
-    let sign_ins = viewer.bearer.read(find).await?;
-    drop(permit);
+    let sign_ins = viewer.bearer.read_in_turn(find).await?;
     let end = offset + i64::try_from(keys.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/access", &[("offset", Some(offset.to_string()))]);
     let look = &viewer.look;
@@ -104,17 +89,17 @@ pub(super) async fn page(
                     @if viewer.is_owner() {
                         section.card.c6.tall aria-labelledby="new-key-title" {
                             header { h2 id="new-key-title" { "New key" } }
-                            (overview::new_key(&agents, filled, faults))
+                            (overview::new_key(app, &agents, filled, faults))
                         }
                     }
                     section.card.c6 aria-labelledby="rotate-title" {
                         header { h2 id="rotate-title" { "Rotate a key" } }
-                        (overview::rotation())
+                        (overview::rotation(app))
                     }
                     @if viewer.is_owner() {
                         section.card.c6 aria-labelledby="code-title" {
                             header { h2 id="code-title" { "Recovery code" } }
-                            (overview::recovery_code())
+                            (overview::recovery_code(app))
                         }
                         section.card.c12 aria-labelledby="export-title" {
                             header { h2 id="export-title" { "Export" } }

@@ -50,22 +50,22 @@ pub(super) async fn read(
             async move { activities.stats(&caller, selection, zone).await }
         }
     };
-    let found = viewer.bearer.read(stats(selected)).await?;
-    let year = viewer.bearer.read(stats(of_year)).await?;
+    let found = viewer.bearer.read_in_turn(stats(selected)).await?;
+    let year = viewer.bearer.read_in_turn(stats(of_year)).await?;
     // Hours are counted for agents, not for types and sessions.
     let has_hours = filter.activity_type.is_none() && filter.session.is_none();
     let dashboards = &app.services.dashboards;
     let week = if has_hours {
         let week =
             |caller: Arc<_>| async move { dashboards.week_hours(&caller, scope, zone).await };
-        Some(viewer.bearer.read(week).await?)
+        Some(viewer.bearer.read_in_turn(week).await?)
     } else {
         None
     };
     let (first, range) = last_days(viewer);
     let todos = &app.services.todos;
     let flow = |caller: Arc<Caller>| async move { todos.stats(&caller, scope, range, zone).await };
-    let flow = viewer.bearer.read(flow).await?;
+    let flow = viewer.bearer.read_in_turn(flow).await?;
     let flow = flow.by_day.iter().map(|(day, counts)| (*day, [counts.made, counts.done]));
     let flow = columns(flow, (first, today));
     let year = Year::of(year.by_day, today);

@@ -1,7 +1,8 @@
 //! The feed, by day.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::feed::{self, FeedRow};
@@ -41,8 +42,13 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     list: List<Filter>,
 ) -> Result<Response, Problem> {
+    let is_search = list.query.search.is_some();
+    if is_search && viewer.is_refresh {
+        // The page of a search does not ask again, and whatever else does shall not search.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let agents = Agents::read(&app, &mut viewer).await?;
-    if list.query.search.is_some() {
+    if is_search {
         return search(&app, &mut viewer, &agents, &list).await;
     }
     let List { query: filter, page } = &list;
@@ -161,34 +167,32 @@ async fn search(
     let found = viewer.bearer.read(|caller| searches.run(actor, find(caller))).await??;
     let further = found.next.map(|last| page.after_link(&viewer.bearer, last, HITS));
     let look = &viewer.look;
-    Ok(guard::html(layout::page(
-        viewer,
-        Frame {
-            title: "Activity",
-            section: Section::Activity,
-            tools: html! {},
-            next_change: None,
-            content: html! {
-                (filter.form(agents))
-                div.grid.even {
-                    section.card.c12 #feed aria-labelledby="feed-h" {
-                        header { h2 #feed-h { "Found" } span.muted { "latest first" } }
-                        @if found.hits.is_empty() { p.muted { "No entry has these words." } }
-                        ul.rows { @for hit in &found.hits { (hit_row(look, agents, hit)) } }
-                        @if found.unreadable > 0 {
-                            p.muted {
-                                (number(i64::try_from(found.unreadable).unwrap_or(i64::MAX)))
-                                " texts can't be read: they are damaged, and were not searched."
-                            }
-                        }
-                        @if let Some(link) = further {
-                            p { a.earlier href=(link) { "Search further back" } }
+    let frame = Frame {
+        title: "Activity",
+        section: Section::Activity,
+        tools: html! {},
+        next_change: None,
+        content: html! {
+            (filter.form(agents))
+            div.grid.even {
+                section.card.c12 #feed aria-labelledby="feed-h" {
+                    header { h2 #feed-h { "Found" } span.muted { "latest first" } }
+                    @if found.hits.is_empty() { p.muted { "No entry has these words." } }
+                    ul.rows { @for hit in &found.hits { (hit_row(look, agents, hit)) } }
+                    @if found.unreadable > 0 {
+                        p.muted {
+                            (number(i64::try_from(found.unreadable).unwrap_or(i64::MAX)))
+                            " texts can't be read: they are damaged, and were not searched."
                         }
                     }
+                    @if let Some(link) = further {
+                        p { a.earlier href=(link) { "Search further back" } }
+                    }
                 }
-            },
+            }
         },
-    )))
+    };
+    Ok(guard::html(layout::still_page(viewer, frame, "A search is not refreshed")))
 }
 
 fn hit_row(look: &crate::look::Look, agents: &Agents, hit: &SearchHit) -> Markup {

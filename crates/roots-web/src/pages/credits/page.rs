@@ -43,15 +43,15 @@ pub(crate) async fn show(
     let request = page.request(&viewer.bearer)?;
     let (accounts, usage) = (&app.services.accounts, &app.services.usage);
     let ledger = |caller: Arc<_>| async move { accounts.ledger(&caller, None, request).await };
-    let ledger = viewer.bearer.read(ledger).await?;
+    let ledger = viewer.bearer.read_in_turn(ledger).await?;
     let calls = |caller: Arc<_>| async move { usage.of_month(&caller, None).await };
-    let (month, calls) = viewer.bearer.read(calls).await?;
+    let (month, calls) = viewer.bearer.read_in_turn(calls).await?;
     let scope = query::scope(None, viewer.is_owner());
     let spent = balance::spent(&app, &mut viewer, scope, DAYS).await?;
     let curve = balance::of_days(&viewer, &spent, DAYS);
     let (dashboards, zone) = (&app.services.dashboards, &viewer.look.zone().clone());
     let forecast = |caller: Arc<_>| async move { dashboards.forecast(&caller, zone).await };
-    let forecast = viewer.bearer.read(forecast).await?;
+    let forecast = viewer.bearer.read_in_turn(forecast).await?;
     let next = ledger.next.map(|last| page.after_link(&viewer.bearer, last, request.limit));
     let look = &viewer.look;
     Ok(guard::html(layout::page(

@@ -52,13 +52,11 @@ pub(crate) async fn show(
     let scope = query::scope(query.agent, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
-    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
-    let (found, room) = rows::read(&mut viewer, find).await?;
-    let today = zone.wall_clock(found.at).day;
+    let today = zone.wall_clock(viewer.look.now).day;
     let since = zone.first_instant(Year::first_day(today));
     let range = TimeRange { since: Some(since), until: None };
     let activities = &app.services.activities;
-    let stats = viewer.bearer.read(|caller| async move {
+    let stats = viewer.bearer.read_in_turn(|caller| async move {
         let selection = ActivitySelection { scope, range, ..ActivitySelection::default() };
         activities.stats(&caller, selection, zone).await
     });
@@ -66,9 +64,12 @@ pub(crate) async fn show(
     let of_today = (zone.first_instant(today), zone.last_instant(today));
     let lanes =
         |caller: Arc<_>| async move { dashboards.lane_sessions(&caller, scope, of_today).await };
-    let sessions = viewer.bearer.read(lanes).await?;
+    let sessions = viewer.bearer.read_in_turn(lanes).await?;
     let spent = balance::spent(&app, &mut viewer, scope, BALANCE_DAYS).await?;
     let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS);
+    // The rows come last: whoever holds their room waits for nothing.
+    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
+    let (found, room) = rows::read(&mut viewer, find).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let year = Year::of(stats.by_day, today);
     let quiet = app.rules.quiet_after_seconds;
