@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::client::{self, RequestSpec};
 use crate::figures::{name, ratios, rounds_of};
 use crate::fixture::{self, FILL_CONNECTIONS};
-use crate::latency::number;
 use crate::instance::RootsInstance;
+use crate::latency::number;
 use crate::load::{LoadPattern, LoadReport, Window};
 use crate::machine;
 use crate::measure::{self, BenchPlan, CONNECTIONS, OtherWork};
@@ -40,10 +40,7 @@ struct AgainstScale {
 impl AgainstScale {
     const FULL: Self = Self {
         rounds: 30,
-        window: Window {
-            warm_up: Duration::from_millis(200),
-            time: Duration::from_millis(800),
-        },
+        window: Window { warm_up: Duration::from_millis(200), time: Duration::from_millis(800) },
     };
     /// A smoke test.
     const QUICK: Self = Self { rounds: 2, ..Self::FULL };

@@ -79,7 +79,8 @@ impl RootsInstance {
 
     /// Starts another process on the same database, while the first one runs.
     pub(crate) fn start_second(&self) -> Result<ServerProcess, ProcessError> {
-        let (name, log) = (format!("{}, second process", self.name), self.folder.join("log second"));
+        let (name, log) =
+            (format!("{}, second process", self.name), self.folder.join("log second"));
         ServerProcess::start(&name, &mut self.command(RateLimiting::Lifted), &log)
     }
 

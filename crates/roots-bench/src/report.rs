@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::results::{
-    Engine, Figure, FigureTarget, Machine, NeighbourResult, NeighbourResults, PartResults,
-    Results, Series, Spread,
+    Engine, Figure, FigureTarget, Machine, NeighbourResult, NeighbourResults, PartResults, Results,
+    Series, Spread,
 };
 
 /// The two lines of the page that enclose the results.

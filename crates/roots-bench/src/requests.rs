@@ -1,8 +1,8 @@
 //! The requests that users of the API send, and the texts in them.
 
 use hyper::Method;
-use jiff::{Span, Timestamp};
 use jiff::civil::Date;
+use jiff::{Span, Timestamp};
 use serde_json::{Value, json};
 
 use crate::client::RequestSpec;

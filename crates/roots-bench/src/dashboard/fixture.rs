@@ -125,7 +125,9 @@ impl DashboardServer {
             let many = page[rows].as_array().map_or(0, Vec::len);
             let expected = if rows == "by_day" { 1 } else { 20 };
             if many < expected {
-                return Err(format!("{read:?} has {many} rows of {sessions} sessions: {page}").into());
+                return Err(
+                    format!("{read:?} has {many} rows of {sessions} sessions: {page}").into()
+                );
             }
         }
         Ok(())
@@ -153,9 +155,7 @@ impl DashboardServer {
                 owner.events_after(Some(id))
             }
             Read::SessionsActiveSince => owner.get(&format!("/sessions?active_since={window}")),
-            Read::SessionsStarted => {
-                owner.get(&format!("/sessions?since={window}&until={last}"))
-            }
+            Read::SessionsStarted => owner.get(&format!("/sessions?since={window}&until={last}")),
             Read::TodosOverdue => owner.get("/todos?overdue=true"),
             Read::TodosDone => owner.get("/todos?status=done&sort=status_since"),
             Read::TodoStats => owner.get(&format!("/todos/stats?since={days}&until={last}")),
@@ -248,9 +248,8 @@ fn id(
 fn sign_in(address: SocketAddr, user: &ApiUser) -> Result<String, Box<dyn Error>> {
     let request = user.sign_in();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let response = runtime.block_on(async {
-        Client::open(address).await?.send(request.to_http()?).await
-    });
+    let response =
+        runtime.block_on(async { Client::open(address).await?.send(request.to_http()?).await });
     let response = response?;
     if response.status != StatusCode::SEE_OTHER {
         let refused: ClientError = client::unexpected(&request, response.status, &response.body);
@@ -259,4 +258,29 @@ fn sign_in(address: SocketAddr, user: &ApiUser) -> Result<String, Box<dyn Error>
     let cookie = response.headers.get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok());
     let cookie = cookie.and_then(|cookie| cookie.split(';').next());
     Ok(cookie.ok_or("the sign-in set no cookie")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn streams_fill_a_process_with_ten_for_each_actor_and_sign_in() {
+        let team = |team| Team {
+            owner: ApiUser::new(format!("{team}")),
+            agents: (0..AGENTS).map(|agent| ApiUser::new(format!("{team}.{agent}"))).collect(),
+            cookies: (0..5).map(|cookie| format!("{team}={cookie}")).collect(),
+        };
+        let teams = [team(1), team(2), team(3)];
+        let requests = streams(&teams);
+        assert_eq!(requests.len(), STREAMS);
+        let mut holders = BTreeMap::new();
+        for RequestSpec { path, key, headers, .. } in requests {
+            *holders.entry((path, key, headers)).or_insert(0) += 1;
+        }
+        assert!(holders.len() == 30 && holders.values().all(|many| *many == HOLDER_STREAMS));
+        assert_eq!(writes(&teams).len(), 15);
+    }
 }
