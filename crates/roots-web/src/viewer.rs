@@ -31,6 +31,9 @@ pub(crate) struct Viewer {
     pub(crate) bearer: Bearer,
     /// How they want to see the pages.
     pub(crate) look: Look,
+    /// Whether the page answers a form. Its address can't be asked for again, and what it shows,
+    /// like a new key, is on no other page.
+    pub(crate) is_answer: bool,
     /// The account's version before anything else of the page was read, if it was read.
     pub(crate) version: Option<i64>,
 }
@@ -67,7 +70,10 @@ impl FromRequestParts<App> for Viewer {
             PageBearer::from_request_parts(parts, app).await
         };
         match admitted {
-            Ok(PageBearer(bearer)) => Ok(Self { bearer, look, version: None }),
+            Ok(PageBearer(bearer)) => {
+                let is_answer = !parts.method.is_safe();
+                Ok(Self { bearer, look, is_answer, version: None })
+            }
             Err(NotSignedIn::Refused(problem)) => Err(problem.into_response()),
             Err(NotSignedIn::NoCookie) => Err(not_signed_in(parts, None)),
             // The page that the script opens then is to say why, so the cookie stays until it asks.
