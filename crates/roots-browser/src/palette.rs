@@ -10,8 +10,8 @@ const COLOURS: usize = 256;
 
 type Colour = [u8; 3];
 
-/// The same PNG with the colours that are most frequent in it; each other becomes the nearest of
-/// them.
+/// The same PNG with the colours that are most frequent in it, bright ones before greys; each other
+/// becomes the nearest of them.
 ///
 /// # Panics
 ///
@@ -32,7 +32,8 @@ pub fn reduced(picture: &[u8]) -> Vec<u8> {
     for pixel in &pixels {
         *counts.entry(*pixel).or_default() += 1;
     }
-    let mut palette: Vec<_> = counts.iter().map(|(colour, count)| (*count, *colour)).collect();
+    let weighed = |(colour, count): (&Colour, &usize)| (count * weight(*colour), *colour);
+    let mut palette: Vec<_> = counts.iter().map(weighed).collect();
     palette.sort_unstable_by(|one, other| other.cmp(one));
     palette.truncate(COLOURS);
     let nearest = |colour: &Colour| {
@@ -53,6 +54,11 @@ pub fn reduced(picture: &[u8]) -> Vec<u8> {
     writer.write_image_data(&drawn).expect("a picture");
     writer.finish().expect("an end");
     result
+}
+
+/// Bright colours are rare and say more than greys do.
+fn weight([red, green, blue]: Colour) -> usize {
+    usize::from(red.max(green).max(blue) - red.min(green).min(blue)) + 1
 }
 
 /// How far two colours are from each other.
@@ -93,11 +99,11 @@ mod tests {
 
     #[test]
     fn a_rare_colour_becomes_the_nearest_of_the_frequent_ones() {
-        let frequent = (0..=255_u8).map(|red| [red, 0, 0]);
+        let frequent = (0..=255_u8).map(|red| [red, 255, 0]);
         let mut many: Vec<Colour> = frequent.clone().chain(frequent).collect();
-        many.extend([[9, 1, 0], [200, 0, 5]]);
+        many.extend([[9, 254, 0], [200, 255, 5]]);
         let found = pixels(&reduced(&png(2, &many)));
         assert_eq!(found[..512], many[..512]);
-        assert_eq!(found[512..], [[9, 0, 0], [200, 0, 0]]);
+        assert_eq!(found[512..], [[9, 255, 0], [200, 255, 0]]);
     }
 }

@@ -102,7 +102,7 @@ impl Browser {
 
     /// Presses keys while another is held.
     pub async fn chord(&self, held: Key, keys: &str) {
-        let chain = self.driver.action_chain().key_down(held).send_keys(keys).key_up(held);
+        let chain = self.driver.action_chain().key_down(held.clone()).send_keys(keys).key_up(held);
         chain.perform().await.unwrap_or_else(|error| panic!("{keys}: {error}"));
     }
 

@@ -385,11 +385,11 @@
       ['m', 'Move the focused card: arrows or first letter, Enter, Escape'],
       ['[ ]', 'Earlier, later'], ['Ctrl K, ⌘ K', 'Go to anything'], ['?', 'This'],
     ]) list.append(make('dt', key), make('dd', what));
-    const off = make('input', '', { type: 'checkbox', id: 'keys-off' });
+    const off = make('input', '', { type: 'checkbox', id: 'keys-off' }), label = make('label', '', { class: 'check' });
     off.checked = keysOff();
     off.addEventListener('change', () => localStorage.setItem('roots-keys', off.checked ? 'off' : 'on'));
-    const label = make('label', 'Turn single letters off', { for: 'keys-off' });
-    const box = dialog('Keys', make('h2', 'Keys'), list, off, label);
+    label.append(off, 'Turn single letters off');
+    const box = dialog('Keys', make('h2', 'Keys'), list, label);
     off.addEventListener('keydown', (event) => { if (event.key === '?') box.close(); });
   }
   for (const button of all('.keys')) button.addEventListener('click', help);

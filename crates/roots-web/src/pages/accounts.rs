@@ -147,7 +147,7 @@ async fn page(
             tools: html! {},
             next_change: None,
             content: html! {
-                div.grid {
+                div.grid.even {
                     section.card.c6 #account data-live="" { (facts(&viewer.look, &found)) }
                     section.card.c6 aria-labelledby="grant-title" {
                         header { h2 id="grant-title" { "Grant credits" } }

@@ -100,8 +100,9 @@ pub(crate) async fn show(
                             }
                         }
                     }
-                    (of_week(look, id, &week, (first, today)))
+                    (of_week(look, &week, (first, today)))
                     (of_credits(look, &spent, spent_days))
+                    (of_types(id, &week))
                     (of_keys(&viewer, &keys))
                 }
             },
@@ -110,11 +111,24 @@ pub(crate) async fn show(
     Ok(room.hold(answer).await)
 }
 
-/// The entries of the week, by day and by type.
-fn of_week(look: &Look, id: ActorId, week: &ActivityStats, days: (Day, Day)) -> Markup {
+/// The entries of the week, by day.
+fn of_week(look: &Look, week: &ActivityStats, days: (Day, Day)) -> Markup {
     const ENTRIES: Series<1> = Series { what: "Entries", names: [("bar", "entries")] };
     let by_day = week.by_day.iter().map(|(day, count)| (*day, [*count]));
     let by_day: Vec<DayColumn<1>> = columns(by_day, days);
+    html! {
+        section.card.c4 #week data-live aria-labelledby="week-h" {
+            header {
+                h2 #week-h { "Seven days" }
+                span.muted { (plural(week.total, "entry", "entries")) }
+            }
+            (chart::columns::chart(look, &by_day, &ENTRIES, "entries"))
+        }
+    }
+}
+
+/// The entries of the week, by type.
+fn of_types(id: ActorId, week: &ActivityStats) -> Markup {
     let types = week.by_type.iter().map(|(name, count)| (name.as_str(), *count));
     let by_type = mix(types).map_names(|name| Part {
         name: name.to_owned(),
@@ -124,14 +138,7 @@ fn of_week(look: &Look, id: ActorId, week: &ActivityStats, days: (Day, Day)) -> 
         ),
     });
     html! {
-        section.card.c8 #week data-live aria-labelledby="week-h" {
-            header {
-                h2 #week-h { "Seven days" }
-                span.muted { (plural(week.total, "entry", "entries")) }
-            }
-            (chart::columns::chart(look, &by_day, &ENTRIES, "entries"))
-        }
-        section.card.c4.tall #mix data-live aria-labelledby="mix-h" {
+        section.card.c4 #mix data-live aria-labelledby="mix-h" {
             header { h2 #mix-h { "By type" } }
             @if week.total == 0 { p.muted { "Nothing was logged in these days." } }
             @else { (chart::mix::chart(&by_type, ("entry", "entries"), "types")) }
@@ -157,7 +164,7 @@ fn of_keys(viewer: &Viewer, keys: &[KeyEntry]) -> Markup {
     let in_force = keys.iter().filter(|entry| entry.is_active).map(|entry| &entry.listed.key);
     let in_force: Vec<_> = in_force.collect();
     html! {
-        section.card.c12 #keys data-live aria-labelledby="keys-h" {
+        section.card.c8 #keys data-live aria-labelledby="keys-h" {
             header { h2 #keys-h { "Keys (" (in_force.len()) ")" } a href="/access" { "Access" } }
             @if in_force.is_empty() { p.muted { "No key is in force: this agent can't write." } }
             @else {

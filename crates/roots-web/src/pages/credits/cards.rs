@@ -54,7 +54,7 @@ pub(super) fn by_agent(agents: &Agents, spent: &CreditStats) -> Markup {
     });
     let shares = Mix { others: shares.others + omitted, ..shares };
     html! {
-        section.card.c4.tall #spent data-live aria-labelledby="spent-h" {
+        section.card.c4 #spent data-live aria-labelledby="spent-h" {
             header { h2 #spent-h { "Spent by agent" } span.muted { "90 days" } }
             @if spent.spent == 0 { p.muted { "Nothing was spent." } }
             @else { (chart::mix::chart(&shares, ("credit", "credits"), "shares")) }
@@ -82,7 +82,7 @@ pub(super) fn ledger(
     next: Option<&str>,
 ) -> Markup {
     html! {
-        section.card.c8 #ledger data-live aria-labelledby="ledger-h" {
+        section.card.c12 #ledger data-live aria-labelledby="ledger-h" {
             header {
                 h2 #ledger-h { "Ledger" }
                 span.muted { (plural(found.total, "entry", "entries")) }

@@ -66,8 +66,8 @@ pub(crate) async fn show(
                     (cards::balance(look, &curve, forecast))
                     (cards::by_agent(&agents, &spent))
                     (cards::by_day(look, &spent, balance::window(&viewer, SPENT_DAYS)))
-                    (cards::ledger(look, &agents, &ledger, next.as_deref()))
                     (cards::calls(month, &calls))
+                    (cards::ledger(look, &agents, &ledger, next.as_deref()))
                 }
             },
         },
