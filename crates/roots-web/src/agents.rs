@@ -85,7 +85,7 @@ impl Agents {
     pub(crate) fn cost_when_out(&self) -> Markup {
         html! {
             @if self.balance <= 0 {
-                p.note { "The account has no credits left. Reading goes on; writing needs credits." }
+                p.note #out data-live { "The account has no credits left. Reading goes on; writing needs credits." }
             }
         }
     }

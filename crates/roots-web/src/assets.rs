@@ -71,10 +71,10 @@ fn minified(source: &str, parts: fn(char, char) -> bool) -> String {
 }
 
 /// A blank of a script parts two words, or two signs that would be another one together. The end of
-/// a line may end a statement.
+/// a line may end a statement, where no sign says that one has ended or goes on.
 fn parts_script(before: char, after: char) -> bool {
     let is_word = |char: char| char.is_alphanumeric() || matches!(char, '_' | '$');
-    after == '\n'
+    after == '\n' && !matches!(before, ';' | '{' | ',')
         || is_word(before) && is_word(after)
         || before == after && matches!(before, '+' | '-' | '/')
 }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_parts_nothing_is_left_out_of_what_is_served() {
         let script = "// no\nif (a) {\n  return b + +c;\n\n}\nconst d = `e  f ${g} \\` h`;\n";
-        let served = "if(a){\nreturn b+ +c;\n}\nconst d=`e  f ${g} \\` h`;\n";
+        let served = "if(a){return b+ +c;}\nconst d=`e  f ${g} \\` h`;";
         assert_eq!(minified(script, parts_script), served);
         let style =
             "/* no */\na > b, .c :focus { top: calc(1px + 2px); font: 1rem \"A  B\", serif }\n";

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::dashboard::ShownText;
-use roots_domain::model::feed::FeedRow;
+use roots_domain::model::feed::{FeedEntry, FeedRow, FoldName};
 
 use crate::look::Look;
 use crate::text;
@@ -39,7 +39,7 @@ pub(crate) fn feed<T>(
                     span.what {
                         (line(entry, write))
                         @if !row.folded.is_empty() {
-                            details.fold id={ "entry-" (entry.id) } {
+                            details.fold id=[fold_id(entry)] {
                                 summary { "and " (row.folded.len()) " more of " (session(entry)) }
                                 ul {
                                     @for folded in &row.folded {
@@ -57,6 +57,11 @@ pub(crate) fn feed<T>(
             }
         }
     }
+}
+
+/// The id of what unfolds, which stays when another entry joins it.
+fn fold_id<T>(entry: &Activity<T>) -> Option<String> {
+    entry.fold_name().map(|FoldName(session, number)| format!("fold-{session}-{number}"))
 }
 
 fn line<T>(entry: &Activity<T>, write: &dyn Fn(&T, i64, usize) -> Markup) -> Markup {

@@ -98,14 +98,16 @@ pub(crate) struct Frame<'a> {
     pub(crate) section: Section,
     /// What stands beside the title: filters and buttons.
     pub(crate) tools: Markup,
-    /// When the next rule flips that the page shows: the script asks for the page again then.
+    /// When the next rule flips that the page shows: the script asks for the page again then, and
+    /// at least each minute.
     pub(crate) next_change: Option<Timestamp>,
     /// The page. The script swaps each element in it that has `data-live` and an `id` when it
-    /// differs from a newer answer.
+    /// differs from a newer answer, and the whole page when that has other such elements.
     pub(crate) content: Markup,
 }
 
-/// A page for a viewer who is signed in.
+/// A page for a viewer who is signed in. One that answers a form is not live: asked for again, its
+/// address would show another page or none, and what it shows once would be gone.
 pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
     framed(viewer, frame, &html! { span.live #live hidden { i {} span { "Live" } } })
 }
@@ -119,7 +121,9 @@ pub(crate) fn still_page(viewer: &Viewer, frame: Frame<'_>, why: &str) -> Markup
 fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup) -> Markup {
     let Frame { title, section, tools, next_change, content } = frame;
     let look = &viewer.look;
-    let next_change = next_change.map(|at| at.micros() / 1_000);
+    // Rounded up: a page that is asked for too early would not know the flip any more.
+    let next_change = next_change.map(|at| (at.micros() + 999) / 1_000);
+    let version = viewer.version.filter(|_| !viewer.is_answer);
     document(
         look,
         title,
@@ -128,13 +132,13 @@ fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup) -> Markup {
             div.shell {
                 (rail(viewer, section))
                 main #main tabindex="-1" data-now=(look.now.micros() / 1_000)
-                    data-version=[viewer.version]
+                    data-version=[version]
                     data-next-change=[next_change] {
                     div.top {
                         h1 { (text::line(title)) }
-                        (badge)
+                        @if !viewer.is_answer { (badge) }
                         span.grow {}
-                        (tools)
+                        div.tools #tools data-live { (tools) }
                     }
                     (content)
                 }
@@ -233,12 +237,17 @@ fn link(section: Section, here: Section) -> Markup {
     }
 }
 
+/// The choice of the theme, which leads back to the page: not on one that answers a form.
 fn theme_choice(viewer: &Viewer) -> Markup {
     let chosen = viewer.look.theme.attribute().unwrap_or("system");
     html! {
-        form.theme method="post" action="/theme" aria-label="Theme" {
-            @for (value, label) in [("system", "Auto"), ("light", "Light"), ("dark", "Dark")] {
-                button.quiet name="theme" value=(value) aria-pressed=(value == chosen) { (label) }
+        @if !viewer.is_answer {
+            form.theme method="post" action="/theme" aria-label="Theme" {
+                @for (value, label) in [("system", "Auto"), ("light", "Light"), ("dark", "Dark")] {
+                    button.quiet name="theme" value=(value) aria-pressed=(value == chosen) {
+                        (label)
+                    }
+                }
             }
         }
     }

@@ -33,6 +33,9 @@ pub(crate) struct Viewer {
     pub(crate) look: Look,
     /// Whether the script asks, and no person.
     pub(crate) is_refresh: bool,
+    /// Whether the page answers a form. Its address can't be asked for again, and what it shows,
+    /// like a new key, is on no other page.
+    pub(crate) is_answer: bool,
     /// The account's version before anything else of the page was read, if it was read.
     pub(crate) version: Option<i64>,
 }
@@ -77,7 +80,10 @@ impl FromRequestParts<App> for Viewer {
             PageBearer::from_request_parts(parts, app).await
         };
         match admitted {
-            Ok(PageBearer(bearer)) => Ok(Self { bearer, look, is_refresh, version: None }),
+            Ok(PageBearer(bearer)) => {
+                let is_answer = !parts.method.is_safe();
+                Ok(Self { bearer, look, is_refresh, is_answer, version: None })
+            }
             Err(NotSignedIn::Refused(problem)) => Err(problem.into_response()),
             Err(NotSignedIn::NoCookie) => Err(not_signed_in(parts, None)),
             // The page that the script opens then is to say why, so the cookie stays until it asks.

@@ -26,6 +26,7 @@ mod imports;
 mod keys;
 mod limits;
 mod lists;
+mod live_pages;
 mod middleware;
 mod moved_ciphertexts;
 mod now;

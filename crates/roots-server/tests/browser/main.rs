@@ -11,6 +11,7 @@ mod live;
 mod no_script;
 mod processes;
 mod signing_in;
+mod swaps;
 mod the_bar;
 mod todos;
 mod visit;

@@ -86,6 +86,14 @@ pub struct LaneSession {
     pub last_active_at: Timestamp,
 }
 
+impl LaneSession {
+    /// Its signs of life.
+    const fn activity(self) -> SessionActivity {
+        let Self { id: session, last_active_at, .. } = self;
+        SessionActivity { session, last_active_at, is_open: self.ended_at.is_none() }
+    }
+}
+
 /// A bar, in units of [`WIDTH`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bar {
@@ -146,6 +154,8 @@ pub struct Timeline {
     pub lanes: Vec<Lane>,
     /// The number of sessions in it.
     pub sessions: u32,
+    /// When the next of its sessions becomes quiet, if nothing is written meanwhile.
+    pub next_quiet: Option<Timestamp>,
 }
 
 impl Timeline {
@@ -162,12 +172,14 @@ impl Timeline {
         sessions.sort_by_key(|one| (one.started_at, one.id));
         let scale = Scale { since, until };
         let (mut lanes, mut count) = (BTreeMap::<ActorId, Vec<Bar>>::new(), 0);
+        let mut flips = Vec::new();
         for session in sessions {
             let end = session.ended_at.unwrap_or(now);
             if session.started_at > until || end < since {
                 continue;
             }
             count += 1;
+            flips.extend(quiet_after_seconds.and_then(|it| session.activity().silent_from(it)));
             let bar = scale.bar(session, quiet_after_seconds, now);
             place(lanes.entry(session.actor).or_default(), bar);
         }
@@ -176,7 +188,7 @@ impl Timeline {
             Lane { actor, bars, tracks }
         };
         let lanes = lanes.into_iter().map(lane).collect();
-        Self { since, until, lanes, sessions: count }
+        Self { since, until, lanes, sessions: count, next_quiet: now.next_of(flips) }
     }
 
     /// Where an instant lies, in units of [`WIDTH`]; beyond an end it is that end.
@@ -232,8 +244,7 @@ impl Scale {
 
     fn bar(self, session: LaneSession, quiet_after: Option<i64>, now: Timestamp) -> Bar {
         let LaneSession { id, started_at, ended_at, last_active_at, .. } = session;
-        let activity = SessionActivity { session: id, last_active_at, is_open: ended_at.is_none() };
-        let is_quiet = quiet_after.is_some_and(|seconds| activity.is_silent(seconds, now));
+        let is_quiet = quiet_after.is_some_and(|it| session.activity().is_silent(it, now));
         let known_until = match ended_at {
             Some(at) => at,
             None if is_quiet => last_active_at.max(started_at),
@@ -326,6 +337,17 @@ mod tests {
         let writes = timeline(&[session(1, 1, NOW - 900, None, NOW - 159)]);
         assert_eq!(writes.lanes[0].bars[0].quiet_until, None);
         assert_eq!(writes.lanes[0].bars[0].right, 1_000);
+    }
+
+    #[test]
+    fn a_timeline_knows_when_its_next_session_becomes_quiet() {
+        // 160 s after their last writes, of which the first is quiet already.
+        let silent = [400, 159, 100, 20].map(|ago| session(ago, 1, NOW - 900, None, NOW - ago));
+        assert_eq!(timeline(&silent).next_quiet, Some(at(NOW + 1)));
+        assert_eq!(timeline(&silent[..1]).next_quiet, None);
+        assert_eq!(timeline(&[ended(1, 0, 990)]).next_quiet, None);
+        let never = Timeline::of(silent, (at(NOW - 1_000), at(NOW)), None, at(NOW));
+        assert_eq!(never.next_quiet, None);
     }
 
     #[test]

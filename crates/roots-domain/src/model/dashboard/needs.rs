@@ -102,7 +102,8 @@ fn of_todo<T>(
         TodoSession::Deleted if is_in_progress => Some(since),
         _ => None,
     };
-    let due_at = todo.due_at.filter(|_| todo.is_overdue(now));
+    let is_overdue = todo.overdue_from().is_some_and(|from| from <= now);
+    let due_at = todo.due_at.filter(|_| is_overdue);
     let is_long = is_in_progress && since.plus_seconds(LONG_IN_PROGRESS_SECONDS) < now;
     let reasons = [
         left_at.map(|at| (at, NeedKind::LeftBehind)),

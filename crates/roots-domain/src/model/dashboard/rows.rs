@@ -132,11 +132,10 @@ impl<T> DashboardTodo<T> {
         self.claim_until.is_some_and(|until| until <= now)
     }
 
-    /// Whether it is past its due date, as a brief and the filter `overdue` judge.
+    /// The instant from which it is past its due date, as a brief and the filter `overdue` judge.
     #[must_use]
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
-        let is_unfinished = matches!(self.status, TodoStatus::Open | TodoStatus::InProgress);
-        is_unfinished && self.due_at.is_some_and(|due| due < now)
+    pub fn overdue_from(&self) -> Option<Timestamp> {
+        self.status.overdue_from(self.due_at)
     }
 }
 

@@ -49,7 +49,9 @@ fn key_row(look: &Look, entry: &KeyEntry) -> Markup {
             td {
                 @match key.status {
                     _ if !entry.is_active => span.tag { "ended" },
-                    KeyStatus::InGrace { .. } => span.tag.warn { "rotated, in its grace" },
+                    KeyStatus::InGrace { until } => {
+                        span.tag.warn { "rotated" } " ends " (time::when(look, until))
+                    }
                     _ => @match key.expires_at {
                         Some(at) => { (time::when(look, at)) }
                         None => { "when it is revoked" }

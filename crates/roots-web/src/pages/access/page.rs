@@ -56,6 +56,8 @@ pub(super) async fn page(
     let end = offset + i64::try_from(keys.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/access", &[("offset", Some(offset.to_string()))]);
     let look = &viewer.look;
+    let ends = keys.items.iter().filter_map(|entry| entry.listed.key.validity().end());
+    let ends = ends.chain(sign_ins.iter().map(|entry| entry.ends_at));
     Ok(layout::page(
         viewer,
         Frame {
@@ -64,12 +66,7 @@ pub(super) async fn page(
             tools: html! {
                 @if viewer.is_owner() { a.button href="/access/audit" { "Audit log" } }
             },
-            next_change: keys
-                .items
-                .iter()
-                .filter_map(|it| it.listed.key.expires_at)
-                .filter(|at| *at > look.now)
-                .min(),
+            next_change: look.now.next_of(ends),
             content: html! {
                 div.grid.even {
                     section.card.c12 #keys data-live="" aria-labelledby="keys-title" {

@@ -11,7 +11,7 @@ use roots_domain::model::search::{SearchHit, SearchKind, SearchedKinds};
 use roots_domain::model::time::Day;
 use roots_domain::service::search::SearchSelection;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::pagination::{List, RequestedPage};
+use roots_http_core::request::pagination::List;
 
 use super::charts;
 use super::download::ROWS_MAX;
@@ -78,7 +78,7 @@ pub(crate) async fn show(
                     section.card.c12 #feed data-live aria-labelledby="feed-h" {
                         header {
                             h2 #feed-h { (plural(found.total, "entry", "entries")) }
-                            span.muted { "entries of a session within ten minutes are one row" }
+                            span.muted { "entries of a session in the same ten minutes are one row" }
                         }
                         @if found.items.is_empty() {
                             @if !filter.is_open() { p.muted { "Nothing matches." } }
@@ -88,7 +88,7 @@ pub(crate) async fn show(
                             }
                         }
                         (days(&viewer, &agents, &found))
-                        (next(&viewer, page, &found))
+                        (next(&viewer, &list, &found))
                     }
                     (charts)
                 }
@@ -124,11 +124,18 @@ fn days(viewer: &Viewer, agents: &Agents, found: &Page<Activity>) -> Markup {
     }
 }
 
-/// The link to what happened earlier.
-fn next(viewer: &Viewer, page: &RequestedPage, found: &Page<Activity>) -> Markup {
-    let limit = found.request.limit;
-    let link = found.next.map(|last| page.after_link(&viewer.bearer, last, limit));
-    html! { @if let Some(link) = link { p { a.earlier href=(link) { "Earlier" } } } }
+/// The links to what happened earlier, and back to the newest.
+fn next(viewer: &Viewer, list: &List<Filter>, found: &Page<Activity>) -> Markup {
+    let (limit, start) = (found.request.limit, found.request.start);
+    let link = found.next.map(|last| list.page.after_link(&viewer.bearer, last, limit));
+    html! {
+        p.buttons {
+            @if let Some(link) = link { a.earlier href=(link) { "Earlier" } }
+            @if matches!(start, Start::After(_)) {
+                a.button data-later="" href=(list.query.link("/activity", &[])) { "Newest" }
+            }
+        }
+    }
 }
 
 /// What a search for activities has found.

@@ -79,6 +79,7 @@ pub(crate) async fn show(
     let look = &viewer.look;
     let at_work = rows.at_work(app.rules);
     let name = work::name(&rows, id);
+    let ends = keys.iter().filter_map(|entry| entry.listed.key.validity().end());
     let answer = guard::html(layout::page(
         &viewer,
         Frame {
@@ -89,7 +90,7 @@ pub(crate) async fn show(
                 a href=(query::link("/todos", &[("agent", Some(id.to_string()))])) { "Todos" }
                 a href=(query::link("/activity", &[("agent", Some(id.to_string()))])) { "Activity" }
             },
-            next_change: Some(rows.next_flip(app.rules)),
+            next_change: look.now.next_of(ends.chain([rows.next_flip(app.rules)])),
             content: html! {
                 div.grid.even {
                     section.card.c12 #now data-live aria-labelledby="now-h" {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use roots_domain::model::chart::{Curve, Mix, columns, mix};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::forecast::Forecast;
-use roots_domain::model::page::Page;
+use roots_domain::model::page::{Page, Start};
 use roots_domain::model::time::Day;
 use roots_domain::model::usage::{Month, MonthUsage};
 use roots_domain::model::work::CreditStats;
@@ -104,7 +104,12 @@ pub(super) fn ledger(
                     }
                 }
             }
-            @if let Some(next) = next { p { a.earlier href=(next) { "Earlier" } } }
+            p.buttons {
+                @if let Some(next) = next { a.earlier href=(next) { "Earlier" } }
+                @if matches!(found.request.start, Start::After(_)) {
+                    a.button data-later="" href="/credits" { "Newest" }
+                }
+            }
         }
     }
 }

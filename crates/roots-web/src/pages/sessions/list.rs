@@ -120,7 +120,7 @@ pub(crate) async fn show(
         title: "Sessions",
         section: Section::Sessions,
         tools: controls(&query, &agents, viewer.is_owner()),
-        next_change: None,
+        next_change: lanes.next_change(),
         content: html! {
             @if query.offset == 0 {
                 (lanes.show(&viewer.look, &agents, query.span, |span| {

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use roots_domain::model::chart::{LaneSession, LaneSpan, Timeline};
 use roots_domain::model::page::{PageRequest, Start};
 use roots_domain::model::session::SessionWindow;
+use roots_domain::model::time::Timestamp;
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::sessions::SessionFilter;
 use roots_http_core::problem::Problem;
@@ -67,6 +68,11 @@ impl Lanes {
         let omitted = total - i64::try_from(found.len()).unwrap_or(total);
         let timeline = Timeline::of(found, (since, now), app.rules.quiet_after_seconds, now);
         Ok(Self { timeline, omitted: omitted.max(0) })
+    }
+
+    /// When the next tail is drawn as quiet.
+    pub(super) const fn next_change(&self) -> Option<Timestamp> {
+        self.timeline.next_quiet
     }
 
     /// The drawing, and the choice of the span, each of which `path` leads to.

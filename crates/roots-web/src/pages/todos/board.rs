@@ -54,7 +54,7 @@ pub(crate) async fn show(
         next_change,
         content: html! {
             (agents.cost_when_out())
-            div.board role="region" aria-label="Board" tabindex="0"
+            div.board #board data-live role="region" aria-label="Board" tabindex="0"
                 data-one[query.status.is_some()] {
                 @for column in &columns { (board.column(column)) }
             }
@@ -109,7 +109,7 @@ async fn overdue(
 /// When the next card becomes overdue.
 fn next_due(columns: &[Column], now: Timestamp) -> Option<Timestamp> {
     let cards = columns.iter().flat_map(|(_, page)| &page.items);
-    cards.filter_map(|card| card.due_at).filter(|due| *due > now).min()
+    now.next_of(cards.filter_map(|card| card.status.overdue_from(card.due_at)))
 }
 
 struct Board<'a> {
@@ -124,7 +124,7 @@ impl Board<'_> {
         let Self { app, viewer, agents, query } = self;
         let back = query.path();
         html! {
-            section.col id={ "column-" (status.name()) } data-live="" data-column=(status.name())
+            section.col id={ "column-" (status.name()) } data-column=(status.name())
                 aria-labelledby={ "title-" (status.name()) } {
                 header {
                     h2 id={ "title-" (status.name()) } { (labels::status(*status)) }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use roots_domain::model::id::{LogId, TodoId};
-use roots_domain::model::todo::{StatusChange, Todo, TodoStatus};
+use roots_domain::model::todo::{StatusChange, Todo};
 use roots_domain::service::SealedRow;
 use roots_domain::service::access::Caller;
 use roots_domain::service::todos::LogChunk;
@@ -79,7 +79,7 @@ pub(crate) async fn show(
     let (todo, room) = rows::one(&app, &mut viewer, "todo", find).await?;
     let item = Item { app: &app, viewer: &viewer, agents: &agents, todo: &todo };
     let row = &todo.row;
-    let next_change = row.content.due_at.filter(|due| *due > viewer.look.now);
+    let next_change = viewer.look.now.next_of(row.overdue_from());
     let page = Frame {
         title: &format!("Todo {id}"),
         section: Section::Todos,
@@ -149,7 +149,6 @@ impl Item<'_> {
 
     fn facts(&self) -> Markup {
         let (todo, look) = (&self.todo.row, &self.viewer.look);
-        let is_to_be_done = matches!(todo.status, TodoStatus::Open | TodoStatus::InProgress);
         html! {
             dl.facts {
                 dt { "Status" } dd { span.tag { (labels::status(todo.status)) } }
@@ -158,7 +157,7 @@ impl Item<'_> {
                 dd { a href={ "/agents/" (todo.actor) } { (self.agents.name(todo.actor)) } }
                 @if let Some(due_at) = todo.content.due_at {
                     dt { "Due" }
-                    dd { (labels::due(look, due_at, is_to_be_done)) " " (time::full(look, due_at)) }
+                    dd { (labels::due(look, due_at, todo.status)) " " (time::full(look, due_at)) }
                 }
                 @if let Some(session) = todo.content.session {
                     dt { "Session" } dd { a href={ "/sessions/" (session) } { (session) } }
