@@ -14,7 +14,7 @@ use crate::text;
 use crate::time;
 
 /// The field of the API key that authors an act.
-fn own_key(id: &str) -> Markup {
+pub(super) fn own_key(id: &str) -> Markup {
     html! {
         div.field {
             label for=(id) { "Your API key, again" }
@@ -48,7 +48,7 @@ fn key_row(look: &Look, entry: &KeyEntry) -> Markup {
             td {
                 @match key.status {
                     _ if !entry.is_active => span.tag { "ended" },
-                    KeyStatus::InGrace { .. } => span.tag.warn { "rotated, in its grace" },
+                    KeyStatus::InGrace { .. } => span.tag.warn { "rotated, still valid" },
                     _ => @match key.expires_at {
                         Some(at) => { (time::when(look, at)) }
                         None => { "when it is revoked" }
