@@ -39,7 +39,7 @@
     const year = event.target.closest('svg[data-year]');
     if (!year || mark) return;
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(year.getScreenCTM().inverse());
-    const [column, row] = [Math.floor((at.x - 30) / 13), Math.floor((at.y - 18) / 13)];
+    const [column, row] = [Math.floor(at.x / 13), Math.floor((at.y - 18) / 13)];
     if (column < 0 || row < 0 || row > 6) return;
     const day = new Date(year.dataset.year + 'T00:00:00Z');
     day.setUTCDate(day.getUTCDate() + column * 7 + row);

@@ -12,10 +12,18 @@ use crate::time;
 /// Most characters of an entry on its line.
 const LINE_CHARS: usize = 160;
 
-/// A text of a dashboard on one line.
-pub(crate) fn shown(shown: &ShownText, (what, id): (&str, i64), chars: usize) -> Markup {
+/// The title of a todo of a dashboard on one line. It is no Markdown.
+pub(crate) fn title(shown: &ShownText, id: i64, chars: usize) -> Markup {
     match shown {
         ShownText::Open(text) => text::start_of(text, chars),
+        other => description(other, ("todo", id), chars),
+    }
+}
+
+/// A text in Markdown of a dashboard on one line.
+pub(crate) fn description(shown: &ShownText, (what, id): (&str, i64), chars: usize) -> Markup {
+    match shown {
+        ShownText::Open(text) => text::excerpt(text, chars),
         ShownText::TooLong => html! { em.muted { "a long text" } },
         ShownText::Unreadable => {
             html! { em.muted { "The text of " (what) " " (id) " can't be read: it is damaged." } }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test has to fail it")]
 
 mod access;
+mod charts;
 mod hostile_texts;
 mod keys;
 mod live;

@@ -12,7 +12,7 @@ use crate::viewer::Viewer;
 
 /// Two states of a row.
 pub(crate) struct Conflict<'a> {
-    /// What it is called: `todo 7`.
+    /// What it is called: `Todo 7`.
     pub(crate) what: &'a str,
     /// The path of its page.
     pub(crate) path: &'a str,
@@ -33,14 +33,14 @@ pub(crate) fn page(viewer: &Viewer, conflict: &Conflict<'_>) -> Response {
     let page = html(layout::page(
         viewer,
         Frame {
-            title: &format!("This {what} has changed"),
+            title: &format!("{what} has changed"),
             section: *section,
             tools: html! {},
             next_change: None,
             content: html! {
                 p role="alert" {
-                    "Somebody has changed this " (what) " since you opened it. Nothing of yours was written yet, \
-                     and nothing was charged."
+                    "Somebody has changed it since you opened it. What you sent was not written, and "
+                    "nothing was charged."
                 }
                 @if rows.is_empty() { p { "Both say the same now." } }
                 @for (label, theirs, yours) in *rows {

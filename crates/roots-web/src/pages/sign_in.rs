@@ -64,7 +64,7 @@ fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>)
             @if let Some(said) = said { (said) }
             @if mode == CookieMode::Dropped {
                 p.fault role="alert" {
-                    "This page was called over plain HTTP from another machine. A key that is typed here \
+                    "This page was opened over plain HTTP from another machine. A key that is typed here \
                      could be read on the way, and browsers drop the cookie, so nobody can sign in."
                 }
                 p { "Put a proxy with TLS in front and name it in " code { "ROOTS_TRUSTED_PROXIES" }

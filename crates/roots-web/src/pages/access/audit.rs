@@ -29,11 +29,13 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     Query(Skip(offset)): Query<Skip>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let request = PageRequest::skipping(offset, PAGE_ROWS);
     let accounts = &app.services.accounts;
     let find = |caller: Arc<Caller>| async move { accounts.audit_log(&caller, request).await };
     let page = viewer.bearer.read_in_turn(find).await?;
+    let named = page.items.iter().flat_map(|entry| [entry.event.subject_actor, entry.event.actor]);
+    agents.learn(&app, &mut viewer, named.flatten().collect()).await?;
     let end = offset + i64::try_from(page.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/access/audit", &[("offset", Some(offset.to_string()))]);
     Ok(html(layout::page(

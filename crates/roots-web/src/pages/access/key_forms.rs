@@ -136,7 +136,7 @@ pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Res
     match try_recovery_code(&app, &posted).await {
         Ok(code) => {
             let secret = Secret { label: "Recovery code", id: "code", value: &code };
-            let said = "Keep it where no agent and no thief of your keys finds it.";
+            let said = "Keep it apart from your keys, where no agent can read it.";
             shown_once::page(&posted.viewer, "New recovery code", said, &[secret])
         }
         Err(problem) => refused(posted, problem),

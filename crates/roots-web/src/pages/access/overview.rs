@@ -15,7 +15,7 @@ use crate::text;
 use crate::time;
 
 /// The field of the API key that authors an act.
-fn own_key(id: &str) -> Markup {
+pub(super) fn own_key(id: &str) -> Markup {
     html! {
         div.field {
             label for=(id) { "Your API key, again" }
@@ -50,7 +50,7 @@ fn key_row(look: &Look, entry: &KeyEntry) -> Markup {
                 @match key.status {
                     _ if !entry.is_active => span.tag { "ended" },
                     KeyStatus::InGrace { until } => {
-                        span.tag.warn { "rotated" } " ends " (time::when(look, until))
+                        span.tag.warn { "rotated, still valid" } " ends " (time::when(look, until))
                     }
                     _ => @match key.expires_at {
                         Some(at) => { (time::when(look, at)) }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
+use roots_domain::model::id::ActorId;
 use roots_domain::model::page::PageRequest;
 use roots_domain::service::access::Caller;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::query::Query;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::query::{FromParams, Params, Query};
 
+use super::export;
 use super::overview::{self, Filled};
 use crate::address::Address;
 use crate::agents::Agents;
@@ -17,7 +20,7 @@ use crate::app::App;
 use crate::form::Faults;
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
-use crate::query::{Skip, link};
+use crate::query::{agent, link, optional};
 use crate::viewer::Viewer;
 
 /// Keys of a page.
@@ -25,15 +28,29 @@ const KEY_ROWS: u32 = 50;
 /// Most sign-ins that are shown.
 const SIGN_INS: u32 = 100;
 
+/// Where the keys begin, and for whom a key is to be made.
+pub(crate) struct AccessQuery {
+    offset: i64,
+    agent: Option<ActorId>,
+}
+
+impl FromParams for AccessQuery {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        let offset = optional(params, "offset", PageRequest::parse_offset);
+        let agent = agent(params);
+        Ok(Self { offset: offset?.unwrap_or_default(), agent: agent? })
+    }
+}
+
 /// The page.
 pub(crate) async fn show(
     State(app): State<App>,
     mut viewer: Viewer,
-    Query(Skip(offset)): Query<Skip>,
+    Query(AccessQuery { offset, agent }): Query<AccessQuery>,
     address: Address,
 ) -> Result<Response, Problem> {
     let zone = viewer.look.zone().name().to_owned();
-    let filled = Filled { zone, ..Filled::default() };
+    let filled = Filled { zone, actor: agent, ..Filled::default() };
     Ok(html(page(&app, &mut viewer, (offset, &address), &filled, &Faults::default()).await?))
 }
 
@@ -45,7 +62,8 @@ pub(super) async fn page(
     filled: &Filled,
     faults: &Faults,
 ) -> Result<Markup, Problem> {
-    let agents = Agents::read(app, viewer).await?;
+    let mut agents = Agents::read(app, viewer).await?;
+    agents.learn(app, viewer, filled.actor.into_iter().collect()).await?;
     let request = PageRequest::skipping(offset, KEY_ROWS);
     let keys = &app.services.keys;
     let find = |caller: Arc<Caller>| async move { keys.keys(&caller, request).await };
@@ -98,13 +116,10 @@ pub(super) async fn page(
                             header { h2 id="code-title" { "Recovery code" } }
                             (overview::recovery_code(app))
                         }
-                        section.card.c12 aria-labelledby="export-title" {
-                            header { h2 id="export-title" { "Export" } }
-                            p { "All rows with their texts, one JSON object a line. It needs an API key, \
-                                 so a command fetches it:" }
-                            pre { "curl -H \"X-API-Key: $ROOTS_API_KEY\" " (address)
-                                "/api/v1/export > roots.jsonl" }
-                        }
+                    }
+                    section.card.c6 aria-labelledby="export-title" {
+                        header { h2 id="export-title" { "Export" } }
+                        (export::form(address, viewer.is_owner()))
                     }
                 }
             },

@@ -87,12 +87,13 @@ impl Rest {
             let (activities, selection) = (activities.clone(), selection.clone());
             async move { activities.find(&caller, selection, request).await }
         };
-        let agents = &self.agents;
-        let keep = |item: Opened<Activity>| line(agents, &item.row);
+        let keep = |item: Opened<Activity>| item.row;
         let found = rows::page(&self.app, &mut self.viewer, find, keep).await?;
+        let written = found.items.iter().map(|entry| entry.actor);
+        self.agents.learn(&self.app, &mut self.viewer, written.collect()).await?;
         self.rows += LIMIT_MAX;
         self.next = found.next.map(Start::After);
-        Ok(Some(found.items.concat()))
+        Ok(Some(found.items.iter().map(|entry| line(&self.agents, entry)).collect()))
     }
 }
 

@@ -30,8 +30,8 @@ use crate::text;
 use crate::time;
 use crate::viewer::Viewer;
 
-/// Most characters of an entry that are kept of its text.
-const LINE_CHARS: usize = 240;
+/// Most characters of an entry that are kept of its text: more than show, as some are marks.
+const LINE_CHARS: usize = 640;
 /// Most results of a search on a page.
 const HITS: u32 = 20;
 
@@ -47,9 +47,9 @@ pub(crate) async fn show(
         // The page of a search does not ask again, and whatever else does shall not search.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     if is_search {
-        return search(&app, &mut viewer, &agents, &list).await;
+        return search(&app, &mut viewer, &mut agents, &list).await;
     }
     let List { query: filter, page } = &list;
     let selection = filter.selection(&viewer)?;
@@ -60,6 +60,8 @@ pub(crate) async fn show(
         async move { activities.find(&caller, selection, request).await }
     };
     let found = rows::page(&app, &mut viewer, find, line).await?;
+    let shown = found.items.iter().map(|entry| entry.actor);
+    agents.learn(&app, &mut viewer, shown.chain(filter.agent).collect()).await?;
     let charts = charts::read(&app, &mut viewer, filter).await?;
     Ok(guard::html(layout::page(
         &viewer,
@@ -73,7 +75,7 @@ pub(crate) async fn show(
             },
             next_change: None,
             content: html! {
-                (filter.form(&agents))
+                (filter.form(&agents, viewer.is_owner()))
                 div.grid.even {
                     section.card.c12 #feed data-live aria-labelledby="feed-h" {
                         header {
@@ -115,7 +117,7 @@ fn days(viewer: &Viewer, agents: &Agents, found: &Page<Activity>) -> Markup {
             _ => by_day.push((day, vec![row])),
         }
     }
-    let write = |text: &String, _: i64, chars| text::start_of(text, chars);
+    let write = |text: &String, _: i64, chars| text::excerpt(text, chars);
     html! {
         @for (day, rows) in &by_day {
             h3.day { (time::day(&viewer.look, *day)) }
@@ -142,7 +144,7 @@ fn next(viewer: &Viewer, list: &List<Filter>, found: &Page<Activity>) -> Markup 
 async fn search(
     app: &App,
     viewer: &mut Viewer,
-    agents: &Agents,
+    agents: &mut Agents,
     list: &List<Filter>,
 ) -> Result<Response, Problem> {
     let List { query: filter, page } = list;
@@ -172,6 +174,8 @@ async fn search(
     };
     let searches = &app.shared.searches;
     let found = viewer.bearer.read(|caller| searches.run(actor, find(caller))).await??;
+    let shown = found.hits.iter().map(|hit| hit.actor);
+    agents.learn(app, viewer, shown.chain(filter.agent).collect()).await?;
     let further = found.next.map(|last| page.after_link(&viewer.bearer, last, HITS));
     let look = &viewer.look;
     let frame = Frame {
@@ -180,7 +184,7 @@ async fn search(
         tools: html! {},
         next_change: None,
         content: html! {
-            (filter.form(agents))
+            (filter.form(agents, viewer.is_owner()))
             div.grid.even {
                 section.card.c12 #feed aria-labelledby="feed-h" {
                     header { h2 #feed-h { "Found" } span.muted { "latest first" } }
@@ -206,7 +210,7 @@ fn hit_row(look: &crate::look::Look, agents: &Agents, hit: &SearchHit) -> Markup
     html! {
         li.feedrow {
             span.t { (time::when(look, hit.at)) }
-            span.what { a href={ "/activity/" (hit.id) } { (text::start_of(&hit.excerpt, 240)) } }
+            span.what { a href={ "/activity/" (hit.id) } { (text::excerpt(&hit.excerpt, 240)) } }
             span.t { (agents.name(hit.actor)) }
         }
     }

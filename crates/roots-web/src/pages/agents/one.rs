@@ -39,6 +39,15 @@ const DAYS: i64 = 7;
 /// The days of what was spent.
 const SPENT_DAYS: i64 = 30;
 
+/// The pages that can show an agent alone.
+const PAGES: [(&str, &str); 4] =
+    [("/", "Now"), ("/sessions", "Sessions"), ("/todos", "Todos"), ("/activity", "Activity")];
+
+/// The link to a page with an agent chosen.
+fn with_agent(path: &str, id: ActorId) -> String {
+    query::link(path, &[("agent", Some(id.to_string()))])
+}
+
 /// `GET /agents/{id}`.
 pub(crate) async fn show(
     State(app): State<App>,
@@ -49,7 +58,7 @@ pub(crate) async fn show(
     if !viewer.bearer.reaches(id) {
         return Err(Problem::not_found("agent"));
     }
-    Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let scope = ActorScope::Of(id);
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
@@ -70,15 +79,16 @@ pub(crate) async fn show(
     let spent = balance::spent(&app, &mut viewer, scope, SPENT_DAYS).await?;
     let spent_days = balance::window(&viewer, SPENT_DAYS);
     // The rows come last: whoever holds their room waits for nothing.
-    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
+    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
     let (found, room) = rows::read(&mut viewer, find).await?;
     if found.name(id).is_none() {
         return Err(Problem::not_found("agent"));
     }
+    agents.learn(&app, &mut viewer, vec![id]).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let look = &viewer.look;
     let at_work = rows.at_work(app.rules);
-    let name = work::name(&rows, id);
+    let name = agents.plain_name(id);
     let ends = keys.iter().filter_map(|entry| entry.listed.key.validity().end());
     let answer = guard::html(layout::page(
         &viewer,
@@ -86,9 +96,11 @@ pub(crate) async fn show(
             title: &name,
             section: Section::Agents,
             tools: html! {
-                a href=(query::link("/", &[("agent", Some(id.to_string()))])) { "Now" }
-                a href=(query::link("/todos", &[("agent", Some(id.to_string()))])) { "Todos" }
-                a href=(query::link("/activity", &[("agent", Some(id.to_string()))])) { "Activity" }
+                @for (path, what) in PAGES { a href=(with_agent(path, id)) { (what) } }
+                @if viewer.is_owner() {
+                    a href=(with_agent("/access", id)) { "New key" }
+                    a.button href=(with_agent("/todos/new", id)) { "New todo" }
+                }
             },
             next_change: look.now.next_of(ends.chain([rows.next_flip(app.rules)])),
             content: html! {
@@ -97,7 +109,7 @@ pub(crate) async fn show(
                         header { h2 #now-h { "Now" } }
                         ul.rows {
                             @for agent in at_work.iter().filter(|one| one.actor == id) {
-                                (work::row(look, &rows, agent))
+                                (work::row(look, &agents, &rows, agent))
                             }
                         }
                     }
@@ -169,7 +181,7 @@ fn of_keys(viewer: &Viewer, keys: &[KeyEntry]) -> Markup {
             header { h2 #keys-h { "Keys (" (in_force.len()) ")" } a href="/access" { "Access" } }
             @if in_force.is_empty() { p.muted { "No key is in force: this agent can't write." } }
             @else {
-                div.scroll tabindex="0" role="region" aria-label="Keys, scroll sideways" {
+                div.scroll tabindex="0" role="region" aria-label="Keys, scrolls sideways" {
                     table {
                         thead {
                             tr {

@@ -25,7 +25,7 @@ pub(super) fn balance(look: &Look, curve: &Curve, forecast: Option<Forecast>) ->
     let balance = curve.points.last().map_or(0, |(_, balance)| *balance);
     html! {
         section.card.c8 #balance data-live aria-labelledby="balance-h" {
-            header { h2 #balance-h { "Balance" } span.muted { "90 days and what is left" } }
+            header { h2 #balance-h { "Balance" } span.muted { "90 days, and how long it lasts" } }
             div.num {
                 (number(balance))
                 @if let Some(forecast) = forecast {
@@ -135,7 +135,7 @@ fn row(look: &Look, agents: &Agents, entry: &LedgerEntry) -> Markup {
 
 const fn reason(reason: Reason) -> &'static str {
     match reason {
-        Reason::BootstrapGrant => "the credits of the start",
+        Reason::BootstrapGrant => "the first credits",
         Reason::OperatorGrant => "granted",
         Reason::ApiWrite => "a write",
         Reason::Import => "an import",
@@ -150,7 +150,7 @@ pub(super) fn calls(month: Month, calls: &MonthUsage) -> Markup {
                 h2 #calls-h { "Calls in " (month) " (UTC)" }
                 span.muted { (number(calls.used)) }
             }
-            @if calls.top.is_empty() { p.muted { "No call was counted yet." } }
+            @if calls.top.is_empty() { p.muted { "No calls in this month yet." } }
             ul.rows {
                 @for (endpoint, count) in &calls.top {
                     li {

@@ -114,7 +114,7 @@ fn subject(shown: &Shown<'_>, need: &Need) -> (Markup, Option<ActorId>) {
             let what = if let Some(entry) = asked {
                 html! {
                     a href=(link) {
-                        (entries::shown(&entry.description, ("activity", entry.id.0), TITLE_CHARS))
+                        (entries::description(&entry.description, ("activity", entry.id.0), TITLE_CHARS))
                     }
                 }
             } else {
@@ -127,7 +127,7 @@ fn subject(shown: &Shown<'_>, need: &Need) -> (Markup, Option<ActorId>) {
             let title = html! {
                 a href={ "/todos/" (id) } {
                     @match todo {
-                        Some(todo) => (entries::shown(&todo.title, ("todo", id.0), TITLE_CHARS)),
+                        Some(todo) => (entries::title(&todo.title, id.0, TITLE_CHARS)),
                         None => { "Todo " (id) },
                     }
                 }

@@ -48,7 +48,7 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     Query(query): Query<NowQuery>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let scope = query::scope(query.agent, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
@@ -66,18 +66,22 @@ pub(crate) async fn show(
         |caller: Arc<_>| async move { dashboards.lane_sessions(&caller, scope, of_today).await };
     let sessions = viewer.bearer.read_in_turn(lanes).await?;
     let spent = balance::spent(&app, &mut viewer, scope, BALANCE_DAYS).await?;
-    let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS);
+    let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS, agents.account_made);
     // The rows come last: whoever holds their room waits for nothing.
-    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
+    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
     let (found, room) = rows::read(&mut viewer, find).await?;
+    let drawn = sessions.sessions.iter().map(|session| session.actor);
+    let named = found.actors().chain(drawn).chain(query.agent).chain(found.busiest_today());
+    agents.learn(&app, &mut viewer, named.collect()).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let year = Year::of(stats.by_day, today);
     let quiet = app.rules.quiet_after_seconds;
-    let timeline = Timeline::of(sessions, of_today, quiet, rows.at);
+    let timeline = Timeline::of_read(sessions, of_today, quiet, rows.at);
     let shown = Shown {
         look: &viewer.look,
         rules: app.rules,
         rows: &rows,
+        agents: &agents,
         today: &timeline,
         year: &year,
         balance: &balance,
@@ -99,7 +103,7 @@ pub(crate) async fn show(
 /// The choice of an agent, and the way to a new todo.
 fn tools(agents: &Agents, chosen: Option<ActorId>, is_owner: bool) -> Markup {
     html! {
-        @if is_owner && agents.all().count() > 1 {
+        @if is_owner && agents.are_several() {
             form.filters method="get" action="/" data-filter="" {
                 label.vh for="agent" { "Agent" }
                 (agents.choice("agent", "All agents", chosen))

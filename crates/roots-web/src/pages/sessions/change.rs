@@ -43,7 +43,7 @@ pub(crate) async fn end(
             conflict::page(
                 &posted.viewer,
                 &Conflict {
-                    what: &format!("session {id}"),
+                    what: &format!("Session {id}"),
                     path: &format!("/sessions/{id}"),
                     section: Section::Sessions,
                     rows: &[("Status", theirs, "ended")],
@@ -83,7 +83,7 @@ pub(crate) async fn notes(
         return conflict::page(
             &posted.viewer,
             &Conflict {
-                what: &format!("session {id}"),
+                what: &format!("Session {id}"),
                 path: &format!("/sessions/{id}"),
                 section: Section::Sessions,
                 rows: if theirs == typed { &[] } else { &rows },

@@ -32,11 +32,12 @@ pub(crate) async fn show(
     Id(id): Id<SessionId>,
     Query(Skip(offset)): Query<Skip>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let (entries, earlier) = entries::of_session(&app, &mut viewer, id, offset).await?;
     let sessions = &app.services.sessions;
     let find = |caller: Arc<Caller>| async move { sessions.find_one(&caller, id).await };
     let (session, room) = rows::one(&app, &mut viewer, "session", find).await?;
+    agents.learn(&app, &mut viewer, vec![session.row.actor]).await?;
     let page = Item { app: &app, viewer: &viewer, agents: &agents, session: &session };
     let answer = html(page.show(&entries, earlier, offset));
     Ok(room.hold(answer).await)

@@ -20,7 +20,7 @@ pub(super) struct Card {
     id: TodoId,
     tag: EntityTag,
     title: String,
-    actor: ActorId,
+    pub(super) actor: ActorId,
     pub(super) status: TodoStatus,
     pub(super) priority: Priority,
     pub(super) due_at: Option<Timestamp>,

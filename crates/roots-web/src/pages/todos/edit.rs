@@ -131,7 +131,7 @@ fn show_conflict(
     conflict::page(
         viewer,
         &Conflict {
-            what: &format!("todo {}", todo.id),
+            what: &format!("Todo {}", todo.id),
             path: &format!("/todos/{}", todo.id),
             section: Section::Todos,
             rows: &rows,

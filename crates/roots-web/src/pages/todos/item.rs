@@ -72,11 +72,12 @@ pub(crate) async fn show(
     Id(id): Id<TodoId>,
     Query(query): Query<ItemQuery>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let (steps, next) = history(&app, &mut viewer, id, query.after).await?;
     let todos = &app.services.todos;
     let find = |caller: Arc<Caller>| async move { todos.find_one(&caller, id).await };
     let (todo, room) = rows::one(&app, &mut viewer, "todo", find).await?;
+    agents.learn(&app, &mut viewer, vec![todo.row.actor]).await?;
     let item = Item { app: &app, viewer: &viewer, agents: &agents, todo: &todo };
     let row = &todo.row;
     let next_change = viewer.look.now.next_of(row.overdue_from());
@@ -202,7 +203,7 @@ impl Item<'_> {
                 summary { "Delete" }
                 form.stack method="post" action={ "/todos/" (todo.id) "/delete" } {
                     (form::hidden(self.app, Some(todo.tag())))
-                    p { "It goes for good, with its history." }
+                    p { "This deletes the todo with its history. It can't be undone." }
                     div.buttons { button.bad { "Delete todo " (todo.id) } (self.agents.cost()) }
                 }
             }

@@ -72,7 +72,7 @@ async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Re
     Ok(Some(conflict::page(
         &posted.viewer,
         &Conflict {
-            what: &format!("todo {id}"),
+            what: &format!("Todo {id}"),
             path: &back,
             section: Section::Todos,
             rows: &rows,
