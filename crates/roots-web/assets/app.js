@@ -369,8 +369,9 @@
     const off = make('input', '', { type: 'checkbox', id: 'keys-off' });
     off.checked = keysOff();
     off.addEventListener('change', () => localStorage.setItem('roots-keys', off.checked ? 'off' : 'on'));
-    const label = make('label', 'Turn single letters off', { for: 'keys-off' });
-    const box = dialog('Keys', make('h2', 'Keys'), list, off, label);
+    const label = make('label', 'Turn single letters off', { class: 'check' });
+    label.prepend(off);
+    const box = dialog('Keys', make('h2', 'Keys'), list, label);
     off.addEventListener('keydown', (event) => { if (event.key === '?') box.close(); });
   }
   async function palette() {

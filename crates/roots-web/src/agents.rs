@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use maud::{Markup, html};
-use roots_domain::model::account::Actor;
+use roots_domain::model::account::{AccountStatus, Actor};
 use roots_domain::model::id::ActorId;
 use roots_domain::service::access::Caller;
 use roots_http_core::problem::Problem;
@@ -24,6 +24,8 @@ pub(crate) struct Agents {
     in_order: Vec<ActorId>,
     /// The account's balance.
     pub(crate) balance: i64,
+    /// Whether the account may write.
+    status: AccountStatus,
 }
 
 impl Agents {
@@ -44,6 +46,7 @@ impl Agents {
             in_order: actors.iter().map(|actor| actor.id).collect(),
             known: actors.into_iter().map(|actor| (actor.id, actor)).collect(),
             balance: found.credits_remaining,
+            status: found.status,
         })
     }
 
@@ -81,9 +84,20 @@ impl Agents {
         }
     }
 
-    /// What a page says beforehand that has forms, if no credit is left.
+    /// What a page says beforehand that has forms, if the account is suspended.
+    pub(crate) fn suspension(&self) -> Markup {
+        html! {
+            @if self.status == AccountStatus::Suspended {
+                p.note { "The account is suspended. It reads, exports and revokes keys, and writes \
+                          nothing else until the operator of the service lets it." }
+            }
+        }
+    }
+
+    /// What a page says beforehand that has forms, if nothing can be written.
     pub(crate) fn cost_when_out(&self) -> Markup {
         html! {
+            (self.suspension())
             @if self.balance <= 0 {
                 p.note { "The account has no credits left. Reading goes on; writing needs credits." }
             }
@@ -93,7 +107,9 @@ impl Agents {
     /// What a form says of the cost of its write: nothing while there are many credits left.
     pub(crate) fn cost(&self) -> Markup {
         html! {
-            @if self.balance <= 0 {
+            @if self.status == AccountStatus::Suspended {
+                span.muted { "The account is suspended, so this will be refused." }
+            } @else if self.balance <= 0 {
                 span.muted { "Writing needs credits, and none are left." }
             } @else if self.balance < FEW_CREDITS {
                 span.muted { "1 credit of " (self.balance) }
