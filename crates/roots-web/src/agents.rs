@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use maud::{Markup, html};
-use roots_domain::model::account::Actor;
+use roots_domain::model::account::{AccountStatus, Actor};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::time::Timestamp;
 use roots_domain::service::access::Caller;
@@ -31,6 +31,8 @@ pub(crate) struct Agents {
     pub(crate) balance: i64,
     /// When the account was made.
     pub(crate) account_made: Timestamp,
+    /// Whether the account may write.
+    status: AccountStatus,
 }
 
 impl Agents {
@@ -54,6 +56,7 @@ impl Agents {
             has_more: found.other_actors_total > others,
             balance: found.credits_remaining,
             account_made: found.created_at,
+            status: found.status,
         })
     }
 
@@ -130,9 +133,20 @@ impl Agents {
         }
     }
 
-    /// What a page says beforehand that has forms, if no credit is left.
+    /// What a page says beforehand that has forms, if the account is suspended.
+    pub(crate) fn suspension(&self) -> Markup {
+        html! {
+            @if self.status == AccountStatus::Suspended {
+                p.note { "The account is suspended. It reads, exports and revokes keys, and writes \
+                          nothing else until the operator of the service lets it." }
+            }
+        }
+    }
+
+    /// What a page says beforehand that has forms, if nothing can be written.
     pub(crate) fn cost_when_out(&self) -> Markup {
         html! {
+            (self.suspension())
             @if self.balance <= 0 {
                 p.note #out data-live { "The account has no credits left. You can still read; writing needs credits." }
             }
@@ -142,7 +156,9 @@ impl Agents {
     /// What a form says of the cost of its write: nothing while there are many credits left.
     pub(crate) fn cost(&self) -> Markup {
         html! {
-            @if self.balance <= 0 {
+            @if self.status == AccountStatus::Suspended {
+                span.muted { "The account is suspended, so this will be refused." }
+            } @else if self.balance <= 0 {
                 span.muted { "Writing needs credits, and none are left." }
             } @else if self.balance < FEW_CREDITS {
                 span.muted { "1 credit of " (self.balance) }

@@ -18,6 +18,7 @@ use roots_http_core::request::fields::{InvalidField, InvalidNoted};
 use roots_http_core::request::json::read_whole;
 use roots_http_core::request::preconditions::key_in_body;
 use roots_http_core::request::query::{Params, pairs_of};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -35,6 +36,8 @@ const ETAG: &str = "etag";
 const IDEMPOTENCY_KEY: &str = "idempotency_key";
 /// The fields whose content no page repeats.
 const SECRETS: [&str; 2] = ["api_key", "recovery_code"];
+/// The fields that a page fills in, beside its conditions.
+const OF_PAGES: [&str; 3] = ["back", "next", "zone"];
 
 /// What was typed into a form, to be shown again if it can't be taken.
 #[derive(Clone)]
@@ -73,14 +76,58 @@ impl Typed {
             }
         }
     }
+
+    /// What was typed, to be copied from, and the way to the page that it was typed on: for a form
+    /// that can't be sent again as it is.
+    pub(crate) fn kept(&self, is_gone: bool) -> Markup {
+        let is_typed = |(name, value): &&(String, Zeroizing<String>)| {
+            let is_of_page = is_condition(name) || OF_PAGES.contains(&name.as_str());
+            !is_of_page && !SECRETS.contains(&name.as_str()) && !value.is_empty()
+        };
+        html! {
+            div.stack {
+                @for (name, value) in self.fields.iter().filter(is_typed) {
+                    label.field { span { "You sent: " (name.replace('_', " ")) }
+                        textarea readonly rows="2" dir="auto" { "\n" (value.as_str()) } }
+                }
+                div.buttons { a.button.primary href=(page_of(&self.action, is_gone)) {
+                    @if is_gone { "To what is left" } @else { "Open the page again" }
+                } }
+            }
+        }
+    }
+
+    /// What was asked for, as a digest: where it was sent, and each field but for secrets, which
+    /// allow an act and don't describe it.
+    fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        let mut add = |part: &str| {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        };
+        add(&self.action);
+        let is_said = |name: &str| name != IDEMPOTENCY_KEY && !SECRETS.contains(&name);
+        for (name, value) in self.fields.iter().filter(|(name, _)| is_said(name)) {
+            add(name);
+            add(value);
+        }
+        digest.finalize().into()
+    }
+}
+
+/// The path of the page that a form stands on: its row's, or that of the list if the row is gone.
+fn page_of(action: &str, is_gone: bool) -> String {
+    let mut parts = action.split('/').skip(1);
+    let list = parts.next().unwrap_or_default();
+    let is_id = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match parts.next().filter(is_id) {
+        Some(id) if !is_gone => format!("/{list}/{id}"),
+        _ => format!("/{list}"),
+    }
 }
 
 fn is_condition(name: &str) -> bool {
     matches!(name, ETAG | IDEMPOTENCY_KEY)
-}
-
-fn incomplete() -> Problem {
-    Problem::bad_request("The form is incomplete: open its page again.")
 }
 
 /// A form that a viewer sent.
@@ -89,29 +136,39 @@ pub(crate) struct Posted {
     pub(crate) viewer: Viewer,
     /// What was typed.
     pub(crate) typed: Typed,
-    /// The identity of the request, for idempotency.
-    request: Vec<u8>,
 }
 
 impl Posted {
-    /// The conditions that its hidden fields state.
+    /// The conditions of a write that makes a row.
     ///
     /// # Errors
-    /// 400: one of them is malformed.
+    /// As [`Self::idempotent`].
     pub(crate) fn preconditions(&self) -> Result<Preconditions, Problem> {
-        let tag = |text: &str| EntityTag::parse(text).ok_or_else(incomplete);
-        let if_match = self.typed.get(ETAG).map(tag).transpose()?.map(|tag| vec![tag]);
-        Ok(Preconditions { if_match, idempotent: Some(self.idempotent()?), claim_token: None })
+        let idempotent = Some(self.idempotent()?);
+        Ok(Preconditions { if_match: None, idempotent, claim_token: None })
     }
 
-    /// The form as a request that is done once, however often it is sent.
+    /// The form as a request that is done once, however often it is sent. Its idempotency key is
+    /// the form's together with what was typed. So a double click is one request, and a form that
+    /// was edited and sent again, also after "back", is another.
     ///
     /// # Errors
     /// 400: its idempotency key is missing or malformed.
     pub(crate) fn idempotent(&self) -> Result<IdempotentRequest, Problem> {
         let key = self.typed.get(IDEMPOTENCY_KEY).unwrap_or_default();
         let key = key_in_body(key.to_owned()).map_err(|_| incomplete())?;
-        Ok(IdempotentRequest { key, request: self.request.clone() })
+        let digest = self.typed.digest();
+        let key = digest.iter().fold(key, |key, byte| key + &format!("{byte:02x}"));
+        Ok(IdempotentRequest { key, request: digest.to_vec() })
+    }
+
+    /// The conditions of a write that changes a row: it must be in the state that the form showed.
+    ///
+    /// # Errors
+    /// 400: the form lacks its key or the tag of that state.
+    pub(crate) fn preconditions_of_row(&self) -> Result<Preconditions, Problem> {
+        let tag = self.tag().ok_or_else(incomplete)?;
+        Ok(Preconditions { if_match: Some(vec![tag]), ..self.preconditions()? })
     }
 
     /// The tag of the state that the form was made from.
@@ -125,6 +182,10 @@ impl Posted {
     }
 }
 
+fn incomplete() -> Problem {
+    Problem::bad_request("The form is incomplete, so nothing was done: open the page again.")
+}
+
 impl FromRequest<App> for Posted {
     type Rejection = Response;
 
@@ -135,8 +196,8 @@ impl FromRequest<App> for Posted {
         let (mut parts, body) = request.into_parts();
         let refused = match Viewer::from_request_parts(&mut parts, app).await {
             Ok(viewer) => {
-                let Sent { typed, request } = Sent::of(&parts, body, FORM_MAX_BYTES).await?;
-                return Ok(Self { viewer, typed, request });
+                let Sent { typed } = Sent::of(&parts, body, FORM_MAX_BYTES).await?;
+                return Ok(Self { viewer, typed });
             }
             Err(refused) => refused,
         };
@@ -146,7 +207,7 @@ impl FromRequest<App> for Posted {
             return Err(refused);
         }
         match Sent::of(&parts, body, FORM_MAX_BYTES).await {
-            Ok(Sent { typed, .. }) => Err(failed(refused, typed)),
+            Ok(Sent { typed }) => Err(failed(refused, typed)),
             Err(_) => Err(refused),
         }
     }
@@ -156,7 +217,6 @@ impl FromRequest<App> for Posted {
 pub(crate) struct Sent {
     /// What was typed.
     pub(crate) typed: Typed,
-    request: Vec<u8>,
 }
 
 impl Sent {
@@ -175,14 +235,13 @@ impl Sent {
         let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
         let fields = pairs_of(text).ok_or_else(malformed)?;
         let action = parts.uri.path().to_owned();
-        let request = [b"POST\n", action.as_bytes(), b"\n", &bytes].concat();
         // A browser sends line breaks as CR LF.
         let plain = |(name, value): (String, String)| {
             (name, Zeroizing::new(Zeroizing::new(value).replace("\r\n", "\n")))
         };
         let typed = Typed { action, fields: fields.into_iter().map(plain).collect() };
         KeptForProblem::keep(&parts.extensions, typed.clone());
-        Ok(Self { typed, request })
+        Ok(Self { typed })
     }
 }
 
@@ -396,13 +455,44 @@ mod tests {
         }
     }
 
+    fn typed(action: &str, fields: &[(&str, &str)]) -> Typed {
+        let field = |(name, value): &(&str, &str)| {
+            ((*name).to_owned(), Zeroizing::new((*value).to_owned()))
+        };
+        Typed { action: action.to_owned(), fields: fields.iter().map(field).collect() }
+    }
+
     #[test]
     fn what_is_sent_again_repeats_no_secret() {
-        let field = |name: &str, value: &str| (name.to_owned(), Zeroizing::new(value.to_owned()));
-        let fields = [field("title", "a\"<b>"), field("api_key", "roots_1_secret")];
-        let typed = Typed { action: "/todos".to_owned(), fields: fields.into() };
+        let typed = typed("/todos", &[("title", "a\"<b>"), ("api_key", "roots_1_secret")]);
         let again = typed.again().into_string();
         assert!(again.contains("value=\"a&quot;&lt;b&gt;\""), "{again}");
         assert!(again.contains("type=\"password\" name=\"api_key\"") && !again.contains("secret"));
+        let kept = typed.kept(false).into_string();
+        assert!(kept.contains("a&quot;&lt;b&gt;</textarea>") && !kept.contains("secret"), "{kept}");
+    }
+
+    #[test]
+    fn what_can_not_be_sent_again_leads_to_the_page_of_its_row_or_its_list() {
+        for (action, page, list) in [
+            ("/todos/7/status", "/todos/7", "/todos"),
+            ("/todos/7", "/todos/7", "/todos"),
+            ("/todos", "/todos", "/todos"),
+            ("/access/keys/3/revoke", "/access", "/access"),
+            ("/sessions/1/end", "/sessions/1", "/sessions"),
+        ] {
+            assert_eq!((&*page_of(action, false), &*page_of(action, true)), (page, list));
+        }
+    }
+
+    #[test]
+    fn a_digest_tells_apart_what_is_said_and_not_how_it_is_allowed() {
+        let of = |fields: &[(&str, &str)]| typed("/todos", fields).digest();
+        let said = of(&[("title", "a"), ("note", "b")]);
+        assert_eq!(said, of(&[("idempotency_key", "k"), ("title", "a"), ("note", "b")]));
+        assert_eq!(said, of(&[("title", "a"), ("api_key", "x"), ("note", "b")]));
+        assert_ne!(said, of(&[("title", "an"), ("ote", "b")]));
+        assert_ne!(said, of(&[("title", "a"), ("note", "b"), ("etag", "x-1")]));
+        assert_ne!(said, typed("/todos/1", &[("title", "a"), ("note", "b")]).digest());
     }
 }

@@ -85,6 +85,15 @@ impl Section {
         }
     }
 
+    /// The one that a path belongs to.
+    pub(crate) fn of_path(path: &str) -> Self {
+        let is_of = |section: &Self| {
+            let rest = path.strip_prefix(section.path());
+            *section != Self::Now && rest.is_some_and(|it| it.is_empty() || it.starts_with(['/', '.']))
+        };
+        Self::ALL.into_iter().find(is_of).unwrap_or(Self::Now)
+    }
+
     fn is_for(self, viewer: &Viewer) -> bool {
         self != Self::Accounts || operators::check(&viewer.bearer).is_ok()
     }
@@ -145,6 +154,25 @@ fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup) -> Markup {
             }
             (tabs(viewer, section))
             p #told.vh role="status" aria-live="polite" {}
+        },
+    )
+}
+
+/// The page of an error for a viewer who is known. It is not live.
+pub(crate) fn error(viewer: &Viewer, section: Section, title: &str, content: &Markup) -> Markup {
+    document(
+        &viewer.look,
+        title,
+        &html! {
+            a.skip href="#main" { "Skip to the content" }
+            div.shell {
+                (rail(viewer, section))
+                main #main tabindex="-1" {
+                    div.top { h1 { (title) } }
+                    section.card.error aria-label="What happened" { (content) }
+                }
+            }
+            (tabs(viewer, section))
         },
     )
 }
@@ -253,7 +281,8 @@ fn theme_choice(viewer: &Viewer) -> Markup {
     }
 }
 
-fn sign_out() -> Markup {
+/// The form that signs out.
+pub(crate) fn sign_out() -> Markup {
     html! {
         form method="post" action="/sign-out" { button.quiet { "Sign out" } }
     }

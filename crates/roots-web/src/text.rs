@@ -1,6 +1,8 @@
 //! Texts that agents wrote. They are hostile: all of it is escaped, nothing in it runs or loads,
 //! its direction does not reach the words around it, and a long one is folded.
 
+mod fold;
+
 use maud::{Markup, PreEscaped, html};
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html::push_html};
 
@@ -63,41 +65,57 @@ const fn is_inline(end: TagEnd) -> bool {
 
 /// A text in Markdown. After 4,000 characters the rest is folded.
 pub(crate) fn markdown(text: &str) -> Markup {
-    let (shown, rest) = cut(text);
+    let Some(cut) = fold::cut(safe_events(text), SHOWN_CHARS) else {
+        return html! { div.md dir="auto" { (written(safe_events(text))) } };
+    };
+    let (shown, rest) = fold::halves(safe_events(text), &cut);
     html! {
-        div.md dir="auto" { (rendered(shown)) }
-        @if !rest.is_empty() {
-            details.fold {
-                summary { "Show the other " (characters(rest)) }
-                div.md dir="auto" { (rendered(rest)) }
-            }
+        div.md dir="auto" { (written(shown.into_iter())) }
+        details.fold {
+            summary { "Show the other " (cut.rest_chars) " characters" }
+            div.md dir="auto" { (written(rest)) }
         }
     }
 }
 
-/// How long a text is, in words.
-fn characters(text: &str) -> String {
-    match text.chars().count() {
-        1 => "1 character".to_owned(),
-        count => format!("{count} characters"),
-    }
-}
-
-/// Cuts a long text: before the last empty line of what shows, or the last blank.
-fn cut(text: &str) -> (&str, &str) {
-    let Some((end, _)) = text.char_indices().nth(SHOWN_CHARS) else { return (text, "") };
-    let (head, _) = text.split_at(end);
-    let at = head.rfind("\n\n").filter(|at| *at > end / 2);
-    let at = at.or_else(|| head.rfind(char::is_whitespace).filter(|at| *at > end / 2));
-    text.split_at(at.unwrap_or(end))
-}
-
-fn rendered(text: &str) -> Markup {
+/// The events of a text, as they are safe to write.
+fn safe_events(text: &str) -> impl Iterator<Item = Event<'_>> {
     let mut safe = Safe::default();
-    let events = Parser::new_ext(text, Options::ENABLE_STRIKETHROUGH);
+    Parser::new_ext(text, Options::ENABLE_STRIKETHROUGH).filter_map(move |event| safe.event(event))
+}
+
+fn written<'a>(events: impl Iterator<Item = Event<'a>>) -> Markup {
     let mut written = String::new();
-    push_html(&mut written, events.filter_map(|event| safe.event(event)));
+    push_html(&mut written, named_links(events));
     PreEscaped(written)
+}
+
+/// Gives each link without a text its address as its text: a link needs a name.
+fn named_links<'a>(events: impl Iterator<Item = Event<'a>>) -> impl Iterator<Item = Event<'a>> {
+    // The address of the open link, while nothing in it shows.
+    let mut nameless = None;
+    events.flat_map(move |event| {
+        let mut name = None;
+        match &event {
+            Event::Start(Tag::Link { dest_url, .. }) => nameless = Some(dest_url.clone()),
+            Event::End(TagEnd::Link) => name = nameless.take().map(Event::Text),
+            Event::Text(text) | Event::Code(text) if text.chars().any(is_visible) => {
+                nameless = None;
+            }
+            _ => {}
+        }
+        name.into_iter().chain(std::iter::once(event))
+    })
+}
+
+/// Whether a character shows by itself: no blank, and none that only joins or turns others.
+fn is_visible(char: char) -> bool {
+    !char.is_whitespace()
+        && !char.is_control()
+        && !matches!(char, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Turns events into ones that are safe to write.
@@ -107,6 +125,8 @@ struct Safe {
     open: Vec<bool>,
     /// How many of them are.
     depth: usize,
+    /// Whether a link is written that is open.
+    is_in_link: bool,
 }
 
 impl Safe {
@@ -114,6 +134,9 @@ impl Safe {
         match event {
             Event::Start(tag) => {
                 let tag = if self.depth < DEPTH_MAX { safe_tag(tag) } else { None };
+                // Of an image in a link, only its text is written: no link is within another.
+                let tag = tag.filter(|tag| !(self.is_in_link && matches!(tag, Tag::Link { .. })));
+                self.is_in_link |= matches!(tag, Some(Tag::Link { .. }));
                 self.open.push(tag.is_some());
                 self.depth += usize::from(tag.is_some());
                 tag.map(Event::Start)
@@ -121,7 +144,9 @@ impl Safe {
             Event::End(end) => {
                 let is_written = self.open.pop().unwrap_or_default();
                 self.depth -= usize::from(is_written);
-                is_written.then_some(Event::End(safe_end(end)))
+                let end = safe_end(end);
+                self.is_in_link &= !(is_written && end == TagEnd::Link);
+                is_written.then_some(Event::End(end))
             }
             Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
             Event::Text(_) | Event::Code(_) | Event::SoftBreak | Event::HardBreak | Event::Rule => {
@@ -220,11 +245,61 @@ mod tests {
         }
     }
 
+    /// The links that stand in another one or have no text.
+    fn bad_links(html: &str) -> Vec<String> {
+        let mut bad = Vec::new();
+        for link in html.split("<a href=").skip(1) {
+            let (inside, _) = link.split_once("</a>").unwrap_or((link, ""));
+            let (_, inside) = inside.split_once('>').unwrap_or_default();
+            let mut texts = inside.split('<').map(|it| it.split_once('>').map_or(it, |(_, it)| it));
+            if !link.contains("</a>") || !texts.any(|text| text.chars().any(is_visible)) {
+                bad.push(link.to_owned());
+            }
+        }
+        bad
+    }
+
+    #[test]
+    fn an_image_in_a_link_is_its_text_and_a_link_without_a_text_shows_its_address() {
+        let link = |name: &str| format!("<p><a href=\"http://b\">{name}</a></p>\n");
+        for (text, name) in [
+            ("[![i](http://a/x)](http://b)", "i"),
+            ("![[i](http://a/x)](http://b)", "i"),
+            ("[a ![i](http://a/x) b](http://b)", "a i b"),
+            ("[![](http://a/x)](http://b)", "http://b"),
+            ("[](http://b)", "http://b"),
+            ("[ ](http://b)", " http://b"),
+            ("![](http://b)", "http://b"),
+            ("[*![](http://a)*](http://b)", "<em></em>http://b"),
+            ("[&#8203;](http://b)", "\u{200b}http://b"),
+        ] {
+            let html = written(safe_events(text)).into_string();
+            assert_eq!(html, link(name), "{text}");
+        }
+        // The link around it is none, so the image may be one.
+        let html = shown("[![i](http://a/x)](javascript:x)");
+        assert!(html.contains("<a href=\"http://a/x\">i</a>"), "{html}");
+        assert_eq!(bad_links("<a href=\"x\"><a href=\"y\">z</a></a><a href=\"x\"><b> </b></a>").len(), 2);
+    }
+
+    #[test]
+    fn a_block_of_code_that_is_cut_goes_on_as_code() {
+        let line = "    let it = *vec[0]; # not a heading\n";
+        let text = format!("Before\n\n```\n{}```\n\nAfter", line.repeat(300));
+        let html = shown(&text);
+        let (head, rest) = html.split_once("<details").unwrap();
+        assert!(head.contains("<p>Before</p>\n<pre><code>    let it"), "{head}");
+        assert!(head.contains("# not a heading\n</code></pre>"), "{head}");
+        assert!(rest.contains("<pre><code>    let it"), "{rest}");
+        assert!(rest.contains("</code></pre>\n<p>After</p>"), "{rest}");
+        assert_eq!(html.matches("*vec[0]; # not a heading\n").count(), 300);
+    }
+
     #[test]
     fn a_long_text_is_folded_and_loses_nothing() {
         let text = "word ".repeat(2_000);
         let folded = shown(&text);
-        assert!(folded.contains("Show the other 60"), "{}", &folded[folded.len() - 100..]);
+        assert!(folded.contains("Show the other 5999 characters"), "{folded}");
         assert_eq!(folded.matches("word").count(), 2_000);
         let whole = "é".repeat(SHOWN_CHARS);
         assert!(!shown(&whole).contains("<details"));
@@ -374,11 +449,14 @@ mod tests {
         #[test]
         fn no_text_makes_a_tag_of_its_own(pieces in prop::collection::vec(piece(), 0..40)) {
             let text = pieces.concat();
-            let html = rendered(&text).into_string();
+            let html = shown(&text);
+            let html = html.strip_prefix("<div class=\"md\" dir=\"auto\">").unwrap();
+            let html = html.strip_suffix("</div>").unwrap();
             for tag in html.split('<').skip(1) {
                 let tag = tag.split('>').next().unwrap_or_default();
                 prop_assert!(is_known_tag(tag), "{tag:?} of {text:?}");
             }
+            prop_assert_eq!(bad_links(html), Vec::<String>::new(), "{}", text);
             let line = line(&text).into_string();
             prop_assert_eq!(line.matches('<').count(), 2);
             let excerpt = excerpt(&text, 40).into_string();

@@ -14,8 +14,7 @@ use roots_http_core::problem::Problem;
 use secrecy::SecretString;
 
 use crate::app::App;
-
-use crate::guard::see_other;
+use crate::guard::{Found, see_other};
 use crate::look::Look;
 use crate::query::link;
 
@@ -26,6 +25,7 @@ pub(crate) const REFRESH: HeaderName = HeaderName::from_static("x-roots-refresh"
 pub(crate) const SIGN_IN_PATH: &str = "/sign-in";
 
 /// The bearer of a sign-in, and how they want to see the pages.
+#[derive(Clone)]
 pub(crate) struct Viewer {
     /// The bearer.
     pub(crate) bearer: Bearer,
@@ -82,7 +82,11 @@ impl FromRequestParts<App> for Viewer {
         match admitted {
             Ok(PageBearer(bearer)) => {
                 let is_answer = !parts.method.is_safe();
-                Ok(Self { bearer, look, is_refresh, is_answer, version: None })
+                let viewer = Self { bearer, look, is_refresh, is_answer, version: None };
+                if let Some(found) = parts.extensions.get::<Found>() {
+                    found.keep(&viewer);
+                }
+                Ok(viewer)
             }
             Err(NotSignedIn::Refused(problem)) => Err(problem.into_response()),
             Err(NotSignedIn::NoCookie) => Err(not_signed_in(parts, None)),

@@ -11,7 +11,7 @@ use crate::command::{
     Action, AppliedRow, Command, NewAccount, Operator, OperatorAction, Refusal, SystemAction,
 };
 use crate::model::Invalid;
-use crate::model::account::{Account, AccountKind, Actor, ActorKind, Role};
+use crate::model::account::{Account, AccountKind, AccountStatus, Actor, ActorKind, Role};
 use crate::model::api_key::KeyEpoch;
 use crate::model::audit::AuditEntry;
 use crate::model::credit::{self, LedgerEntry, Reason};
@@ -101,6 +101,8 @@ pub struct Whoami {
     pub other_actors_total: i64,
     /// The account's balance.
     pub credits_remaining: i64,
+    /// Whether the account may write.
+    pub status: AccountStatus,
     /// The account's version: it rises with every change of the account and its rows.
     pub version: i64,
     /// When the account was made.
@@ -222,6 +224,7 @@ impl Accounts {
             other_actors: others,
             other_actors_total,
             credits_remaining: account.balance,
+            status: account.status,
             version: account.version,
             created_at: account.created_at,
         })

@@ -104,7 +104,7 @@ pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request
     let (parts, body) = request.into_parts();
     let (headers, extensions) = (parts.headers.clone(), parts.extensions.clone());
     let typed = match Sent::of_anybody(&parts, body).await {
-        Ok(Sent { typed, .. }) => typed,
+        Ok(Sent { typed }) => typed,
         Err(response) => return response,
     };
     let next = typed.get("next").and_then(own_path).map(str::to_owned);

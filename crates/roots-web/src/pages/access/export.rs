@@ -7,7 +7,7 @@ use roots_http_core::problem::Problem;
 
 use super::overview::own_key;
 use crate::app::App;
-use crate::form::{self, Posted};
+use crate::form::{self, Faults, Posted};
 
 /// The form, and the command that does the same.
 pub(super) fn form(address: &str, is_owner: bool) -> Markup {
@@ -15,7 +15,7 @@ pub(super) fn form(address: &str, is_owner: bool) -> Markup {
     html! {
         p { (whose) " with their texts, one JSON object a line." }
         form.stack method="post" action="/access/export" {
-            (own_key("export-own"))
+            (own_key("export-own", &Faults::default()))
             div.buttons { button { "Download" } }
         }
         p.muted { "A command does the same:" }

@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
 use roots_domain::model::Invalid;
 use roots_domain::model::id::{ActorId, KeyId};
 use roots_domain::model::text::Name;
@@ -14,13 +15,14 @@ use roots_http_core::request::fields::InvalidField;
 use roots_http_core::request::path::Id;
 use secrecy::SecretString;
 
-use super::overview::Filled;
+use super::overview::{self, Filled};
 use super::page;
 use super::shown_once::{self, Secret};
 use crate::address::Address;
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
-use crate::guard::{html, see_other};
+use crate::guard::{self, see_other};
+use crate::layout::{self, Frame, Section};
 use crate::query::optional;
 
 /// The fields of a new key.
@@ -45,7 +47,7 @@ pub(crate) async fn add(State(app): State<App>, address: Address, mut posted: Po
         zone: get("zone").to_owned(),
     };
     match page::page(&app, &mut posted.viewer, (0, &address), &filled, &faults).await {
-        Ok(page) => again(status, html(page)),
+        Ok(page) => again(status, guard::html(page)),
         Err(problem) => posted.fail(problem),
     }
 }
@@ -57,6 +59,36 @@ fn at_key(problem: Problem) -> Problem {
     }
     let message = "must be a valid API key of yours".to_owned();
     Problem::invalid_body(vec![InvalidField { field: "api_key".to_owned(), message }])
+}
+
+/// The form alone, with its fault: the page that it was on may be another one by now.
+fn show_again(
+    posted: Posted,
+    problem: Problem,
+    title: &str,
+    form: impl Fn(&Faults) -> Markup,
+) -> Response {
+    // What its state does not allow, or what was done already, it does not help to send again.
+    if problem.kind() == ProblemKind::Conflict {
+        return problem.into_response();
+    }
+    let problem = at_key(problem);
+    let status = problem.status();
+    let faults = match Faults::of(problem, &["api_key"]) {
+        Ok(faults) => faults,
+        Err(problem) => return posted.fail(problem),
+    };
+    let page = Frame {
+        title,
+        section: Section::Access,
+        tools: html! {},
+        next_change: None,
+        content: html! {
+            section.card aria-label=(title) { (form(&faults)) }
+            p { a href="/access" { "Leave it" } }
+        },
+    };
+    again(status, guard::html(layout::page(&posted.viewer, page)))
 }
 
 async fn authorize(posted: &Posted) -> Result<Bearer, Problem> {
@@ -91,16 +123,7 @@ async fn try_add(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
 pub(crate) async fn rotate(State(app): State<App>, posted: Posted) -> Response {
     match try_rotate(&app, &posted).await {
         Ok(made) => show(&posted, &made, "Rotated key"),
-        Err(problem) => refused(posted, problem),
-    }
-}
-
-/// Nothing but a key was typed. What its state does not allow, or what was done already, it does
-/// not help to send again.
-fn refused(posted: Posted, problem: Problem) -> Response {
-    match problem.kind() {
-        ProblemKind::Conflict => problem.into_response(),
-        _ => posted.fail(problem),
+        Err(problem) => show_again(posted, problem, "Rotate a key", |faults| overview::rotation(&app, faults)),
     }
 }
 
@@ -121,7 +144,10 @@ fn show(posted: &Posted, made: &ShownKey, title: &str) -> Response {
 pub(crate) async fn revoke(State(app): State<App>, Id(id): Id<KeyId>, posted: Posted) -> Response {
     match try_revoke(&app, id, &posted).await {
         Ok(()) => see_other("/access"),
-        Err(problem) => posted.fail(problem),
+        Err(problem) => {
+            let form = |faults: &Faults| overview::revocation(id, faults);
+            show_again(posted, problem, &format!("Revoke key {id}"), form)
+        }
     }
 }
 
@@ -139,7 +165,7 @@ pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Res
             let said = "Keep it apart from your keys, where no agent can read it.";
             shown_once::page(&posted.viewer, "New recovery code", said, &[secret])
         }
-        Err(problem) => refused(posted, problem),
+        Err(problem) => show_again(posted, problem, "Recovery code", |faults| overview::recovery_code(&app, faults)),
     }
 }
 

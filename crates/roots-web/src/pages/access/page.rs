@@ -86,6 +86,7 @@ pub(super) async fn page(
             },
             next_change: look.now.next_of(ends),
             content: html! {
+                (agents.suspension())
                 div.grid.even {
                     section.card.c12 #keys data-live="" aria-labelledby="keys-title" {
                         header { h2 id="keys-title" { "Keys" } span.muted { (keys.total) } }
@@ -109,12 +110,12 @@ pub(super) async fn page(
                     }
                     section.card.c6 aria-labelledby="rotate-title" {
                         header { h2 id="rotate-title" { "Rotate a key" } }
-                        (overview::rotation(app))
+                        (overview::rotation(app, &Faults::default()))
                     }
                     @if viewer.is_owner() {
                         section.card.c6 aria-labelledby="code-title" {
                             header { h2 id="code-title" { "Recovery code" } }
-                            (overview::recovery_code(app))
+                            (overview::recovery_code(app, &Faults::default()))
                         }
                     }
                     section.card.c6 aria-labelledby="export-title" {

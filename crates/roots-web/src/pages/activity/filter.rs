@@ -144,7 +144,7 @@ impl Filter {
                         value=[self.search.as_ref().map(|(_, text)| text)];
                 }
                 button { "Filter" }
-                @if !self.is_open() { a href="/activity" { "Clear" } }
+                @if !self.is_open() { a.button href="/activity" { "Clear" } }
             }
         }
     }

@@ -140,7 +140,8 @@ impl Item<'_> {
             @if self.session.is_legible {
                 details #annotate {
                     summary { (if notes.is_empty() { "Write notes" } else { "Change the notes" }) }
-                    (notes_form(self.app, session, notes, &Faults::default()))
+                    (notes_form(session.id, &form::hidden(self.app, Some(session.tag())), notes,
+                        &Faults::default()))
                     (self.agents.cost())
                 }
             }
@@ -148,16 +149,16 @@ impl Item<'_> {
     }
 }
 
-/// The form of the notes.
-pub(super) fn notes_form(app: &App, session: &Session, typed: &str, faults: &Faults) -> Markup {
+/// The form of the notes, with its hidden fields and what stands in it.
+pub(super) fn notes_form(id: SessionId, hidden: &Markup, typed: &str, faults: &Faults) -> Markup {
     let control = html! {
         textarea #notes-text name="notes" rows="8" dir="auto"
             aria-describedby=[faults.described("notes")] { "\n" (typed) }
     };
     html! {
-        form.stack method="post" action={ "/sessions/" (session.id) "/notes" } {
+        form.stack method="post" action={ "/sessions/" (id) "/notes" } {
             (faults.above())
-            (form::hidden(app, Some(session.tag())))
+            (hidden)
             (field(faults, "notes-text", "Notes, in Markdown", &control))
             (faults.at("notes"))
             div.buttons { button.primary { "Save the notes" } }
