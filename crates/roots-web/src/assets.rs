@@ -139,7 +139,8 @@ mod tests {
         let script = "// no\nif (a) {\n  return b + +c;\n\n}\nconst d = `e  f ${g} \\` h`;\n";
         let served = "if(a){return b+ +c;}\nconst d=`e  f ${g} \\` h`;";
         assert_eq!(minified(script, parts_script), served);
-        let style = "/* no */\na > b, .c :focus { top: calc(1px + 2px); font: 1rem \"A  B\", serif }\n";
+        let style =
+            "/* no */\na > b, .c :focus { top: calc(1px + 2px); font: 1rem \"A  B\", serif }\n";
         let served = "a>b,.c :focus{top:calc(1px + 2px);font:1rem \"A  B\",serif}";
         assert_eq!(minified(style, parts_style), served);
     }
