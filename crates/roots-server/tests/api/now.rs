@@ -167,7 +167,9 @@ async fn activities_are_filtered_searched_and_downloaded(database: TestDatabase)
     assert_shows(&all, &["27 entries", "Note 24", "Earlier"]);
     let (_, earlier) = all.split_once("class=\"earlier\" href=\"").unwrap();
     let earlier = earlier.split('"').next().unwrap().replace("&amp;", "&");
-    assert_shows(&page(&mut browser, &earlier).await, &["Ran the suite"]);
+    let newest = "data-later=\"\" href=\"/activity\">Newest";
+    assert!(!all.contains(newest));
+    assert_shows(&page(&mut browser, &earlier).await, &["Ran the suite", newest]);
     let tests = page(&mut browser, "/activity?agent=&type=test&session=1&since=&until=&q=").await;
     assert_shows(&tests, &["1 entry", "Ran the suite"]);
     assert!(!tests.contains("Note 24"));
