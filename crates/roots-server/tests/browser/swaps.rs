@@ -38,7 +38,7 @@ async fn pages_of_an_empty_account_fill_by_themselves() {
     }
     browser.until_silent("Nothing here yet").await;
     browser.until_live().await;
-    until_told(&visit, "Needs you: session 1, asks").await;
+    until_told(&visit, "Needs you. Asks: session 1").await;
 
     // A part that is new, and one that goes.
     let other = Seeded::new(&visit.server.url(), Amount::Empty).await;
