@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::etag::EntityTag;
+use roots_domain::model::text::LONG_TEXT_MAX_BYTES;
 use roots_domain::service::{IdempotentRequest, Preconditions};
 use roots_http_core::middleware::pipeline::OwnBody;
 use roots_http_core::problem::{Problem, ProblemKind};
@@ -26,11 +27,21 @@ const IDEMPOTENCY_KEY: &str = "idempotency_key";
 /// The fields whose content no page repeats.
 const SECRETS: [&str; 2] = ["api_key", "recovery_code"];
 
+/// Most bytes that the page of an error repeats: one of the longest texts, and the fields beside
+/// it.
+const REPEATED_MAX_BYTES: usize = LONG_TEXT_MAX_BYTES + 16 * 1024;
+/// Most bytes that it repeats to anybody, whether signed in or not.
+const REPEATED_TO_ANYBODY_MAX_BYTES: usize = 16 * 1024;
+/// What a field takes beside its name and its content.
+const FIELD_BYTES: usize = 64;
+
 /// What was typed into a form, to be shown again if it can't be taken.
 #[derive(Clone)]
 pub(crate) struct Typed {
     /// The path that it was sent to.
     pub(crate) action: String,
+    /// The most bytes of it that the page of an error repeats.
+    repeated_max_bytes: usize,
     fields: Vec<(String, Zeroizing<String>)>,
 }
 
@@ -47,8 +58,20 @@ impl Typed {
         Params::new("field", fields.collect())
     }
 
+    /// Whether the page of an error may repeat it. Anybody can send a form that becomes many times
+    /// as long as a page, so long ones are not repeated.
+    pub(crate) fn is_repeated(&self) -> bool {
+        let bytes = |(name, value): &(String, Zeroizing<String>)| name.len() + value.len();
+        let bytes: usize = self.fields.iter().map(|field| FIELD_BYTES + bytes(field)).sum();
+        bytes <= self.repeated_max_bytes
+    }
+
     /// A form that sends the same again. Secrets are to be typed again.
     pub(crate) fn again(&self) -> Markup {
+        if !self.is_repeated() {
+            return html! { p { "It is too long to be shown again here. Go back in your browser: what you \
+                                typed may still stand there." } };
+        }
         html! {
             form.stack method="post" action=(self.action) {
                 @for (name, value) in &self.fields {
@@ -114,7 +137,7 @@ impl FromRequest<App> for Posted {
         let Sent { typed, request } = Sent::of(&parts, body).await?;
         match Viewer::from_request_parts(&mut parts, app).await {
             Ok(viewer) => Ok(Self { viewer, typed, request }),
-            Err(refused) => Err(failed(refused, typed)),
+            Err(refused) => Err(failed_for_anybody(refused, typed)),
         }
     }
 }
@@ -144,7 +167,8 @@ impl Sent {
             (name, Zeroizing::new(Zeroizing::new(value).replace("\r\n", "\n")))
         };
         let fields = fields.into_iter().map(plain).collect();
-        Ok(Self { typed: Typed { action, fields }, request })
+        let typed = Typed { action, repeated_max_bytes: REPEATED_MAX_BYTES, fields };
+        Ok(Self { typed, request })
     }
 }
 
@@ -161,6 +185,11 @@ impl<S: Sync> FromRequest<S> for Sent {
 pub(crate) fn failed(mut response: Response, typed: Typed) -> Response {
     response.extensions_mut().insert(typed);
     response
+}
+
+/// The same for a sender who is perhaps not signed in: less of it is repeated.
+pub(crate) fn failed_for_anybody(response: Response, typed: Typed) -> Response {
+    failed(response, Typed { repeated_max_bytes: REPEATED_TO_ANYBODY_MAX_BYTES, ..typed })
 }
 
 /// The hidden fields of a form: a new idempotency key, and the tag of the state that it is made
@@ -308,11 +337,46 @@ mod tests {
         }
     }
 
+    /// The page of an error of a form, if its sender is known and if not.
+    fn repeated(fields: &[(&str, &str)]) -> [String; 2] {
+        let field = |(name, value): &(&str, &str)| {
+            ((*name).to_owned(), Zeroizing::new((*value).to_owned()))
+        };
+        let typed = Typed {
+            action: "/todos".to_owned(),
+            repeated_max_bytes: REPEATED_MAX_BYTES,
+            fields: fields.iter().map(field).collect(),
+        };
+        [failed, failed_for_anybody].map(|failed| {
+            let response = failed(StatusCode::OK.into_response(), typed.clone());
+            response.extensions().get::<Typed>().unwrap().again().into_string()
+        })
+    }
+
+    #[test]
+    fn no_more_is_repeated_than_a_form_may_have() {
+        let (title, longest) = ("x".repeat(2_000), "\"".repeat(LONG_TEXT_MAX_BYTES));
+        let key = "0".repeat(36);
+        let todo = |text| [("idempotency_key", &*key), ("title", &*title), ("description", text)];
+        let [known, anybody] = repeated(&todo(&longest));
+        assert!(known.contains(&"&quot;".repeat(LONG_TEXT_MAX_BYTES)));
+        assert!(anybody.len() < 1_000 && anybody.contains("Go back"), "{}", anybody.len());
+        let [known, anybody] = repeated(&todo("short"));
+        assert!(known.contains("short") && known == anybody);
+        let too_long = format!("{longest}{}", "x".repeat(20_000));
+        let many = vec![("\"", "\""); 100_000];
+        for fields in [&todo(&too_long)[..], &many] {
+            let both = repeated(fields).map(|page| page.len() < 1_000 && page.contains("Go back"));
+            assert_eq!(both, [true, true]);
+        }
+    }
+
     #[test]
     fn what_is_sent_again_repeats_no_secret() {
         let field = |name: &str, value: &str| (name.to_owned(), Zeroizing::new(value.to_owned()));
         let fields = vec![field("title", "a\"<b>"), field("api_key", "roots_1_secret")];
-        let again = Typed { action: "/todos".to_owned(), fields }.again().into_string();
+        let (action, repeated_max_bytes) = ("/todos".to_owned(), REPEATED_MAX_BYTES);
+        let again = Typed { action, repeated_max_bytes, fields }.again().into_string();
         assert!(again.contains("value=\"a&quot;&lt;b&gt;\""), "{again}");
         assert!(again.contains("type=\"password\" name=\"api_key\"") && !again.contains("secret"));
     }

@@ -1,14 +1,21 @@
 //! Texts that agents wrote. They are hostile: all of it is escaped, nothing in it runs or loads,
 //! its direction does not reach the words around it, and a long one is folded.
 
+use std::fmt;
+
 use maud::{Markup, PreEscaped, html};
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html::push_html};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html::write_html_fmt};
 
 /// How much of a text shows before the rest is folded, in characters.
 const SHOWN_CHARS: usize = 4_000;
 /// How deep quotes and lists may nest. Browsers cut deeper ones, and their tags are many times as
 /// long as the characters that make them.
 const DEPTH_MAX: usize = 12;
+/// Most bytes of HTML for one byte of a text. An escaped character has up to six.
+const HTML_TIMES: usize = 8;
+/// Most bytes of HTML beside that. A text is rendered in two parts: with what stands around them,
+/// [`markdown`] has at most 1 KiB.
+const HTML_MORE_BYTES: usize = 400;
 
 /// A short text on one line, such as a title or a name.
 pub(crate) fn line(text: &str) -> Markup {
@@ -47,12 +54,33 @@ fn cut(text: &str) -> (&str, &str) {
     text.split_at(at.unwrap_or(end))
 }
 
+/// A text whose HTML would be too long, as that of many references to one long link, is shown as it
+/// was written.
 fn rendered(text: &str) -> Markup {
     let mut safe = Safe::default();
     let events = Parser::new_ext(text, Options::ENABLE_STRIKETHROUGH);
-    let mut written = String::new();
-    push_html(&mut written, events.filter_map(|event| safe.event(event)));
-    PreEscaped(written)
+    let most = HTML_TIMES * text.len() + HTML_MORE_BYTES;
+    let mut written = Bounded { html: String::new(), most };
+    match write_html_fmt(&mut written, events.filter_map(|event| safe.event(event))) {
+        Ok(()) => PreEscaped(written.html),
+        Err(fmt::Error) => html! { div.lines { (text) } },
+    }
+}
+
+/// HTML up to a length. Writing more is an error.
+struct Bounded {
+    html: String,
+    most: usize,
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        if self.html.len() + part.len() > self.most {
+            return Err(fmt::Error);
+        }
+        self.html.push_str(part);
+        Ok(())
+    }
 }
 
 /// Turns events into ones that are safe to write.
@@ -198,6 +226,17 @@ mod tests {
     }
 
     #[test]
+    fn what_would_become_many_times_as_long_is_shown_as_it_was_written() {
+        let link = format!("[a]: http://e.x/{}\n\n", "\"".repeat(500));
+        let text = link.clone() + &"[a]".repeat(160);
+        let long = shown(&text);
+        assert!(long.len() <= 8 * text.len() + 1_024, "{}", long.len());
+        assert!(long.contains("http://e.x/&quot;&quot;") && long.ends_with("[a][a]</div></div>"));
+        let usual = shown(&(link + "See [a]."));
+        assert!(usual.contains("See <a href=\"http://e.x/"), "{usual}");
+    }
+
+    #[test]
     fn a_line_is_isolated_and_its_start_is_cut() {
         assert_eq!(line("<a>\u{202e}").into_string(), "<bdi>&lt;a&gt;\u{202e}</bdi>");
         assert_eq!(start_of("ab  c\nd", 4).into_string(), "<bdi>ab c…</bdi>");
@@ -241,6 +280,8 @@ mod tests {
             "#",
             "<a href=",
             "[a]: ",
+            "[a]",
+            "<http://x&&&>",
             "\u{0}",
             "<svg onload=",
             concat!("sty", "le="),
@@ -288,12 +329,24 @@ mod tests {
                 && ["http://", "https://", "mailto:"].iter().any(|it| href.starts_with(it))
         };
         PLAIN.contains(&tag)
-            || tag == "hr /"
+            || matches!(tag, "hr /" | "div class=\"lines\"" | "/div")
             || tag.strip_prefix("ol start=\"").is_some_and(|rest| rest.ends_with('"'))
             || tag.strip_prefix("a href=\"").is_some_and(is_safe_href)
     }
 
     proptest! {
+        #[test]
+        fn html_is_at_most_eight_times_as_long_as_its_text(
+            link in 0..300_usize,
+            pieces in prop::collection::vec(piece(), 0..10),
+            times in 1..200_usize,
+        ) {
+            let target = "\"".repeat(link);
+            let text = format!("[a]: http://x/{target}\n\n{}", pieces.concat().repeat(times));
+            let html = shown(&text);
+            prop_assert!(html.len() <= 8 * text.len() + 1_024, "{} of {text:?}", html.len());
+        }
+
         #[test]
         fn no_text_makes_a_tag_of_its_own(pieces in prop::collection::vec(piece(), 0..40)) {
             let text = pieces.concat();
