@@ -32,6 +32,8 @@ const SECRETS: [&str; 2] = ["api_key", "recovery_code"];
 const REPEATED_MAX_BYTES: usize = LONG_TEXT_MAX_BYTES + 16 * 1024;
 /// Most bytes that it repeats to anybody, whether signed in or not.
 const REPEATED_TO_ANYBODY_MAX_BYTES: usize = 16 * 1024;
+/// Longest path to lead back to.
+const OWN_PATH_MAX_BYTES: usize = 2_048;
 /// What a field takes beside its name and its content.
 const FIELD_BYTES: usize = 64;
 
@@ -70,7 +72,7 @@ impl Typed {
     pub(crate) fn again(&self) -> Markup {
         if !self.is_repeated() {
             return html! { p { "It is too long to be shown again here. Go back in your browser: what you \
-                                typed may still stand there." } };
+            typed may still stand there." } };
         }
         html! {
             form.stack method="post" action=(self.action) {
@@ -210,9 +212,11 @@ pub(crate) fn again(status: StatusCode, mut page: Response) -> Response {
 }
 
 /// A path of this server that a form or a link brings to lead back to. Anything that a browser
-/// could take for another server's is none.
+/// could take for another server's is none, nor is what is longer than any path of ours: a page
+/// repeats it.
 pub(crate) fn own_path(text: &str) -> Option<&str> {
-    let is_own = text.starts_with('/')
+    let is_own = text.len() <= OWN_PATH_MAX_BYTES
+        && text.starts_with('/')
         && !text.starts_with("//")
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     is_own.then_some(text)
@@ -335,6 +339,9 @@ mod tests {
         ] {
             assert_eq!(own_path(other), None, "{other:?}");
         }
+        let longest = format!("/{}", "\"".repeat(OWN_PATH_MAX_BYTES - 1));
+        assert_eq!(own_path(&longest), Some(&*longest));
+        assert_eq!(own_path(&(longest + "x")), None);
     }
 
     /// The page of an error of a form, if its sender is known and if not.

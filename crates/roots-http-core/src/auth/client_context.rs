@@ -282,7 +282,7 @@ impl ClientContext {
         self.take_back(LimitKind::UnknownKeys);
     }
 
-    /// Counts a request for a static file, or a preflight of a browser.
+    /// Counts a request for a static file or the form to sign in, or a preflight of a browser.
     ///
     /// # Errors
     /// Too many of them came from this address.

@@ -12,8 +12,8 @@ use super::list_permits::{Roomed, SMALL_MAX_BYTES, hold_until_sent};
 use super::memory_budget::MemoryBudget;
 use crate::problem::Problem;
 
-/// Most large pages that an account has at once. A browser with several tabs asks for as many.
-const AT_ONCE_EACH: usize = 4;
+/// Most large pages that an account has at once. Tabs in the background ask for none.
+const AT_ONCE_EACH: usize = 2;
 
 /// Limits on pages above 256 KiB: how many an account has at once, and how much memory they hold
 /// together with other large answers.

@@ -262,7 +262,10 @@ impl ListPermits {
 
     async fn place(&self, account: AccountId) -> Result<FairPermit, Problem> {
         let place = tokio::time::timeout(PLACE_PATIENCE, self.large.take(account)).await;
-        place.ok().and_then(Result::ok).ok_or_else(|| Problem::too_many_large(LARGE_AT_ONCE_EACH, "answers"))
+        place
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| Problem::too_many_large(LARGE_AT_ONCE_EACH, "answers"))
     }
 }
 
@@ -414,7 +417,10 @@ fn as_json(body: Body) -> Response {
 }
 
 /// Keeps what an answer has reserved until its bytes were sent or its connection is closed.
-pub(super) async fn hold_until_sent<T: Send + 'static>(response: Response, reserved: T) -> Response {
+pub(super) async fn hold_until_sent<T: Send + 'static>(
+    response: Response,
+    reserved: T,
+) -> Response {
     let (mut parts, body) = response.into_parts();
     parts.extensions.insert(Roomed);
     // The body is one chunk, which is not copied.
