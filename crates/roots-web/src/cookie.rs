@@ -19,6 +19,17 @@ pub(crate) fn header(headers: &HeaderMap) -> &str {
     headers.get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// Whether a `Cookie` header has a cookie by which one may be signed in. Nobody asks whether it
+/// opens anything.
+pub(crate) fn is_signed_in(header: &str) -> bool {
+    let names = header.split(';').filter_map(|pair| pair.trim().split_once('='));
+    names.into_iter().any(|(name, _)| {
+        let port = name.strip_prefix("roots-");
+        matches!(name, "__Host-roots" | "roots")
+            || port.is_some_and(|port| port.parse::<u16>().is_ok())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +41,15 @@ mod tests {
         assert_eq!(named(header, "b"), Some("2"));
         assert_eq!(named(header, ZONE), None);
         assert_eq!(named("", THEME), None);
+    }
+
+    #[test]
+    fn a_cookie_of_any_mode_may_be_a_sign_in_and_a_theme_is_none() {
+        for header in ["__Host-roots=x", "a=1; roots-8080=x", "roots=x"] {
+            assert!(is_signed_in(header), "{header}");
+        }
+        for header in ["", "roots-theme=dark; roots-zone=UTC", "xroots=1", "roots-99999=x"] {
+            assert!(!is_signed_in(header), "{header}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Forms: reading them, the hidden fields that make their writes safe, and faults at their fields.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -9,16 +11,24 @@ use maud::{Markup, html};
 use roots_domain::model::etag::EntityTag;
 use roots_domain::model::text::LONG_TEXT_MAX_BYTES;
 use roots_domain::service::{IdempotentRequest, Preconditions};
-use roots_http_core::middleware::pipeline::OwnBody;
+use roots_http_core::auth::client_context::ClientContext;
+use roots_http_core::middleware::pipeline::{KeptForProblem, OwnBody};
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{InvalidField, InvalidNoted};
 use roots_http_core::request::json::read_whole;
 use roots_http_core::request::preconditions::key_in_body;
 use roots_http_core::request::query::{Params, pairs_of};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::viewer::Viewer;
+
+/// The largest form: one of the longest texts, which takes six bytes a byte if it is nothing but
+/// line breaks (`%0D%0A`), and 16 KiB for the fields beside it.
+const FORM_MAX_BYTES: usize = 6 * LONG_TEXT_MAX_BYTES + 16 * 1024;
+/// The largest form that anybody may send without a sign-in: a key, and the path to lead back to.
+const OPEN_FORM_MAX_BYTES: usize = 8 * 1024;
 
 /// The field with the tag of the state that the form was made from.
 const ETAG: &str = "etag";
@@ -26,6 +36,8 @@ const ETAG: &str = "etag";
 const IDEMPOTENCY_KEY: &str = "idempotency_key";
 /// The fields whose content no page repeats.
 const SECRETS: [&str; 2] = ["api_key", "recovery_code"];
+/// The fields that a page fills in, beside its conditions.
+const OF_PAGES: [&str; 3] = ["back", "next", "zone"];
 
 /// Most bytes that the page of an error repeats: one of the longest texts, and the fields beside
 /// it.
@@ -44,7 +56,7 @@ pub(crate) struct Typed {
     pub(crate) action: String,
     /// The most bytes of it that the page of an error repeats.
     repeated_max_bytes: usize,
-    fields: Vec<(String, Zeroizing<String>)>,
+    fields: Arc<[(String, Zeroizing<String>)]>,
 }
 
 impl Typed {
@@ -62,7 +74,7 @@ impl Typed {
 
     /// Whether the page of an error may repeat it. Anybody can send a form that becomes many times
     /// as long as a page, so long ones are not repeated.
-    pub(crate) fn is_repeated(&self) -> bool {
+    fn is_repeated(&self) -> bool {
         let bytes = |(name, value): &(String, Zeroizing<String>)| name.len() + value.len();
         let bytes: usize = self.fields.iter().map(|field| FIELD_BYTES + bytes(field)).sum();
         bytes <= self.repeated_max_bytes
@@ -71,12 +83,11 @@ impl Typed {
     /// A form that sends the same again. Secrets are to be typed again.
     pub(crate) fn again(&self) -> Markup {
         if !self.is_repeated() {
-            return html! { p { "It is too long to be shown again here. Go back in your browser: what you \
-            typed may still stand there." } };
+            return too_long();
         }
         html! {
             form.stack method="post" action=(self.action) {
-                @for (name, value) in &self.fields {
+                @for (name, value) in self.fields.iter() {
                     @if SECRETS.contains(&name.as_str()) {
                         label { span { "Type it again: " (name.replace('_', " ")) }
                             input type="password" name=(name) required autocomplete="off"; }
@@ -87,6 +98,63 @@ impl Typed {
                 div.buttons { button.primary { "Try again" } }
             }
         }
+    }
+
+    /// What was typed, to be copied from, and the way to the page that it was typed on: for a form
+    /// that can't be sent again as it is.
+    pub(crate) fn kept(&self, is_gone: bool) -> Markup {
+        let is_typed = |(name, value): &&(String, Zeroizing<String>)| {
+            let is_of_page = is_condition(name) || OF_PAGES.contains(&name.as_str());
+            !is_of_page && !SECRETS.contains(&name.as_str()) && !value.is_empty()
+        };
+        html! {
+            div.stack {
+                @if self.is_repeated() {
+                    @for (name, value) in self.fields.iter().filter(is_typed) {
+                        label.field { span { "You sent: " (name.replace('_', " ")) }
+                            textarea readonly rows="2" dir="auto" { "\n" (value.as_str()) } }
+                    }
+                } @else { (too_long()) }
+                div.buttons { a.button.primary href=(page_of(&self.action, is_gone)) {
+                    @if is_gone { "To what is left" } @else { "Open the page again" }
+                } }
+            }
+        }
+    }
+
+    /// What was asked for, as a digest: where it was sent, and each field but for secrets, which
+    /// allow an act and don't describe it.
+    fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        let mut add = |part: &str| {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        };
+        add(&self.action);
+        let is_said = |name: &str| name != IDEMPOTENCY_KEY && !SECRETS.contains(&name);
+        for (name, value) in self.fields.iter().filter(|(name, _)| is_said(name)) {
+            add(name);
+            add(value);
+        }
+        digest.finalize().into()
+    }
+}
+
+/// The path of the page that a form stands on: its row's, or that of the list if the row is gone.
+fn page_of(action: &str, is_gone: bool) -> String {
+    let mut parts = action.split('/').skip(1);
+    let list = parts.next().unwrap_or_default();
+    let is_id = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match parts.next().filter(is_id) {
+        Some(id) if !is_gone => format!("/{list}/{id}"),
+        _ => format!("/{list}"),
+    }
+}
+
+fn too_long() -> Markup {
+    html! {
+        p { "What you sent is too long to be shown again here. Go back in your browser: it may still "
+            "stand there." }
     }
 }
 
@@ -100,23 +168,39 @@ pub(crate) struct Posted {
     pub(crate) viewer: Viewer,
     /// What was typed.
     pub(crate) typed: Typed,
-    /// The identity of the request, for idempotency.
-    request: Vec<u8>,
 }
 
 impl Posted {
-    /// The conditions that its hidden fields state.
+    /// The conditions of a write that makes a row.
     ///
     /// # Errors
-    /// 400: one of them is malformed.
+    /// As [`Self::idempotent`].
     pub(crate) fn preconditions(&self) -> Result<Preconditions, Problem> {
-        let malformed = || Problem::bad_request("The form is incomplete: open its page again.");
-        let tag = |text: &str| EntityTag::parse(text).ok_or_else(malformed);
-        let if_match = self.typed.get(ETAG).map(tag).transpose()?.map(|tag| vec![tag]);
-        let key = self.typed.get(IDEMPOTENCY_KEY).ok_or_else(malformed)?;
-        let key = key_in_body(key.to_owned()).map_err(|_| malformed())?;
-        let idempotent = Some(IdempotentRequest { key, request: self.request.clone() });
-        Ok(Preconditions { if_match, idempotent, claim_token: None })
+        let idempotent = Some(self.idempotent()?);
+        Ok(Preconditions { if_match: None, idempotent, claim_token: None })
+    }
+
+    /// The form as a request that is done once, however often it is sent. Its idempotency key is
+    /// the form's together with what was typed. So a double click is one request, and a form that
+    /// was edited and sent again, also after "back", is another.
+    ///
+    /// # Errors
+    /// 400: its idempotency key is missing or malformed.
+    pub(crate) fn idempotent(&self) -> Result<IdempotentRequest, Problem> {
+        let key = self.typed.get(IDEMPOTENCY_KEY).unwrap_or_default();
+        let key = key_in_body(key.to_owned()).map_err(|_| incomplete())?;
+        let digest = self.typed.digest();
+        let key = digest.iter().fold(key, |key, byte| key + &format!("{byte:02x}"));
+        Ok(IdempotentRequest { key, request: digest.to_vec() })
+    }
+
+    /// The conditions of a write that changes a row: it must be in the state that the form showed.
+    ///
+    /// # Errors
+    /// 400: the form lacks its key or the tag of that state.
+    pub(crate) fn preconditions_of_row(&self) -> Result<Preconditions, Problem> {
+        let tag = self.tag().ok_or_else(incomplete)?;
+        Ok(Preconditions { if_match: Some(vec![tag]), ..self.preconditions()? })
     }
 
     /// The tag of the state that the form was made from.
@@ -130,56 +214,77 @@ impl Posted {
     }
 }
 
+fn incomplete() -> Problem {
+    Problem::bad_request("The form is incomplete, so nothing was done: open the page again.")
+}
+
 impl FromRequest<App> for Posted {
     type Rejection = Response;
 
-    /// The body comes first, so that whatever is refused then loses nothing typed.
+    /// The sender is admitted before the body is read. The body of a sender who is refused is read
+    /// all the same, so that nothing typed is lost, but only while the client's address may send
+    /// requests without a sign-in: reading and repeating a form costs more than refusing it.
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let Sent { typed, request } = Sent::of(&parts, body).await?;
-        match Viewer::from_request_parts(&mut parts, app).await {
-            Ok(viewer) => Ok(Self { viewer, typed, request }),
-            Err(refused) => Err(failed_for_anybody(refused, typed)),
+        let refused = match Viewer::from_request_parts(&mut parts, app).await {
+            Ok(viewer) => {
+                let Sent { typed } = Sent::of(&parts, body, FORM_MAX_BYTES).await?;
+                return Ok(Self { viewer, typed });
+            }
+            Err(refused) => refused,
+        };
+        let counted =
+            ClientContext::of(&parts.extensions).and_then(ClientContext::count_by_address_at_least);
+        if counted.is_err() {
+            return Err(refused);
+        }
+        match Sent::of(&parts, body, FORM_MAX_BYTES).await {
+            Ok(Sent { typed }) => Err(failed_for_anybody(refused, typed)),
+            Err(_) => Err(refused),
         }
     }
 }
 
-/// A form that anybody sent.
+/// A form.
 pub(crate) struct Sent {
     /// What was typed.
     pub(crate) typed: Typed,
-    request: Vec<u8>,
 }
 
 impl Sent {
-    /// Reads a form.
+    /// Reads a form that anybody sent.
     ///
     /// # Errors
     /// It is too large, does not arrive or is no form.
-    pub(crate) async fn of(parts: &Parts, body: Body) -> Result<Self, Response> {
-        let bytes = read_whole(parts, body).await.map_err(IntoResponse::into_response)?;
+    pub(crate) async fn of_anybody(parts: &Parts, body: Body) -> Result<Self, Response> {
+        Self::of(parts, body, OPEN_FORM_MAX_BYTES).await
+    }
+
+    async fn of(parts: &Parts, body: Body, most: usize) -> Result<Self, Response> {
+        let bytes = read_whole(parts, body, most).await.map_err(IntoResponse::into_response)?;
         let malformed =
             || Problem::bad_request("The body must be a form in UTF-8.").into_response();
         let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
         let fields = pairs_of(text).ok_or_else(malformed)?;
         let action = parts.uri.path().to_owned();
-        let request = [b"POST\n", action.as_bytes(), b"\n", &bytes].concat();
         // A browser sends line breaks as CR LF.
         let plain = |(name, value): (String, String)| {
             (name, Zeroizing::new(Zeroizing::new(value).replace("\r\n", "\n")))
         };
         let fields = fields.into_iter().map(plain).collect();
         let typed = Typed { action, repeated_max_bytes: REPEATED_MAX_BYTES, fields };
-        Ok(Self { typed, request })
+        KeptForProblem::keep(&parts.extensions, typed.clone());
+        Ok(Self { typed })
     }
 }
 
 impl<S: Sync> FromRequest<S> for Sent {
     type Rejection = Response;
 
+    /// As [`Self::of_anybody`].
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        Self::of(&parts, body).await
+        Self::of_anybody(&parts, body).await
     }
 }
 
@@ -317,7 +422,56 @@ pub(crate) fn read<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use axum::Router;
+    use axum::body::to_bytes;
+    use axum::http::Method;
+    use axum::routing::post;
+    use roots_domain::model::id::Uid;
+    use roots_domain::port::clock::MockUids;
+    use roots_http_core::middleware::route_traits::RouteTraits;
+    use roots_http_core::settings::HttpSettings;
+    use roots_http_core::surface::{Surface, router};
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::problem_page;
+
+    /// The page of the error of a handler that reads a form and then does `then`.
+    async fn page_of_error<F>(then: fn() -> F) -> (StatusCode, String)
+    where
+        F: Future<Output = StatusCode> + Send + 'static,
+    {
+        let handler = post(move |_: Sent| then());
+        let methods = vec![Method::POST];
+        let write_problem = Some(problem_page::write as _);
+        let traits = RouteTraits { methods, write_problem, ..RouteTraits::default() };
+        let surface = Surface {
+            routes: Router::new().route("/todos", handler),
+            traits: HashMap::from([("/todos".to_owned(), traits)]),
+            no_such_page: None,
+        };
+        let mut uids = MockUids::new();
+        uids.expect_next().returning(|| Uid(Default::default()));
+        let pages = router([surface], &HttpSettings::default(), Arc::new(uids));
+        let request = Request::post("/todos").body(Body::from("title=Kept+%26+shown")).unwrap();
+        let response = pages.oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.into()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_form_that_takes_too_long_or_panics_loses_nothing_typed() {
+        let panics = || async { std::hint::black_box(None::<StatusCode>).unwrap() };
+        for (status, page) in
+            [page_of_error(std::future::pending).await, page_of_error(panics).await]
+        {
+            assert!(status.is_server_error(), "{status}");
+            assert!(page.contains(r#"name="title" value="Kept &amp; shown""#), "{page}");
+        }
+    }
 
     #[test]
     fn only_paths_of_this_server_are_led_back_to() {
@@ -346,17 +500,13 @@ mod tests {
 
     /// The page of an error of a form, if its sender is known and if not.
     fn repeated(fields: &[(&str, &str)]) -> [String; 2] {
-        let field = |(name, value): &(&str, &str)| {
-            ((*name).to_owned(), Zeroizing::new((*value).to_owned()))
-        };
-        let typed = Typed {
-            action: "/todos".to_owned(),
-            repeated_max_bytes: REPEATED_MAX_BYTES,
-            fields: fields.iter().map(field).collect(),
-        };
+        let typed = typed("/todos", fields);
         [failed, failed_for_anybody].map(|failed| {
             let response = failed(StatusCode::OK.into_response(), typed.clone());
-            response.extensions().get::<Typed>().unwrap().again().into_string()
+            let typed = response.extensions().get::<Typed>().unwrap();
+            let [again, kept] = [typed.again(), typed.kept(false)].map(Markup::into_string);
+            assert_eq!(again.contains("Go back"), kept.contains("Go back"));
+            again
         })
     }
 
@@ -378,13 +528,45 @@ mod tests {
         }
     }
 
+    fn typed(action: &str, fields: &[(&str, &str)]) -> Typed {
+        let field = |(name, value): &(&str, &str)| {
+            ((*name).to_owned(), Zeroizing::new((*value).to_owned()))
+        };
+        let (action, repeated_max_bytes) = (action.to_owned(), REPEATED_MAX_BYTES);
+        Typed { action, repeated_max_bytes, fields: fields.iter().map(field).collect() }
+    }
+
     #[test]
     fn what_is_sent_again_repeats_no_secret() {
-        let field = |name: &str, value: &str| (name.to_owned(), Zeroizing::new(value.to_owned()));
-        let fields = vec![field("title", "a\"<b>"), field("api_key", "roots_1_secret")];
-        let (action, repeated_max_bytes) = ("/todos".to_owned(), REPEATED_MAX_BYTES);
-        let again = Typed { action, repeated_max_bytes, fields }.again().into_string();
+        let typed = typed("/todos", &[("title", "a\"<b>"), ("api_key", "roots_1_secret")]);
+        let again = typed.again().into_string();
         assert!(again.contains("value=\"a&quot;&lt;b&gt;\""), "{again}");
         assert!(again.contains("type=\"password\" name=\"api_key\"") && !again.contains("secret"));
+        let kept = typed.kept(false).into_string();
+        assert!(kept.contains("a&quot;&lt;b&gt;</textarea>") && !kept.contains("secret"), "{kept}");
+    }
+
+    #[test]
+    fn what_can_not_be_sent_again_leads_to_the_page_of_its_row_or_its_list() {
+        for (action, page, list) in [
+            ("/todos/7/status", "/todos/7", "/todos"),
+            ("/todos/7", "/todos/7", "/todos"),
+            ("/todos", "/todos", "/todos"),
+            ("/access/keys/3/revoke", "/access", "/access"),
+            ("/sessions/1/end", "/sessions/1", "/sessions"),
+        ] {
+            assert_eq!((&*page_of(action, false), &*page_of(action, true)), (page, list));
+        }
+    }
+
+    #[test]
+    fn a_digest_tells_apart_what_is_said_and_not_how_it_is_allowed() {
+        let of = |fields: &[(&str, &str)]| typed("/todos", fields).digest();
+        let said = of(&[("title", "a"), ("note", "b")]);
+        assert_eq!(said, of(&[("idempotency_key", "k"), ("title", "a"), ("note", "b")]));
+        assert_eq!(said, of(&[("title", "a"), ("api_key", "x"), ("note", "b")]));
+        assert_ne!(said, of(&[("title", "an"), ("ote", "b")]));
+        assert_ne!(said, of(&[("title", "a"), ("note", "b"), ("etag", "x-1")]));
+        assert_ne!(said, typed("/todos/1", &[("title", "a"), ("note", "b")]).digest());
     }
 }

@@ -1,5 +1,7 @@
 //! What every page's request must pass, and the headers of every page.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, ORIGIN, REFERRER_POLICY,
@@ -14,6 +16,8 @@ use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::wire::NO_STORE;
 
 use crate::app::App;
+use crate::layout::Section;
+use crate::viewer::Viewer;
 
 /// Nothing but our own stylesheet, script and icons loads, nothing inline runs or styles, forms
 /// lead to us, and no page holds us in a frame.
@@ -27,9 +31,38 @@ const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy")
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
+/// The viewer that a request was found to be from, if it came so far: the page of an error then has
+/// their frame.
+#[derive(Clone, Default)]
+pub(crate) struct Found(Arc<OnceLock<Viewer>>);
+
+impl Found {
+    /// Keeps the viewer.
+    pub(crate) fn keep(&self, viewer: &Viewer) {
+        // A request has one viewer.
+        let _ = self.0.set(viewer.clone());
+    }
+}
+
+/// The frame for the page of an error.
+#[derive(Clone)]
+pub(crate) struct Framed {
+    /// Who looks at it.
+    pub(crate) viewer: Viewer,
+    /// The part of the site that was asked for.
+    pub(crate) section: Section,
+}
+
 /// Refuses requests that call the server by a foreign name, and writes of which nothing says where
-/// they come from. They count against the client's address: their cookie was not looked at.
-pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+/// they come from. Whatever fails before anything has counted it, these and others, counts against
+/// the client's address.
+pub(crate) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let client = match ClientContext::of(request.extensions()) {
+        Ok(client) => client.clone(),
+        Err(problem) => return problem.into_response(),
+    };
+    let (found, section) = (Found::default(), Section::of_path(request.uri().path()));
+    request.extensions_mut().insert(found.clone());
     let (uri, headers) = (request.uri(), request.headers());
     let is_of_unknown_origin = !request.method().is_safe()
         && !headers.contains_key(SEC_FETCH_SITE)
@@ -40,14 +73,22 @@ pub(crate) async fn check(State(app): State<App>, request: Request, next: Next) 
     };
     let mut response = match checked {
         Ok(()) => next.run(request).await,
-        Err(problem) => {
-            let client = ClientContext::of(request.extensions());
-            let counted = client.and_then(ClientContext::count_unauthenticated);
-            counted.err().unwrap_or(problem).into_response()
-        }
+        Err(problem) => problem.into_response(),
     };
+    if is_error(&response) {
+        if let Err(limited) = client.count_unless_counted() {
+            response = limited.into_response();
+        }
+        if let Some(viewer) = found.0.get() {
+            response.extensions_mut().insert(Framed { viewer: viewer.clone(), section });
+        }
+    }
     seal(&mut response);
     response
+}
+
+fn is_error(response: &Response) -> bool {
+    response.status().is_client_error() || response.status().is_server_error()
 }
 
 /// The problem of a form that another site sent, or of which nothing says that we did.

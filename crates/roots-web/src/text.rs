@@ -1,6 +1,8 @@
 //! Texts that agents wrote. They are hostile: all of it is escaped, nothing in it runs or loads,
 //! its direction does not reach the words around it, and a long one is folded.
 
+mod fold;
+
 use std::fmt;
 
 use maud::{Markup, PreEscaped, html};
@@ -13,9 +15,10 @@ const SHOWN_CHARS: usize = 4_000;
 const DEPTH_MAX: usize = 12;
 /// Most bytes of HTML for one byte of a text. An escaped character has up to six.
 const HTML_TIMES: usize = 8;
-/// Most bytes of HTML beside that. A text is rendered in two parts: with what stands around them,
-/// [`markdown`] has at most 1 KiB.
-const HTML_MORE_BYTES: usize = 400;
+/// Most bytes of HTML beside that. With the tags around it, a text has at most 1 KiB more.
+const HTML_MORE_BYTES: usize = 700;
+/// An excerpt looks at so many times the characters that it shows: the others may be marks.
+const MARKS_PER_CHARACTER: usize = 4;
 
 /// A short text on one line, such as a title or a name.
 pub(crate) fn line(text: &str) -> Markup {
@@ -31,40 +34,88 @@ pub(crate) fn start_of(text: &str, chars: usize) -> Markup {
     }
 }
 
-/// A text in Markdown. After 4,000 characters the rest is folded.
+/// The beginning of a text in Markdown on one line, without its marks, cut after so many
+/// characters. However long the text is, only its beginning is looked at.
+pub(crate) fn excerpt(text: &str, chars: usize) -> Markup {
+    let seen = text.char_indices().nth(chars.saturating_mul(MARKS_PER_CHARACTER));
+    let (head, rest) = text.split_at(seen.map_or(text.len(), |(end, _)| end));
+    let mut plain = String::new();
+    for event in Parser::new_ext(head, Options::ENABLE_STRIKETHROUGH) {
+        match event {
+            Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => {
+                plain.push_str(&text);
+            }
+            Event::SoftBreak | Event::HardBreak | Event::Rule => plain.push(' '),
+            Event::End(end) if !is_inline(end) => plain.push(' '),
+            _ => {}
+        }
+    }
+    plain.truncate(plain.trim_end().len());
+    if !rest.is_empty() {
+        plain.push('…');
+    }
+    if plain.chars().any(|it| !it.is_whitespace() && it != '…') {
+        start_of(&plain, chars)
+    } else {
+        // A text of marks alone is shown as it is: a link needs a name.
+        start_of(head, chars)
+    }
+}
+
+const fn is_inline(end: TagEnd) -> bool {
+    matches!(
+        end,
+        TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image
+    )
+}
+
+/// A text in Markdown. After 4,000 characters the rest is folded. A text whose HTML would be too
+/// long, as that of many references to one long link, is shown as it was written.
 pub(crate) fn markdown(text: &str) -> Markup {
-    let (shown, rest) = cut(text);
+    rendered(text).unwrap_or_else(|| as_written(text))
+}
+
+fn rendered(text: &str) -> Option<Markup> {
+    let mut left = HTML_TIMES * text.len() + HTML_MORE_BYTES;
+    let Some(cut) = fold::cut(safe_events(text), SHOWN_CHARS) else {
+        return Some(html! { div.md dir="auto" { (written(safe_events(text), &mut left)?) } });
+    };
+    let (shown, rest) = fold::halves(safe_events(text), &cut);
+    Some(html! {
+        div.md dir="auto" { (written(shown.into_iter(), &mut left)?) }
+        details.fold {
+            summary { "Show the other " (cut.rest_chars) " characters" }
+            div.md dir="auto" { (written(rest, &mut left)?) }
+        }
+    })
+}
+
+fn as_written(text: &str) -> Markup {
+    let end = text.char_indices().nth(SHOWN_CHARS).map_or(text.len(), |(end, _)| end);
+    let (shown, rest) = text.split_at(end);
     html! {
-        div.md dir="auto" { (rendered(shown)) }
+        div.md.lines dir="auto" { (shown) }
         @if !rest.is_empty() {
             details.fold {
                 summary { "Show the other " (rest.chars().count()) " characters" }
-                div.md dir="auto" { (rendered(rest)) }
+                div.md.lines dir="auto" { (rest) }
             }
         }
     }
 }
 
-/// Cuts a long text: before the last empty line of what shows, or the last blank.
-fn cut(text: &str) -> (&str, &str) {
-    let Some((end, _)) = text.char_indices().nth(SHOWN_CHARS) else { return (text, "") };
-    let (head, _) = text.split_at(end);
-    let at = head.rfind("\n\n").filter(|at| *at > end / 2);
-    let at = at.or_else(|| head.rfind(char::is_whitespace).filter(|at| *at > end / 2));
-    text.split_at(at.unwrap_or(end))
+/// The events of a text, as they are safe to write.
+fn safe_events(text: &str) -> impl Iterator<Item = Event<'_>> {
+    let mut safe = Safe::default();
+    Parser::new_ext(text, Options::ENABLE_STRIKETHROUGH).filter_map(move |event| safe.event(event))
 }
 
-/// A text whose HTML would be too long, as that of many references to one long link, is shown as it
-/// was written.
-fn rendered(text: &str) -> Markup {
-    let mut safe = Safe::default();
-    let events = Parser::new_ext(text, Options::ENABLE_STRIKETHROUGH);
-    let most = HTML_TIMES * text.len() + HTML_MORE_BYTES;
-    let mut written = Bounded { html: String::new(), most };
-    match write_html_fmt(&mut written, events.filter_map(|event| safe.event(event))) {
-        Ok(()) => PreEscaped(written.html),
-        Err(fmt::Error) => html! { div.lines { (text) } },
-    }
+/// Writes events, and takes their length from `left`. `None` if it is not enough.
+fn written<'a>(events: impl Iterator<Item = Event<'a>>, left: &mut usize) -> Option<Markup> {
+    let mut written = Bounded { html: String::new(), most: *left };
+    write_html_fmt(&mut written, named_links(events)).ok()?;
+    *left -= written.html.len();
+    Some(PreEscaped(written.html))
 }
 
 /// HTML up to a length. Writing more is an error.
@@ -83,6 +134,34 @@ impl fmt::Write for Bounded {
     }
 }
 
+/// Gives each link without a text its address as its text: a link needs a name.
+fn named_links<'a>(events: impl Iterator<Item = Event<'a>>) -> impl Iterator<Item = Event<'a>> {
+    // The address of the open link, while nothing in it shows.
+    let mut nameless = None;
+    events.flat_map(move |event| {
+        let mut name = None;
+        match &event {
+            Event::Start(Tag::Link { dest_url, .. }) => nameless = Some(dest_url.clone()),
+            Event::End(TagEnd::Link) => name = nameless.take().map(Event::Text),
+            Event::Text(text) | Event::Code(text) if text.chars().any(is_visible) => {
+                nameless = None;
+            }
+            _ => {}
+        }
+        name.into_iter().chain(std::iter::once(event))
+    })
+}
+
+/// Whether a character shows by itself: no blank, and none that only joins or turns others.
+fn is_visible(char: char) -> bool {
+    !char.is_whitespace()
+        && !char.is_control()
+        && !matches!(char, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// Turns events into ones that are safe to write.
 #[derive(Default)]
 struct Safe {
@@ -90,6 +169,8 @@ struct Safe {
     open: Vec<bool>,
     /// How many of them are.
     depth: usize,
+    /// Whether a link is written that is open.
+    is_in_link: bool,
 }
 
 impl Safe {
@@ -97,6 +178,9 @@ impl Safe {
         match event {
             Event::Start(tag) => {
                 let tag = if self.depth < DEPTH_MAX { safe_tag(tag) } else { None };
+                // Of an image in a link, only its text is written: no link is within another.
+                let tag = tag.filter(|tag| !(self.is_in_link && matches!(tag, Tag::Link { .. })));
+                self.is_in_link |= matches!(tag, Some(Tag::Link { .. }));
                 self.open.push(tag.is_some());
                 self.depth += usize::from(tag.is_some());
                 tag.map(Event::Start)
@@ -104,7 +188,9 @@ impl Safe {
             Event::End(end) => {
                 let is_written = self.open.pop().unwrap_or_default();
                 self.depth -= usize::from(is_written);
-                is_written.then_some(Event::End(safe_end(end)))
+                let end = safe_end(end);
+                self.is_in_link &= !(is_written && end == TagEnd::Link);
+                is_written.then_some(Event::End(end))
             }
             Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
             Event::Text(_) | Event::Code(_) | Event::SoftBreak | Event::HardBreak | Event::Rule => {
@@ -203,15 +289,68 @@ mod tests {
         }
     }
 
+    /// The links that stand in another one or have no text.
+    fn bad_links(html: &str) -> Vec<String> {
+        let mut bad = Vec::new();
+        for link in html.split("<a href=").skip(1) {
+            let (inside, _) = link.split_once("</a>").unwrap_or((link, ""));
+            let (_, inside) = inside.split_once('>').unwrap_or_default();
+            let mut texts = inside.split('<').map(|it| it.split_once('>').map_or(it, |(_, it)| it));
+            if !link.contains("</a>") || !texts.any(|text| text.chars().any(is_visible)) {
+                bad.push(link.to_owned());
+            }
+        }
+        bad
+    }
+
+    #[test]
+    fn an_image_in_a_link_is_its_text_and_a_link_without_a_text_shows_its_address() {
+        let link = |name: &str| format!("<p><a href=\"http://b\">{name}</a></p>\n");
+        for (text, name) in [
+            ("[![i](http://a/x)](http://b)", "i"),
+            ("![[i](http://a/x)](http://b)", "i"),
+            ("[a ![i](http://a/x) b](http://b)", "a i b"),
+            ("[![](http://a/x)](http://b)", "http://b"),
+            ("[](http://b)", "http://b"),
+            ("[ ](http://b)", " http://b"),
+            ("![](http://b)", "http://b"),
+            ("[*![](http://a)*](http://b)", "<em></em>http://b"),
+            ("[&#8203;](http://b)", "\u{200b}http://b"),
+        ] {
+            let html = written(safe_events(text)).into_string();
+            assert_eq!(html, link(name), "{text}");
+        }
+        // The link around it is none, so the image may be one.
+        let html = shown("[![i](http://a/x)](javascript:x)");
+        assert!(html.contains("<a href=\"http://a/x\">i</a>"), "{html}");
+        assert_eq!(
+            bad_links("<a href=\"x\"><a href=\"y\">z</a></a><a href=\"x\"><b> </b></a>").len(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_block_of_code_that_is_cut_goes_on_as_code() {
+        let line = "    let it = *vec[0]; # not a heading\n";
+        let text = format!("Before\n\n```\n{}```\n\nAfter", line.repeat(300));
+        let html = shown(&text);
+        let (head, rest) = html.split_once("<details").unwrap();
+        assert!(head.contains("<p>Before</p>\n<pre><code>    let it"), "{head}");
+        assert!(head.contains("# not a heading\n</code></pre>"), "{head}");
+        assert!(rest.contains("<pre><code>    let it"), "{rest}");
+        assert!(rest.contains("</code></pre>\n<p>After</p>"), "{rest}");
+        assert_eq!(html.matches("*vec[0]; # not a heading\n").count(), 300);
+    }
+
     #[test]
     fn a_long_text_is_folded_and_loses_nothing() {
         let text = "word ".repeat(2_000);
         let folded = shown(&text);
-        assert!(folded.contains("Show the other 60"), "{}", &folded[folded.len() - 100..]);
+        assert!(folded.contains("Show the other 5999 characters"), "{folded}");
         assert_eq!(folded.matches("word").count(), 2_000);
         let whole = "é".repeat(SHOWN_CHARS);
         assert!(!shown(&whole).contains("<details"));
-        assert!(shown(&(whole + "é")).contains("Show the other 1 characters"));
+        assert!(shown(&(whole + "é")).contains("Show the other 1 character<"));
     }
 
     #[test]
@@ -231,7 +370,7 @@ mod tests {
         let text = link.clone() + &"[a]".repeat(160);
         let long = shown(&text);
         assert!(long.len() <= 8 * text.len() + 1_024, "{}", long.len());
-        assert!(long.contains("http://e.x/&quot;&quot;") && long.ends_with("[a][a]</div></div>"));
+        assert!(long.contains("http://e.x/&quot;&quot;") && long.ends_with("[a][a]</div>"));
         let usual = shown(&(link + "See [a]."));
         assert!(usual.contains("See <a href=\"http://e.x/"), "{usual}");
     }
@@ -241,6 +380,38 @@ mod tests {
         assert_eq!(line("<a>\u{202e}").into_string(), "<bdi>&lt;a&gt;\u{202e}</bdi>");
         assert_eq!(start_of("ab  c\nd", 4).into_string(), "<bdi>ab c…</bdi>");
         assert_eq!(start_of("ab", 4).into_string(), "<bdi>ab</bdi>");
+    }
+
+    #[test]
+    fn an_excerpt_has_the_words_of_a_markdown_text_without_its_marks() {
+        for (text, plain) in [
+            ("# Plan\n\nUse **bold** and `code`.", "Plan Use bold and code."),
+            ("- one\n- two\n\n> three", "one two three"),
+            ("[a link](https://a.example) ![an image](x.png)", "a link an image"),
+            ("<b>raw</b> a*b* ~~no~~ 2 * 3", "&lt;b&gt;raw&lt;/b&gt; ab no 2 * 3"),
+            ("```rust\nlet x = 1;\n```\nafter", "let x = 1; after"),
+            ("one\ntwo  \nthree", "one two three"),
+            // Marks alone stay as they are.
+            ("---", "---"),
+            ("#", "#"),
+            ("[](https://a.example)", "[](https://a.example)"),
+        ] {
+            assert_eq!(excerpt(text, 60).into_string(), format!("<bdi>{plain}</bdi>"), "{text}");
+        }
+        assert_eq!(excerpt("**abc** def", 5).into_string(), "<bdi>abc d…</bdi>");
+    }
+
+    #[test]
+    fn an_excerpt_looks_at_the_beginning_of_a_long_text_alone() {
+        let text = format!("{}end", "# \n".repeat(20_000));
+        let shown = excerpt(&text, 100).into_string();
+        assert!(shown.len() < 500 && !shown.contains("end"), "{shown}");
+        assert_eq!(
+            excerpt(&"é".repeat(9), 8).into_string(),
+            format!("<bdi>{}…</bdi>", "é".repeat(8))
+        );
+        let cut = format!("a{}b", "*".repeat(40));
+        assert!(excerpt(&cut, 10).into_string().ends_with("…</bdi>"));
     }
 
     /// What hostile texts are made of.
@@ -329,7 +500,7 @@ mod tests {
                 && ["http://", "https://", "mailto:"].iter().any(|it| href.starts_with(it))
         };
         PLAIN.contains(&tag)
-            || matches!(tag, "hr /" | "div class=\"lines\"" | "/div")
+            || tag == "hr /"
             || tag.strip_prefix("ol start=\"").is_some_and(|rest| rest.ends_with('"'))
             || tag.strip_prefix("a href=\"").is_some_and(is_safe_href)
     }
@@ -350,13 +521,19 @@ mod tests {
         #[test]
         fn no_text_makes_a_tag_of_its_own(pieces in prop::collection::vec(piece(), 0..40)) {
             let text = pieces.concat();
-            let html = rendered(&text).into_string();
+            let html = shown(&text);
+            let (_, html) = html.split_once("dir=\"auto\">").unwrap();
+            let html = html.strip_suffix("</div>").unwrap();
             for tag in html.split('<').skip(1) {
                 let tag = tag.split('>').next().unwrap_or_default();
                 prop_assert!(is_known_tag(tag), "{tag:?} of {text:?}");
             }
+            prop_assert_eq!(bad_links(html), Vec::<String>::new(), "{}", text);
             let line = line(&text).into_string();
             prop_assert_eq!(line.matches('<').count(), 2);
+            let excerpt = excerpt(&text, 40).into_string();
+            prop_assert_eq!(excerpt.matches('<').count(), 2, "{}", excerpt);
+            prop_assert!(excerpt.chars().count() < 300, "{}", excerpt);
         }
     }
 }

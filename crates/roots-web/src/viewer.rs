@@ -14,9 +14,8 @@ use roots_http_core::problem::Problem;
 use secrecy::SecretString;
 
 use crate::app::App;
-
 use crate::form::own_path;
-use crate::guard::see_other;
+use crate::guard::{Found, see_other};
 use crate::look::Look;
 use crate::query::link;
 
@@ -27,11 +26,17 @@ pub(crate) const REFRESH: HeaderName = HeaderName::from_static("x-roots-refresh"
 pub(crate) const SIGN_IN_PATH: &str = "/sign-in";
 
 /// The bearer of a sign-in, and how they want to see the pages.
+#[derive(Clone)]
 pub(crate) struct Viewer {
     /// The bearer.
     pub(crate) bearer: Bearer,
     /// How they want to see the pages.
     pub(crate) look: Look,
+    /// Whether the script asks, and no person.
+    pub(crate) is_refresh: bool,
+    /// Whether the page answers a form. Its address can't be asked for again, and what it shows,
+    /// like a new key, is on no other page.
+    pub(crate) is_answer: bool,
     /// The account's version before anything else of the page was read, if it was read.
     pub(crate) version: Option<i64>,
 }
@@ -40,6 +45,14 @@ impl Viewer {
     /// Whether they are the owner of their account, who sees all of its agents.
     pub(crate) fn is_owner(&self) -> bool {
         self.bearer.actor.role == Role::Owner
+    }
+
+    /// Admits a further part of a long answer.
+    ///
+    /// # Errors
+    /// As [`PageBearer::admit_again`].
+    pub(crate) async fn admit_again(&self) -> Result<(), Problem> {
+        PageBearer(self.bearer.clone()).admit_again().await
     }
 
     /// Authorizes one act by an API key of the same actor that was typed for it: that key authors
@@ -68,7 +81,14 @@ impl FromRequestParts<App> for Viewer {
             PageBearer::from_request_parts(parts, app).await
         };
         match admitted {
-            Ok(PageBearer(bearer)) => Ok(Self { bearer, look, version: None }),
+            Ok(PageBearer(bearer)) => {
+                let is_answer = !parts.method.is_safe();
+                let viewer = Self { bearer, look, is_refresh, is_answer, version: None };
+                if let Some(found) = parts.extensions.get::<Found>() {
+                    found.keep(&viewer);
+                }
+                Ok(viewer)
+            }
             Err(NotSignedIn::Refused(problem)) => Err(problem.into_response()),
             Err(NotSignedIn::NoCookie) => Err(not_signed_in(parts, None)),
             // The page that the script opens then is to say why, so the cookie stays until it asks.

@@ -11,14 +11,14 @@ use crate::command::{
     Action, AppliedRow, Command, NewAccount, Operator, OperatorAction, Refusal, SystemAction,
 };
 use crate::model::Invalid;
-use crate::model::account::{Account, AccountKind, Actor, ActorKind, Role};
+use crate::model::account::{Account, AccountKind, AccountStatus, Actor, ActorKind, Role};
 use crate::model::api_key::KeyEpoch;
 use crate::model::audit::AuditEntry;
 use crate::model::credit::{self, LedgerEntry, Reason};
 use crate::model::id::{AccountId, ActorId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
-use crate::model::time::TimeRange;
+use crate::model::time::{TimeRange, Timestamp};
 use crate::model::work::{CreditStats, WorkWindow};
 use crate::model::zone::Zone;
 use crate::port::clock::{Clock, Uids};
@@ -101,8 +101,12 @@ pub struct Whoami {
     pub other_actors_total: i64,
     /// The account's balance.
     pub credits_remaining: i64,
+    /// Whether the account may write.
+    pub status: AccountStatus,
     /// The account's version: it rises with every change of the account and its rows.
     pub version: i64,
+    /// When the account was made.
+    pub created_at: Timestamp,
 }
 
 /// The credits of an account.
@@ -220,8 +224,22 @@ impl Accounts {
             other_actors: others,
             other_actors_total,
             credits_remaining: account.balance,
+            status: account.status,
             version: account.version,
+            created_at: account.created_at,
         })
+    }
+
+    /// Those actors of the caller's account that have these ids, for their names, in any order.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn actors_of_ids(
+        &self,
+        caller: &Caller,
+        ids: &[ActorId],
+    ) -> Result<Vec<Actor>, ReadError> {
+        Ok(self.reader.actors_of_ids(caller.account.id, ids).await?)
     }
 
     /// The balance of the caller's account.

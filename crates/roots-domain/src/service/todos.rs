@@ -158,6 +158,19 @@ impl Todos {
         self.sealed(caller, caller.admission(), id).await
     }
 
+    /// Until when the claim of that todo lives, for a caller who may read the todo; `None` if no
+    /// claim stands on it.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn claim_until(
+        &self,
+        caller: &Caller,
+        id: TodoId,
+    ) -> Result<Option<Timestamp>, ReadError> {
+        Ok(self.reader.claim_until(caller.admission(), id).await?)
+    }
+
     /// The steps of that todo's history after `after`, or the first ones, ascending and with sealed
     /// notes, at most [`crate::port::store::LOG_CHUNK_STEPS`]; `None` if there is no such todo, or
     /// the caller may not read it.

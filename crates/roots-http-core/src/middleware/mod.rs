@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod large_bodies;
 pub mod large_pages;
 pub mod list_permits;
+pub mod long_requests;
 pub mod memory_budget;
 pub mod pipeline;
 pub mod progress;

@@ -5,6 +5,7 @@ use roots_domain::model::id::{LogId, TodoId};
 use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
+use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
 use roots_domain::model::work::TodoStats;
 use roots_domain::model::zone::Zone;
@@ -18,9 +19,11 @@ use sea_orm::{
     QueryResult, QuerySelect,
 };
 
-use super::paging::{ListOrder, of_actor, sorted_by};
+use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
+use super::paging::{ListOrder, counted_to_max, of_actor, sorted_by};
 use super::rows::ById;
 use super::totals::{count, counters_of, sum};
+use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::shown::{Shown, is, linked_to};
 use crate::table::{InvalidRow, at, counters, todo_logs, todos};
@@ -66,6 +69,22 @@ impl TodoReader for Store {
         use todos::Column::{AccountId, TodoId};
         static BY_ID: ById = ById::new();
         self.by_id::<todos::Entity, _>(&BY_ID, [AccountId, TodoId], by, id.0).await
+    }
+
+    async fn claim_until(&self, by: Admission, id: TodoId) -> StoreResult<Option<Timestamp>> {
+        let asked = todos::Entity::find()
+            .select_only()
+            .expr_as(until(), UNTIL_AT)
+            .expr_as(auth_epoch_of(by.account), AUTH_EPOCH)
+            .filter(todos::Column::AccountId.eq(by.account.0))
+            .filter(todos::Column::TodoId.eq(id.0))
+            .into_tuple::<(Option<i64>, Option<i64>)>();
+        let Some((until, epoch)) = asked.one(self.readers()).await.map_err(of_read)? else {
+            self.check_epoch(by).await?;
+            return Ok(None);
+        };
+        expect_epoch(by, epoch)?;
+        Ok(until.map(at))
     }
 
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<ListedTodo<Sealed>>> {
@@ -137,7 +156,7 @@ impl TodoReader for Store {
         let order =
             ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
         let total = rows.counted();
-        self.counted_page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await
+        self.page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await.map(counted_to_max)
     }
 
     async fn todo_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<TodoStats> {

@@ -12,7 +12,7 @@ use crate::viewer::Viewer;
 
 /// Two states of a row.
 pub(crate) struct Conflict<'a> {
-    /// What it is called: `todo 7`.
+    /// What it is called: `Todo 7`.
     pub(crate) what: &'a str,
     /// The path of its page.
     pub(crate) path: &'a str,
@@ -20,27 +20,29 @@ pub(crate) struct Conflict<'a> {
     pub(crate) section: Section,
     /// What differs: the label, theirs and mine.
     pub(crate) rows: &'a [(&'static str, &'a str, &'a str)],
+    /// What else it says now, where the rows don't tell what has changed.
+    pub(crate) now: Markup,
     /// Where mine is sent to.
     pub(crate) action: &'a str,
-    /// The hidden fields of the form that writes mine over theirs; `None` if that is no allowed
-    /// step any more.
-    pub(crate) mine: Option<Markup>,
+    /// What the button says that writes mine over theirs, and the hidden fields of its form; `None`
+    /// if that is no allowed step any more.
+    pub(crate) mine: Option<(&'static str, Markup)>,
 }
 
 /// Both states side by side, theirs left, and the choice.
 pub(crate) fn page(viewer: &Viewer, conflict: &Conflict<'_>) -> Response {
-    let Conflict { what, path, section, rows, action, mine } = conflict;
+    let Conflict { what, path, section, rows, now, action, mine } = conflict;
     let page = html(layout::page(
         viewer,
         Frame {
-            title: &format!("This {what} has changed"),
+            title: &format!("{what} has changed"),
             section: *section,
             tools: html! {},
             next_change: None,
             content: html! {
                 p role="alert" {
-                    "Somebody has changed this " (what) " since you opened it. Nothing of yours was written yet, \
-                     and nothing was charged."
+                    "Somebody has changed it since you opened it. What you sent was not written, and "
+                    "nothing was charged."
                 }
                 @if rows.is_empty() { p { "Both say the same now." } }
                 @for (label, theirs, yours) in *rows {
@@ -52,16 +54,27 @@ pub(crate) fn page(viewer: &Viewer, conflict: &Conflict<'_>) -> Response {
                         }
                     }
                 }
+                (now)
                 div.buttons {
                     a.button href=(path) { "Keep theirs" }
-                    @if let Some(mine) = mine {
-                        form method="post" action=(action) { (mine) button.primary { "Use mine" } }
+                    @if let Some((says, mine)) = mine {
+                        form method="post" action=(action) { (mine) button.primary { (says) } }
                     }
                 }
             },
         },
     ));
     again(StatusCode::PRECONDITION_FAILED, page)
+}
+
+/// What a row says now, field by field.
+pub(crate) fn now(fields: &[(&str, &str)]) -> Markup {
+    html! {
+        section.card aria-labelledby="now-title" {
+            header { h2 #now-title { "As it is now" } }
+            @for (label, value) in fields { h3 { (label) } (side(value)) }
+        }
+    }
 }
 
 fn side(value: &str) -> Markup {

@@ -79,6 +79,10 @@ pub trait TodoReader: Send + Sync {
     /// The todo with that id, of any actor of the account.
     async fn todo(&self, by: Admission, id: TodoId) -> StoreResult<Option<Todo<Sealed>>>;
 
+    /// Until when the claim of that todo lives, by the writes with its token and by those of its
+    /// session. `None` if no claim stands on it.
+    async fn claim_until(&self, by: Admission, id: TodoId) -> StoreResult<Option<Timestamp>>;
+
     /// A page, descending by priority, then by creation, then by id. The total MUST NOT scan; with
     /// a session it may scan that session's rows.
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<ListedTodo<Sealed>>>;

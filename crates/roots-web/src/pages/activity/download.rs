@@ -36,7 +36,8 @@ const HEADS: [&str; 6] = ["activity_id", "logged_at", "agent", "session_id", "ty
 
 /// `GET /activity.csv`: the newest rows that fit the filters, page by page. It is a large answer if
 /// it has more than a page or its rows are long: it holds no more than a page at a time, within the
-/// memory of large answers, until that is sent. A read that fails breaks the download off.
+/// memory of large answers, until that is sent. Each further page counts as a request of its own,
+/// and only while the sign-in is in force. A read that fails breaks the download off.
 pub(crate) async fn download(
     State(app): State<App>,
     mut viewer: Viewer,
@@ -109,11 +110,13 @@ impl Csv {
         self.next = page.next.map(Start::After).filter(|_| self.left > 0);
         let opened = rows::open(&self.app, &self.viewer, page.items).await?;
         self.rows.extend(opened.into_iter().map(|Opened { row, .. }| row));
-        Ok(())
+        let authors = self.rows.iter().map(|row| row.actor).collect();
+        self.agents.learn(&self.app, &mut self.viewer, authors).await
     }
 
     /// Reads the next page.
     async fn read_on(&mut self, start: Start, room: &Room) -> Result<(), Problem> {
+        self.viewer.admit_again().await?;
         let request = PageRequest { limit: LIMIT_MAX, start };
         let (app, selection) = (&self.app, &self.selection);
         let find = |caller| find(app, caller, selection, request);

@@ -38,17 +38,19 @@ pub(crate) async fn end(
     match current(&app, id, &mut posted).await {
         Ok(session) => {
             let is_active = session.status == SessionStatus::Active;
-            let theirs = if is_active { "active, with changed notes" } else { "ended" };
+            let theirs = if is_active { "active" } else { "ended" };
             let mine = html! { (form::hidden(&app, Some(session.tag()))) };
+            let notes = session.notes.as_deref().unwrap_or("It has no notes.");
             conflict::page(
                 &posted.viewer,
                 &Conflict {
-                    what: &format!("session {id}"),
+                    what: &format!("Session {id}"),
                     path: &format!("/sessions/{id}"),
                     section: Section::Sessions,
                     rows: &[("Status", theirs, "ended")],
+                    now: conflict::now(&[("Notes", notes)]),
                     action: &format!("/sessions/{id}/end"),
-                    mine: is_active.then_some(mine),
+                    mine: is_active.then_some(("End it anyway", mine)),
                 },
             )
         }
@@ -68,12 +70,11 @@ pub(crate) async fn notes(
         Err(problem) => problem,
     };
     let status = problem.status();
-    let is_conflict = problem.kind() == ProblemKind::PreconditionFailed;
-    let session = match current(&app, id, &mut posted).await {
-        Ok(session) => session,
-        Err(problem) => return posted.fail(problem),
-    };
-    if is_conflict {
+    if problem.kind() == ProblemKind::PreconditionFailed {
+        let session = match current(&app, id, &mut posted).await {
+            Ok(session) => session,
+            Err(problem) => return posted.fail(problem),
+        };
         let theirs = session.notes.clone().unwrap_or_default().replace("\r\n", "\n");
         let rows = [("Notes", theirs.as_str(), typed.as_str())];
         let mine = html! {
@@ -83,12 +84,13 @@ pub(crate) async fn notes(
         return conflict::page(
             &posted.viewer,
             &Conflict {
-                what: &format!("session {id}"),
+                what: &format!("Session {id}"),
                 path: &format!("/sessions/{id}"),
                 section: Section::Sessions,
                 rows: if theirs == typed { &[] } else { &rows },
+                now: html! {},
                 action: &format!("/sessions/{id}/notes"),
-                mine: Some(mine),
+                mine: Some(("Use mine", mine)),
             },
         );
     }
@@ -96,6 +98,8 @@ pub(crate) async fn notes(
         Ok(faults) => faults,
         Err(problem) => return posted.fail(problem),
     };
+    // The state that the form showed: whoever types on has not seen another.
+    let hidden = form::hidden(&app, posted.tag());
     again(
         status,
         html(layout::page(
@@ -105,7 +109,7 @@ pub(crate) async fn notes(
                 section: Section::Sessions,
                 tools: html! {},
                 next_change: None,
-                content: html! { section.card { (notes_form(&app, &session, &typed, &faults)) } },
+                content: html! { section.card { (notes_form(id, &hidden, &typed, &faults)) } },
             },
         )),
     )
@@ -129,7 +133,7 @@ async fn write(
     posted: &Posted,
     patch: SessionPatch<LongText>,
 ) -> Result<(), Problem> {
-    let preconditions = posted.preconditions()?;
+    let preconditions = posted.preconditions_of_row()?;
     let bearer = &posted.viewer.bearer;
     bearer.checked(app.services.sessions.patch(bearer, id, patch, preconditions).await)?;
     Ok(())

@@ -9,7 +9,7 @@ use roots_domain::model::todo::{ListedTodo, Priority, TodoStatus};
 use super::labels;
 use crate::agents::Agents;
 use crate::app::App;
-use crate::form;
+use crate::form::{self, Faults, field};
 use crate::look::Look;
 use crate::rows::Opened;
 use crate::text;
@@ -20,7 +20,7 @@ pub(super) struct Card {
     id: TodoId,
     tag: EntityTag,
     title: String,
-    actor: ActorId,
+    pub(super) actor: ActorId,
     pub(super) status: TodoStatus,
     pub(super) priority: Priority,
     pub(super) due_at: Option<Timestamp>,
@@ -42,10 +42,6 @@ impl Card {
         }
     }
 
-    fn is_to_be_done(&self) -> bool {
-        matches!(self.status, TodoStatus::Open | TodoStatus::InProgress)
-    }
-
     /// The card. Its menu moves it without script, and leads back to `back`.
     pub(super) fn show(&self, app: &App, look: &Look, agents: &Agents, back: &str) -> Markup {
         let next: Vec<_> = self.status.next().iter().map(|status| status.name()).collect();
@@ -56,13 +52,13 @@ impl Card {
                 div.meta {
                     (labels::priority(self.priority))
                     @if let Some(due_at) = self.due_at {
-                        (labels::due(look, due_at, self.is_to_be_done()))
+                        (labels::due(look, due_at, self.status))
                     }
                     (self.age(look))
                     span.tag { (agents.name(self.actor)) }
                     details.menu {
                         summary { span.vh { "Move todo " (self.id) } span aria-hidden="true" { "⋯" } }
-                        (step_form(app, (self.id, self.tag, self.status), back, agents))
+                        (step_form(app, (self.id, self.tag, self.status), back, agents, None))
                     }
                 }
             }
@@ -85,19 +81,28 @@ impl Card {
     }
 }
 
-/// The form that moves a todo along its allowed steps, with an optional note.
+/// The form that moves a todo along its allowed steps, with an optional note. It is shown again
+/// with the note that was typed and its faults.
 pub(super) fn step_form(
     app: &App,
     (id, tag, status): (TodoId, EntityTag, TodoStatus),
     back: &str,
     agents: &Agents,
+    typed: Option<(&str, &Faults)>,
 ) -> Markup {
     html! {
         form.step method="post" action={ "/todos/" (id) "/status" } {
             (form::hidden(app, Some(tag)))
             input type="hidden" name="back" value=(back);
-            label for={ "note-" (id) } { "Note, if any" }
-            input id={ "note-" (id) } name="note" autocomplete="off" dir="auto" maxlength="8192";
+            @if let Some((note, faults)) = typed {
+                (field(faults, "note", "Note, if any", &html! {
+                    textarea #note name="note" rows="6" dir="auto"
+                        aria-describedby=[faults.described("note")] { "\n" (note) }
+                }))
+            } @else {
+                label for={ "note-" (id) } { "Note, if any" }
+                input id={ "note-" (id) } name="note" autocomplete="off" dir="auto";
+            }
             div.buttons {
                 @for next in status.next() {
                     button name="status" value=(next.name()) { (labels::step_to(*next)) }

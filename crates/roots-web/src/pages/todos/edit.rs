@@ -71,7 +71,7 @@ pub(crate) async fn save(
 
 /// Saves; answers the page of a conflict if there is one.
 async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Response>, Problem> {
-    let preconditions = posted.preconditions()?;
+    let preconditions = posted.preconditions_of_row()?;
     let read = fields::read(&posted.typed)?;
     let mine = Filled::typed(&posted.typed);
     let Opened { row: todo, .. } = current(app, &mut posted.viewer, id).await?;
@@ -131,12 +131,16 @@ fn show_conflict(
     conflict::page(
         viewer,
         &Conflict {
-            what: &format!("todo {}", todo.id),
+            what: &format!("Todo {}", todo.id),
             path: &format!("/todos/{}", todo.id),
             section: Section::Todos,
             rows: &rows,
             action: &format!("/todos/{}", todo.id),
-            mine: Some(html! { (form::hidden(app, Some(todo.tag()))) (mine.hidden()) }),
+            now: html! {},
+            mine: Some((
+                "Use mine",
+                html! { (form::hidden(app, Some(todo.tag()))) (mine.hidden()) },
+            )),
         },
     )
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
+use roots_domain::model::claim::Claim;
 use roots_domain::model::id::{LogId, TodoId};
+use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{StatusChange, Todo, TodoStatus};
 use roots_domain::service::SealedRow;
 use roots_domain::service::access::Caller;
@@ -72,14 +74,17 @@ pub(crate) async fn show(
     Id(id): Id<TodoId>,
     Query(query): Query<ItemQuery>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let (steps, next) = history(&app, &mut viewer, id, query.after).await?;
     let todos = &app.services.todos;
+    let until = |caller: Arc<Caller>| async move { todos.claim_until(&caller, id).await };
+    let until = viewer.bearer.read(until).await?;
     let find = |caller: Arc<Caller>| async move { todos.find_one(&caller, id).await };
     let (todo, room) = rows::one(&app, &mut viewer, "todo", find).await?;
-    let item = Item { app: &app, viewer: &viewer, agents: &agents, todo: &todo };
+    agents.learn(&app, &mut viewer, vec![todo.row.actor]).await?;
+    let item = Item { app: &app, viewer: &viewer, agents: &agents, todo: &todo, until };
     let row = &todo.row;
-    let next_change = row.content.due_at.filter(|due| *due > viewer.look.now);
+    let next_change = viewer.look.now.next_of(row.overdue_from().into_iter().chain(until));
     let page = Frame {
         title: &format!("Todo {id}"),
         section: Section::Todos,
@@ -98,7 +103,7 @@ pub(crate) async fn show(
                 }
                 section.card.c4 #move data-live="" aria-labelledby="move-title" {
                     header { h2 id="move-title" { "Move" } }
-                    (step_form(&app, (id, row.tag(), row.status), &format!("/todos/{id}"), &agents))
+                    (step_form(&app, (id, row.tag(), row.status), &format!("/todos/{id}"), &agents, None))
                     (item.deletion())
                 }
             }
@@ -133,6 +138,8 @@ struct Item<'a> {
     viewer: &'a Viewer,
     agents: &'a Agents,
     todo: &'a Opened<Todo>,
+    /// Until when its claim lives.
+    until: Option<Timestamp>,
 }
 
 impl Item<'_> {
@@ -149,7 +156,6 @@ impl Item<'_> {
 
     fn facts(&self) -> Markup {
         let (todo, look) = (&self.todo.row, &self.viewer.look);
-        let is_to_be_done = matches!(todo.status, TodoStatus::Open | TodoStatus::InProgress);
         html! {
             dl.facts {
                 dt { "Status" } dd { span.tag { (labels::status(todo.status)) } }
@@ -158,13 +164,36 @@ impl Item<'_> {
                 dd { a href={ "/agents/" (todo.actor) } { (self.agents.name(todo.actor)) } }
                 @if let Some(due_at) = todo.content.due_at {
                     dt { "Due" }
-                    dd { (labels::due(look, due_at, is_to_be_done)) " " (time::full(look, due_at)) }
+                    dd { (labels::due(look, due_at, todo.status)) " " (time::full(look, due_at)) }
                 }
                 @if let Some(session) = todo.content.session {
                     dt { "Session" } dd { a href={ "/sessions/" (session) } { (session) } }
                 }
+                @if let Some(claim) = todo.claims.standing { (self.claim(claim)) }
                 dt { "Made" } dd { (time::when(look, todo.created_at)) }
                 dt { "Changed" } dd { (time::when(look, todo.updated_at)) }
+            }
+        }
+    }
+
+    /// Who holds the todo, since when and until when.
+    fn claim(&self, Claim { session, claimed_at, .. }: Claim) -> Markup {
+        let look = &self.viewer.look;
+        html! {
+            dt { "Claimed" }
+            dd {
+                (time::when(look, claimed_at))
+                @if let Some(session) = session {
+                    " by " a href={ "/sessions/" (session) } { "session " (session) }
+                }
+            }
+            @if let Some(until) = self.until {
+                dt { "Claim ends" }
+                dd {
+                    (time::when(look, until))
+                    @if until <= look.now { " " span.tag.warn { "lapsed" } }
+                    @else { " without another write" }
+                }
             }
         }
     }
@@ -203,7 +232,7 @@ impl Item<'_> {
                 summary { "Delete" }
                 form.stack method="post" action={ "/todos/" (todo.id) "/delete" } {
                     (form::hidden(self.app, Some(todo.tag())))
-                    p { "It goes for good, with its history." }
+                    p { "This deletes the todo with its history. It can't be undone." }
                     div.buttons { button.bad { "Delete todo " (todo.id) } (self.agents.cost()) }
                 }
             }
