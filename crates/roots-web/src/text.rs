@@ -317,7 +317,7 @@ mod tests {
             ("[*![](http://a)*](http://b)", "<em></em>http://b"),
             ("[&#8203;](http://b)", "\u{200b}http://b"),
         ] {
-            let html = written(safe_events(text)).into_string();
+            let html = written(safe_events(text), &mut 1_000).unwrap().into_string();
             assert_eq!(html, link(name), "{text}");
         }
         // The link around it is none, so the image may be one.
