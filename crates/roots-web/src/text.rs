@@ -242,7 +242,10 @@ mod tests {
         // The link around it is none, so the image may be one.
         let html = shown("[![i](http://a/x)](javascript:x)");
         assert!(html.contains("<a href=\"http://a/x\">i</a>"), "{html}");
-        assert_eq!(bad_links("<a href=\"x\"><a href=\"y\">z</a></a><a href=\"x\"><b> </b></a>").len(), 2);
+        assert_eq!(
+            bad_links("<a href=\"x\"><a href=\"y\">z</a></a><a href=\"x\"><b> </b></a>").len(),
+            2
+        );
     }
 
     #[test]

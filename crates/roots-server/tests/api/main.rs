@@ -15,6 +15,7 @@ mod client;
 mod conditional;
 mod credits;
 mod dashboard;
+mod dashboard_forms;
 mod erasures;
 mod errors;
 mod events;

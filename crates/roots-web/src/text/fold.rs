@@ -197,8 +197,25 @@ mod tests {
 
     fn piece() -> impl Strategy<Value = String> {
         let known = [
-            "\n", "\n\n", "> ", "- ", "1. ", "`", "```\n", "    ", "**", "_", "[", "](http://x)", "![",
-            "# ", "\\", " ", "&amp;", "  \n", "---\n",
+            "\n",
+            "\n\n",
+            "> ",
+            "- ",
+            "1. ",
+            "`",
+            "```\n",
+            "    ",
+            "**",
+            "_",
+            "[",
+            "](http://x)",
+            "![",
+            "# ",
+            "\\",
+            " ",
+            "&amp;",
+            "  \n",
+            "---\n",
         ];
         prop_oneof![
             prop::sample::select(known.to_vec()).prop_map(str::to_owned),
