@@ -33,6 +33,12 @@ pub(crate) struct BenchOptions {
     /// Measure only what agents use: the brief, claims, search and MCP
     #[arg(long, conflicts_with = "neighbours")]
     agents: bool,
+    /// Measure only what people who look at the dashboard use: its first page, streams and lists
+    #[arg(long, conflicts_with_all = ["neighbours", "agents"])]
+    dashboard: bool,
+    /// Compare the writes with those of another build: the path of its `roots-server`
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["neighbours", "agents", "dashboard"])]
+    against: Option<PathBuf>,
     /// Measure on one database only: sqlite or postgres
     #[arg(long, value_name = "DATABASE")]
     only: Option<String>,
@@ -40,8 +46,8 @@ pub(crate) struct BenchOptions {
     /// The benchmark creates three databases there and drops them at the end
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Activities of one actor in the large database, or its open todos with `--agents`; 1,000,000
-    /// by default
+    /// Activities of one actor in the large database; with `--agents`, its open todos; with
+    /// `--dashboard`, its sessions and todos too; 1,000,000 by default
     #[arg(long, value_name = "COUNT")]
     rows: Option<String>,
     /// Put the databases here, on the disk to measure; not a folder in memory
@@ -91,6 +97,12 @@ pub(crate) fn perform(options: &BenchOptions) -> Result<(), Box<dyn Error>> {
     }
     if options.agents {
         measure.arg("--agents");
+    }
+    if options.dashboard {
+        measure.arg("--dashboard");
+    }
+    if let Some(other) = &options.against {
+        measure.arg("--against").arg(other);
     }
     if let Ok(commit) = commit() {
         measure.args(["--commit", &commit]);

@@ -54,7 +54,12 @@ enum Task {
     Conformance,
     /// Write pictures of every page to target/screenshots, and those of the README to
     /// docs/screenshots
-    Screenshots,
+    Screenshots {
+        /// Write none; measure the first paint of Now on a slow line, against a release
+        /// (docs/performance.md)
+        #[arg(long)]
+        paint: bool,
+    },
     /// Write the `OpenAPI` document to docs/openapi.json, and from it the reference of docs/api.md
     Openapi {
         /// Write nothing; fail if one of them differs from the code
@@ -84,7 +89,7 @@ fn perform(task: Task) -> Result<(), Box<dyn Error>> {
         Task::Deny => deny::perform(),
         Task::Tidy => tidy::perform(),
         Task::Conformance => conformance::perform(),
-        Task::Screenshots => screenshots::perform(),
+        Task::Screenshots { paint } => screenshots::perform(paint),
         Task::Openapi { check } => openapi::perform(check),
     }
 }

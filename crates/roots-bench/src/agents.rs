@@ -19,7 +19,7 @@ use crate::machine;
 use crate::measure::{self, BenchPlan, CONNECTIONS, TURNS};
 use crate::process::{ProcessError, ServerProcess};
 use crate::recorder::Recorder;
-use crate::results::{AgentResults, Engine, Figure};
+use crate::results::{Engine, Figure, PartResults};
 
 use figures::{AgentMeasurements, AgentMemory, name};
 use fixture::{AccountSize, AgentServer, OtherAccount};
@@ -74,7 +74,7 @@ impl AgentScale {
 ///
 /// # Errors
 /// A process failed, or a response is not as expected.
-pub(crate) fn measure(plan: &BenchPlan) -> Result<AgentResults, Box<dyn Error>> {
+pub(crate) fn measure(plan: &BenchPlan) -> Result<PartResults, Box<dyn Error>> {
     if !plan.on_sqlite && plan.postgres.is_none() {
         return Err("there is nothing to measure".into());
     }
@@ -89,15 +89,17 @@ pub(crate) fn measure(plan: &BenchPlan) -> Result<AgentResults, Box<dyn Error>> 
         let bench = AgentBench::create(plan, &scale, Engine::Postgres)?;
         scarce.extend(bench.measure(plan, &scale, &mut recorder, &mut figures)?);
     }
-    Ok(AgentResults {
+    Ok(PartResults {
         day: machine::today(),
         commit: plan.commit.clone(),
         machine: machine::this(),
-        rounds: scale.rounds,
-        seconds: plan.scale.window.time.as_secs_f64(),
-        connections: CONNECTIONS,
-        todos: plan.scale.rows,
-        activities: scale.activities,
+        extent: format!(
+            "{} rounds of {} s, {CONNECTIONS} connections, {} todos, {} activities.",
+            scale.rounds,
+            plan.scale.window.time.as_secs_f64(),
+            plan.scale.rows,
+            scale.activities,
+        ),
         remarks: recorder.remarks(plan.scale.is_quick).into_iter().chain(scarce).collect(),
         series: recorder.series,
         figures,

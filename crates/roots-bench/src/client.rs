@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ pub(crate) struct RequestSpec {
     pub(crate) path: String,
     /// The API key, if the request needs one.
     pub(crate) key: Option<String>,
-    /// The JSON body.
+    /// The body: JSON, unless another `content-type` is among the headers.
     pub(crate) body: Option<String>,
     /// Headers besides those of the key and the body.
     pub(crate) headers: Vec<(String, String)>,
@@ -65,7 +65,8 @@ impl RequestSpec {
         if let Some(key) = &self.key {
             request = request.header("x-api-key", key);
         }
-        if self.body.is_some() {
+        let is_typed = self.headers.iter().any(|(name, _)| name == CONTENT_TYPE.as_str());
+        if self.body.is_some() && !is_typed {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         for (name, value) in &self.headers {
@@ -78,6 +79,7 @@ impl RequestSpec {
 /// A complete response.
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -136,7 +138,7 @@ impl Client {
             has_begun.store(true, Ordering::Relaxed);
             let body = read_body(body).await?;
             sender.ready().await?;
-            Ok(Response { status: head.status, body })
+            Ok(Response { status: head.status, headers: head.headers, body })
         };
         drive(connection, exchange).await.map_err(|error| {
             if has_begun.load(Ordering::Relaxed) {
@@ -163,6 +165,34 @@ impl Client {
             }
             sender.ready().await?;
             Ok(head.status)
+        };
+        drive(connection, exchange).await
+    }
+
+    /// Sends a request whose response ends only with its stream, and hands on each piece of its
+    /// body until the server ends it.
+    ///
+    /// # Errors
+    /// The response is no success, or is cut. The connection can't be used again.
+    pub(crate) async fn follow(
+        &mut self,
+        spec: &RequestSpec,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), ClientError> {
+        let request = spec.to_http()?;
+        let Self { sender, connection } = self;
+        let exchange = async {
+            let (head, mut body) = sender.send_request(request).await?.into_parts();
+            if !head.status.is_success() {
+                let body = read_body(body).await?;
+                return Err(unexpected(spec, head.status, &body));
+            }
+            while let Some(frame) = body.frame().await {
+                if let Ok(piece) = frame?.into_data() {
+                    take(&piece);
+                }
+            }
+            Ok(())
         };
         drive(connection, exchange).await
     }
@@ -207,17 +237,18 @@ pub(crate) fn send_each(
         for request in requests {
             let response = client.send(request.to_http()?).await?;
             if !response.status.is_success() {
-                let body = String::from_utf8_lossy(&response.body).into_owned();
-                return Err(ClientError::UnexpectedStatus {
-                    path: request.path,
-                    status: response.status,
-                    body,
-                });
+                return Err(unexpected(&request, response.status, &response.body));
             }
             bodies.push(response.body);
         }
         Ok(bodies)
     })
+}
+
+/// The error of a response with another status than expected.
+pub(crate) fn unexpected(request: &RequestSpec, status: StatusCode, body: &[u8]) -> ClientError {
+    let body = String::from_utf8_lossy(body).into_owned();
+    ClientError::UnexpectedStatus { path: request.path.clone(), status, body }
 }
 
 /// Sends a request and returns the JSON of its response.

@@ -77,6 +77,13 @@ impl RootsInstance {
         ServerProcess::start(&self.name, &mut self.command(limits), &self.folder.join("log"))
     }
 
+    /// Starts another process on the same database, while the first one runs.
+    pub(crate) fn start_second(&self) -> Result<ServerProcess, ProcessError> {
+        let (name, log) =
+            (format!("{}, second process", self.name), self.folder.join("log second"));
+        ServerProcess::start(&name, &mut self.command(RateLimiting::Lifted), &log)
+    }
+
     /// Creates the schema and an account by starting the server once.
     pub(crate) fn initialize(&self) -> Result<(), InstanceError> {
         Ok(self.start()?.stop()?)

@@ -25,6 +25,15 @@ impl Latencies {
         self.0.append(&mut other.0);
     }
 
+    pub(crate) const fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The sum of all times, in seconds.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.0.iter().sum::<Duration>().as_secs_f64()
+    }
+
     /// The longest time, in milliseconds.
     pub(crate) fn worst_ms(&self) -> f64 {
         self.0.iter().max().map_or(0.0, |time| time.as_secs_f64() * 1_000.0)

@@ -8,6 +8,9 @@
 //! - [`load`]: the load generator, a process of its own with many [`client`] connections;
 //!   [`requests`] builds the requests.
 //! - [`agents`]: measures what agents use: the brief, claims, search and MCP.
+//! - [`dashboard`]: measures what people who look at the dashboard use: its first page, streams and
+//!   lists.
+//! - [`against`]: compares the writes of this build with those of another one.
 //! - [`neighbours`]: measures a [`quiet`] account beside neighbours; [`noise`] is a neighbour, a
 //!   process of its own.
 //! - [`process`]: starts and stops processes; [`instance`] is a server with its database.
@@ -19,8 +22,10 @@
     reason = "the developer at the terminal reads the progress and the tables"
 )]
 
+mod against;
 mod agents;
 mod client;
+mod dashboard;
 mod figures;
 mod fixture;
 mod floor;
@@ -50,7 +55,7 @@ use clap::{Args, Parser};
 
 use measure::{BenchPlan, PostgresDatabases, Scale};
 use plot::RenderedPlot;
-use results::{Engine, Results};
+use results::{Engine, Part, Results};
 
 /// The server uses this allocator, so the web floor does too.
 #[global_allocator]
@@ -101,7 +106,14 @@ struct MeasureArgs {
     /// Measure only what agents use: the brief, claims, search and MCP
     #[arg(long, conflicts_with = "neighbours")]
     agents: bool,
-    /// Activities in the large database; with `--agents`, its open todos
+    /// Measure only what people who look at the dashboard use: its first page, streams and lists
+    #[arg(long, conflicts_with_all = ["neighbours", "agents"])]
+    dashboard: bool,
+    /// Compare the writes with those of another build: a `roots-server`
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["neighbours", "agents", "dashboard"])]
+    against: Option<PathBuf>,
+    /// Activities in the large database; with `--agents`, its open todos; with `--dashboard`, also
+    /// its sessions and todos
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
     rows: Option<u64>,
     /// The file to store the results in
@@ -176,8 +188,7 @@ fn measure(args: MeasureArgs) -> Result<(), Box<dyn Error>> {
         commit: args.commit,
         scale,
     };
-    // A run measures the loads, the neighbours or the agents, and keeps the stored results of the
-    // others.
+    // A run measures one part, and keeps the stored results of the others.
     let stored = fs::read_to_string(&args.out).ok();
     let stored = stored.map(|text| serde_json::from_str::<Results>(&text)).transpose()?;
     if let Some(filter) = args.neighbours {
@@ -188,19 +199,29 @@ fn measure(args: MeasureArgs) -> Result<(), Box<dyn Error>> {
         }
         return Ok(());
     }
-    if args.agents {
-        let measured = agents::measure(&plan)?;
-        println!("{}", report::agents(&measured));
-        if let Some(stored) = stored {
-            store(&args.out, &Results { agents: Some(measured), ..stored })?;
+    let part = if args.agents {
+        Some((Part::Agents, agents::measure(&plan)?))
+    } else if args.dashboard {
+        Some((Part::Dashboard, dashboard::measure(&plan)?))
+    } else if let Some(other) = &args.against {
+        Some((Part::Against, against::measure(&plan, other)?))
+    } else {
+        None
+    };
+    if let Some((part, measured)) = part {
+        println!("{}", report::part(&measured, part.name()));
+        if let Some(mut stored) = stored {
+            *part.of(&mut stored) = Some(measured);
+            store(&args.out, &stored)?;
         }
         return Ok(());
     }
     let measured = measure::measure(&plan)?;
     println!("{}", report::tables(&measured));
-    let (neighbours, agents) =
-        stored.map(|stored| (stored.neighbours, stored.agents)).unwrap_or_default();
-    store(&args.out, &Results { neighbours, agents, ..measured })
+    let Some(Results { neighbours, agents, dashboard, against, .. }) = stored else {
+        return store(&args.out, &measured);
+    };
+    store(&args.out, &Results { neighbours, agents, dashboard, against, ..measured })
 }
 
 fn store(file: &Path, results: &Results) -> Result<(), Box<dyn Error>> {
@@ -218,8 +239,11 @@ fn write_report(args: &ReportArgs) -> Result<(), Box<dyn Error>> {
         fs::write(folder.join(file), svg)?;
         let _ = write!(text, "\n![{title}]({folder_name}/{file})\n");
     }
-    if let Some(agents) = &results.agents {
-        let _ = write!(text, "\n{}", report::agents(agents));
+    let mut results = results;
+    for part in Part::ALL {
+        if let Some(measured) = part.of(&mut results) {
+            let _ = write!(text, "\n{}", report::part(measured, part.name()));
+        }
     }
     if let Some(neighbours) = &results.neighbours {
         let _ = write!(text, "\n{}", report::neighbours(neighbours));

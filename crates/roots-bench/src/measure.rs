@@ -49,6 +49,17 @@ pub(crate) struct BenchPlan {
     pub(crate) scale: Scale,
 }
 
+impl BenchPlan {
+    /// The databases to measure, one after the other.
+    pub(crate) fn engines(&self) -> Vec<Engine> {
+        let is_measured = |engine: &Engine| match engine {
+            Engine::Sqlite => self.on_sqlite,
+            Engine::Postgres => self.postgres.is_some(),
+        };
+        Engine::ALL.into_iter().filter(is_measured).collect()
+    }
+}
+
 /// Three empty PostgreSQL databases.
 pub(crate) struct PostgresDatabases {
     /// The folder of the PostgreSQL programs.
@@ -163,6 +174,8 @@ pub(crate) fn measure(plan: &BenchPlan) -> Result<Results, Box<dyn Error>> {
         remarks,
         neighbours: None,
         agents: None,
+        dashboard: None,
+        against: None,
     })
 }
 
@@ -290,6 +303,29 @@ pub(crate) fn start_web_floor(
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("floor").args(sizes.iter().map(usize::to_string));
     Ok(ServerProcess::start("the web floor", &mut command, &plan.folder.join("web floor"))?)
+}
+
+/// The web floor that only shows how much other work the machine has.
+pub(crate) struct OtherWork(ServerProcess);
+
+impl OtherWork {
+    const BYTES: usize = 1_000;
+
+    pub(crate) fn start(plan: &BenchPlan) -> Result<Self, Box<dyn Error>> {
+        Ok(Self(start_web_floor(plan, &[Self::BYTES])?))
+    }
+
+    /// Measures the floor, from which the recorder takes the share of other work.
+    pub(crate) fn record(
+        &self,
+        plan: &BenchPlan,
+        recorder: &mut Recorder,
+    ) -> Result<(), ProcessError> {
+        let requests = vec![RequestSpec::get(web::path(Self::BYTES))];
+        let report = steady(plan, &self.0, CONNECTIONS, requests, 0)?;
+        recorder.record_load(None, &name::web(Self::BYTES), &report);
+        Ok(())
+    }
 }
 
 /// Sends a closed loop for the time of a round.

@@ -262,17 +262,17 @@ impl NoiseConnection {
 /// The lines of an import from an account that exists nowhere else, so no row is a repetition.
 pub(crate) struct ImportLines {
     source: u64,
-    row: fn(u64) -> String,
+    row: Box<dyn Fn(u64) -> String + Send>,
     next: u64,
     rows: u64,
 }
 
 impl ImportLines {
-    pub(crate) fn new(row: fn(u64) -> String) -> Self {
-        Self { source: RandomState::new().hash_one(0), row, next: 1, rows: 0 }
+    pub(crate) fn new(row: impl Fn(u64) -> String + Send + 'static) -> Self {
+        Self { source: RandomState::new().hash_one(0), row: Box::new(row), next: 1, rows: 0 }
     }
 
-    pub(crate) const fn take(mut self, rows: u64) -> Self {
+    pub(crate) fn take(mut self, rows: u64) -> Self {
         self.rows = rows;
         self
     }
@@ -288,7 +288,7 @@ impl ImportLines {
     /// The next rows, or none at the end.
     fn next(&mut self) -> Option<String> {
         let end = (self.next + ROWS_AT_ONCE).min(self.rows + 1);
-        let rows: String = (self.next..end).map(self.row).collect();
+        let rows: String = (self.next..end).map(&self.row).collect();
         self.next = end;
         (!rows.is_empty()).then_some(rows)
     }
@@ -336,7 +336,7 @@ pub(crate) async fn import(
 /// Imports rows and blocks until the import has ended.
 ///
 /// # Errors
-/// The connection failed, or the status is not 200.
+/// The connection failed, the status is not 200, or a line was faulty.
 pub(crate) fn import_blocking(
     address: SocketAddr,
     key: &str,
@@ -344,7 +344,8 @@ pub(crate) fn import_blocking(
 ) -> Result<(), NoiseError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let response = runtime.block_on(import(address, key, lines))?;
-    if status(&response) == "200" { Ok(()) } else { Err(NoiseError::Import(response)) }
+    let is_whole = status(&response) == "200" && response.contains("\"faulty\":0");
+    if is_whole { Ok(()) } else { Err(NoiseError::Import(response)) }
 }
 
 /// Sends the head of an import with a chunked body.

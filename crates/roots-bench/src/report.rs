@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::results::{
-    AgentResults, Engine, Figure, FigureTarget, Machine, NeighbourResult, NeighbourResults,
-    Results, Series, Spread,
+    Engine, Figure, FigureTarget, Machine, NeighbourResult, NeighbourResults, PartResults, Results,
+    Series, Spread,
 };
 
 /// The two lines of the page that enclose the results.
@@ -28,19 +28,12 @@ pub(crate) fn tables(results: &Results) -> String {
     text
 }
 
-/// The tables of what agents use.
-pub(crate) fn agents(agents: &AgentResults) -> String {
-    let mut text = format!(
-        "{}{} rounds of {} s, {} connections, {} todos, {} activities.\n",
-        measured_on(&agents.day, agents.commit.as_deref(), &agents.machine),
-        agents.rounds,
-        agents.seconds,
-        agents.connections,
-        agents.todos,
-        agents.activities,
-    );
-    text.push_str(&remarks_and_figures(&agents.remarks, &agents.figures, " for agents"));
-    let _ = write!(text, "\n### Loads of agents\n\n{}", series_table(&agents.series));
+/// The tables of a part that a separate run measures. `of_what` ends their headings.
+pub(crate) fn part(part: &PartResults, of_what: &str) -> String {
+    let measured_on = measured_on(&part.day, part.commit.as_deref(), &part.machine);
+    let mut text = format!("{measured_on}{}\n", part.extent);
+    text.push_str(&remarks_and_figures(&part.remarks, &part.figures, &format!(" {of_what}")));
+    let _ = write!(text, "\n### Loads {of_what}\n\n{}", series_table(&part.series));
     text
 }
 

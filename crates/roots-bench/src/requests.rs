@@ -1,16 +1,19 @@
 //! The requests that users of the API send, and the texts in them.
 
 use hyper::Method;
-use jiff::Span;
 use jiff::civil::Date;
+use jiff::{Span, Timestamp};
 use serde_json::{Value, json};
 
 use crate::client::RequestSpec;
 
 /// The types of the activities that a database is filled with.
 const TYPES: [&str; 5] = ["general", "deploy", "review", "plan", "fix"];
+/// The number of types.
+pub(crate) const TYPES_MANY: usize = TYPES.len();
 /// Times of the day at which a day's activities are logged.
-const TIMES_A_DAY: usize = 48;
+pub(crate) const TIMES_A_DAY: usize = 48;
+const SECONDS_A_DAY: i64 = 86_400;
 /// The first day of the activities, and the number of days.
 const YEAR: (Date, i64) = (Date::constant(2025, 1, 1), 365);
 /// The last days of the year. Each has an activity of every type in both database sizes, so that
@@ -84,7 +87,7 @@ impl ApiUser {
 
     /// Adds an agent to the account.
     pub(crate) fn add_agent(&self) -> RequestSpec {
-        let actor = json!({"name": "quiet-agent", "actor_type": "agent"});
+        let actor = json!({"name": "bench-agent", "actor_type": "agent"});
         self.request(&Method::POST, "/actors", Some(&actor))
     }
 
@@ -142,9 +145,16 @@ impl ApiUser {
         self.request(&Method::POST, "/todos/claim", Some(&json!({"session_id": session})))
     }
 
+    pub(crate) fn start_todo(&self, todo: u64) -> RequestSpec {
+        self.step_todo(todo, "in_progress")
+    }
+
     pub(crate) fn finish_todo(&self, todo: u64) -> RequestSpec {
-        let patch = json!({"status": "done"});
-        self.request(&Method::PATCH, &format!("/todos/{todo}"), Some(&patch))
+        self.step_todo(todo, "done")
+    }
+
+    fn step_todo(&self, todo: u64, status: &str) -> RequestSpec {
+        self.request(&Method::PATCH, &format!("/todos/{todo}"), Some(&json!({"status": status})))
     }
 
     /// Searches all activities for a word that none has.
@@ -187,10 +197,8 @@ impl ApiUser {
     /// Moves the todos 1 to `todos` to their next status, one status after the other. At the end
     /// each todo has its first status again, so the requests can be repeated.
     pub(crate) fn step_todos(&self, todos: usize) -> Vec<RequestSpec> {
-        let step = |status, id| {
-            self.request(&Method::PATCH, &format!("/todos/{id}"), Some(&json!({"status": status})))
-        };
-        STEPS.iter().flat_map(|status| (1..=todos).map(move |id| step(status, id))).collect()
+        let ids = 1..=todos as u64;
+        STEPS.iter().flat_map(|status| ids.clone().map(|id| self.step_todo(id, status))).collect()
     }
 
     /// Logs the activities of a year in the order of their times, to fill the large database.
@@ -219,6 +227,47 @@ impl ApiUser {
         self.request(&Method::POST, "/activities", Some(&activity))
     }
 
+    /// Logs the activities of the [`LAST_DAYS`] days before `now` in the order of their times:
+    /// one of each type on each day, or one at each of [`TIMES_A_DAY`] times of each day.
+    pub(crate) fn recent(&self, now: Timestamp, times_a_day: usize) -> Vec<RequestSpec> {
+        let apart = SECONDS_A_DAY / i64::try_from(times_a_day).unwrap_or(1);
+        let times = LAST_DAYS * SECONDS_A_DAY / apart;
+        // None is older than the days, and none is in the future.
+        let last = now.as_second() / SECONDS_A_DAY * SECONDS_A_DAY - apart;
+        let log = |(time, kind): (i64, &&str)| {
+            let at = Timestamp::from_second(last - (times - 1 - time) * apart).unwrap_or(now);
+            let activity = json!({
+                "description": DESCRIPTION,
+                "activity_type": kind,
+                "logged_at": at.to_string(),
+            });
+            self.request(&Method::POST, "/activities", Some(&activity))
+        };
+        (0..times).zip(TYPES.iter().cycle()).map(log).collect()
+    }
+
+    /// Reads the events behind `after`, up to now.
+    pub(crate) fn events_after(&self, after: Option<&str>) -> RequestSpec {
+        let mut request = self.get("/events?follow=false");
+        request.headers.extend(after.map(|id| ("last-event-id".to_owned(), id.to_owned())));
+        request
+    }
+
+    /// Signs a browser in.
+    pub(crate) fn sign_in(&self) -> RequestSpec {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+            ("origin", "http://localhost".to_owned()),
+        ];
+        RequestSpec {
+            method: Method::POST.to_string(),
+            path: "/sign-in".to_owned(),
+            key: None,
+            body: Some(format!("api_key={}", self.key)),
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        }
+    }
+
     fn request(&self, method: &Method, path: &str, body: Option<&Value>) -> RequestSpec {
         RequestSpec {
             method: method.to_string(),
@@ -228,6 +277,13 @@ impl ApiUser {
             headers: Vec::new(),
         }
     }
+}
+
+/// Gets a page, or the stream of a page, as the browser that was given this cookie.
+pub(crate) fn page(path: &str, cookie: &str) -> RequestSpec {
+    let mut request = RequestSpec::get(path.to_owned());
+    request.headers.push(("cookie".to_owned(), cookie.to_owned()));
+    request
 }
 
 /// The parameters `since` and `until` for the whole year.

@@ -42,24 +42,55 @@ pub(crate) struct Results {
     pub(crate) neighbours: Option<NeighbourResults>,
     /// What agents use, which a separate run measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) agents: Option<AgentResults>,
+    pub(crate) agents: Option<PartResults>,
+    /// What people who look at the dashboard use, which a separate run measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dashboard: Option<PartResults>,
+    /// The writes of this build against those of another one, which a separate run measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) against: Option<PartResults>,
 }
 
-/// The results of what agents use: the brief, claims, search and MCP.
+/// The parts of the benchmark that are measured in a run of their own, and look alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Agents,
+    Dashboard,
+    Against,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 3] = [Self::Agents, Self::Dashboard, Self::Against];
+
+    /// The end of the headings of its tables.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Agents => "for agents",
+            Self::Dashboard => "for the dashboard",
+            Self::Against => "against another build",
+        }
+    }
+
+    /// The place of its results.
+    pub(crate) const fn of(self, results: &mut Results) -> &mut Option<PartResults> {
+        match self {
+            Self::Agents => &mut results.agents,
+            Self::Dashboard => &mut results.dashboard,
+            Self::Against => &mut results.against,
+        }
+    }
+}
+
+/// The results of a part of the benchmark that a separate run measures.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct AgentResults {
+pub(crate) struct PartResults {
     /// The day, in UTC.
     pub(crate) day: String,
     /// The commit of the program, if known.
     pub(crate) commit: Option<String>,
     pub(crate) machine: Machine,
-    pub(crate) rounds: usize,
-    pub(crate) seconds: f64,
-    pub(crate) connections: usize,
-    /// Open todos of one actor in the large database, at the least.
-    pub(crate) todos: u64,
-    /// Activities of the same actor.
-    pub(crate) activities: u64,
+    /// How much was measured, as the tables tell it.
+    pub(crate) extent: String,
     pub(crate) series: Vec<Series>,
     pub(crate) figures: Vec<Figure>,
     pub(crate) remarks: Vec<String>,

@@ -58,6 +58,11 @@ impl Api {
         self.send(Method::PATCH, path, Some(body)).await
     }
 
+    /// Deletes a row.
+    pub async fn delete(&self, path: &str) -> Value {
+        self.send(Method::DELETE, path, None).await
+    }
+
     /// Imports a file, of which every line must be right.
     pub async fn import(&self, file: String) {
         let url = format!("{}/api/v1/import", self.url);

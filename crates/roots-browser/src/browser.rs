@@ -29,6 +29,9 @@ const ARGUMENTS: [&str; 10] = [
     "--window-size=1440,900",
 ];
 
+/// How often chromedriver is started before it is given up.
+const TRIES: usize = 5;
+
 /// A Chromium with one window. It ends on drop.
 pub struct Browser {
     /// Its driver.
@@ -147,7 +150,17 @@ struct DriverProcess {
 }
 
 impl DriverProcess {
+    /// chromedriver chooses a port of IPv6, which another process may have of IPv4. Then it ends.
     async fn start() -> Self {
+        for _ in 0..TRIES {
+            if let Some(process) = Self::try_start().await {
+                return process;
+            }
+        }
+        panic!("chromedriver found no free port {TRIES} times");
+    }
+
+    async fn try_start() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let said = folder.path().join("driver.log");
         let output = File::create(&said).expect("a log");
@@ -164,13 +177,15 @@ impl DriverProcess {
         let mut process = Self { child, folder, url: String::new() };
         let port = wait_for("chromedriver to listen", async || {
             let said = fs::read_to_string(&said).unwrap_or_default();
-            let has_ended = !matches!(process.child.try_wait(), Ok(None));
-            assert!(!has_ended, "chromedriver has ended: {said}");
-            after("started successfully on port ", &said)
+            if !matches!(process.child.try_wait(), Ok(None)) {
+                assert!(said.contains("in use"), "chromedriver has ended: {said}");
+                return Some(None);
+            }
+            after("started successfully on port ", &said).map(Some)
         })
-        .await;
+        .await?;
         process.url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
-        process
+        Some(process)
     }
 }
 

@@ -5,6 +5,7 @@
 //! - `api` calls its API, and `seed` fills an account through it.
 //! - `browser` starts Chromium by its driver; `visit` does on pages what a person does there.
 //! - `pages` lists what there is to see.
+//! - `paint` measures the first visit on a slow line, and `palette` makes pictures small.
 //! - `measure` tells what a page must not have: faults of access, sideways scroll, small targets,
 //!   errors on the console, requests to other hosts, and shifts.
 //!
@@ -20,6 +21,8 @@ pub mod api;
 pub mod browser;
 pub mod measure;
 pub mod pages;
+pub mod paint;
+pub mod palette;
 pub mod patience;
 pub mod seed;
 pub mod server;

@@ -1,5 +1,5 @@
 //! Writes pictures of every page, light and dark, wide and narrow, of an empty, a usual and a
-//! crowded account. `cargo xtask screenshots` starts it.
+//! crowded account, or measures the first paint. `cargo xtask screenshots` starts it.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use roots_browser::api::Api;
 use roots_browser::browser::{Browser, Theme, Width};
-use roots_browser::pages::{Page, pages, pages_of_operators};
+use roots_browser::pages::{Page, pages, pages_of_nobody, pages_of_operators};
+use roots_browser::paint::Paint;
+use roots_browser::palette;
 use roots_browser::seed::{Amount, Seeded};
 use roots_browser::server::Server;
 use serde_json::json;
@@ -29,6 +31,8 @@ const README: [(&str, Width, Theme); 4] = [
 const HEIGHT_MAX: u64 = 3_000;
 /// Those of the README are cut after so many.
 const README_HEIGHT_MAX: u64 = 900;
+/// How often the first paint is measured.
+const PAINTS: usize = 5;
 
 #[derive(Parser)]
 struct Options {
@@ -36,34 +40,53 @@ struct Options {
     #[arg(long)]
     server: PathBuf,
     /// The folder of all pictures
-    #[arg(long)]
-    out: PathBuf,
+    #[arg(long, required_unless_present = "paint")]
+    out: Option<PathBuf>,
     /// The folder of those of the README
+    #[arg(long, required_unless_present = "paint")]
+    readme: Option<PathBuf>,
+    /// Take no pictures; measure the first visit to Now on a slow line
     #[arg(long)]
-    readme: PathBuf,
+    paint: bool,
 }
 
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
     let server = Server::start(&options.server, &[]).await;
+    let (Some(out), Some(readme)) = (&options.out, &options.readme) else {
+        return measure_paints(&server).await;
+    };
     for amount in Amount::ALL {
         let seeded = Seeded::new(&server.url(), amount).await;
         let camera = Camera { browser: Browser::start().await, url: server.url() };
-        let folder = options.out.join(amount.name());
-        camera.take_all(&folder, &[Page { name: "sign-in", path: "/sign-in".to_owned() }]).await;
+        let folder = out.join(amount.name());
+        camera.take_all(&folder, &pages_of_nobody()).await;
         camera.browser.sign_in(&server.url(), &seeded.owner.key).await;
         camera.take_all(&folder, &pages(&seeded)).await;
         if amount == Amount::Usual {
-            camera.take_for_readme(&options.readme).await;
+            camera.take_for_readme(readme).await;
         }
         camera.browser.quit().await;
     }
     let operator: Api = server.operator();
     let camera = Camera { browser: Browser::start().await, url: server.url() };
     camera.browser.sign_in(&server.url(), &operator.key).await;
-    camera.take_all(&options.out.join("operator"), &pages_of_operators(2)).await;
+    camera.take_all(&out.join("operator"), &pages_of_operators(2)).await;
     camera.browser.quit().await;
+}
+
+/// Visits Now of a usual account, with an empty cache each time, and prints what it took.
+async fn measure_paints(server: &Server) {
+    let seeded = Seeded::new(&server.url(), Amount::Usual).await;
+    println!("| run | FCP, ms | LCP, ms | CLS |\n|---|---|---|---|");
+    for run in 1..=PAINTS {
+        let browser = Browser::start().await;
+        browser.sign_in(&server.url(), &seeded.owner.key).await;
+        let Paint { first, largest, shift } = browser.first_paint(&server.url()).await;
+        println!("| {run} | {first:.0} | {largest:.0} | {shift:.3} |");
+        browser.quit().await;
+    }
 }
 
 struct Camera {
@@ -77,7 +100,8 @@ impl Camera {
             for width in [Width::Wide, Width::Phone] {
                 for theme in [Theme::Light, Theme::Dark] {
                     let file = format!("{name}-{}-{}.png", width.pixels(), theme.name());
-                    self.take(path, width, theme, HEIGHT_MAX, &folder.join(file)).await;
+                    let picture = self.picture(path, width, theme, HEIGHT_MAX).await;
+                    keep(&folder.join(file), &picture);
                 }
             }
         }
@@ -88,12 +112,13 @@ impl Camera {
         for (name, width, theme) in README {
             let path = if name == "now" { "/".to_owned() } else { format!("/{name}") };
             let file = folder.join(format!("{name}-{}-{}.png", width.pixels(), theme.name()));
-            self.take(&path, width, theme, README_HEIGHT_MAX, &file).await;
+            let picture = self.picture(&path, width, theme, README_HEIGHT_MAX).await;
+            keep(&file, &palette::reduced(&picture));
         }
         println!("{}: {} pictures", folder.display(), README.len());
     }
 
-    async fn take(&self, path: &str, width: Width, theme: Theme, height_max: u64, file: &Path) {
+    async fn picture(&self, path: &str, width: Width, theme: Theme, height_max: u64) -> Vec<u8> {
         let Self { browser, url } = self;
         browser.set_width(width).await;
         browser.set_theme(theme).await;
@@ -105,8 +130,11 @@ impl Camera {
             "mobile": width != Width::Wide
         });
         browser.command("Emulation.setDeviceMetricsOverride", screen).await;
-        let picture = browser.driver.screenshot_as_png().await.expect("a picture");
-        fs::create_dir_all(file.parent().unwrap_or(file)).expect("a folder");
-        fs::write(file, picture).expect("a file");
+        browser.driver.screenshot_as_png().await.expect("a picture")
     }
+}
+
+fn keep(file: &Path, picture: &[u8]) {
+    fs::create_dir_all(file.parent().unwrap_or(file)).expect("a folder");
+    fs::write(file, picture).expect("a file");
 }

@@ -24,7 +24,11 @@ pub fn pages(seeded: &Seeded) -> Vec<Page> {
         ("credits", "/credits"),
         ("access", "/access"),
         ("audit", "/access/audit"),
+        ("column", "/todos?status=open"),
+        ("overdue", "/todos?overdue=true"),
+        ("search", "/activity?q=parser"),
         ("not-found", "/todos/999999"),
+        ("bad-query", "/todos?priority=9"),
     ];
     let lists = lists.map(|(name, path)| Page { name, path: path.to_owned() });
     let session = seeded.session.map(|id| ("session", format!("/sessions/{id}")));
@@ -34,6 +38,13 @@ pub fn pages(seeded: &Seeded) -> Vec<Page> {
     let entry = seeded.entry.map(|id| ("entry", format!("/activity/{id}")));
     let items = [session, todo, edit, agent, entry].into_iter().flatten();
     lists.into_iter().chain(items.map(|(name, path)| Page { name, path })).collect()
+}
+
+/// The pages of those who are not signed in.
+#[must_use]
+pub fn pages_of_nobody() -> Vec<Page> {
+    let all = [("sign-in", "/sign-in"), ("signed-out", "/sign-in?why=rotated")];
+    all.map(|(name, path)| Page { name, path: path.to_owned() }).into()
 }
 
 /// The pages of an operator alone.

@@ -1,7 +1,7 @@
 //! Does on pages what a person does there.
 
 use serde_json::Value;
-use thirtyfour::{By, WebElement};
+use thirtyfour::{By, Key, WebElement};
 
 use crate::browser::Browser;
 use crate::patience::wait_for;
@@ -98,6 +98,12 @@ impl Browser {
     pub async fn press(&self, keys: impl AsRef<str>) {
         let pressed = self.driver.action_chain().send_keys(keys.as_ref()).perform().await;
         pressed.unwrap_or_else(|error| panic!("keys: {error}"));
+    }
+
+    /// Presses keys while another is held.
+    pub async fn chord(&self, held: Key, keys: &str) {
+        let chain = self.driver.action_chain().key_down(held.clone()).send_keys(keys).key_up(held);
+        chain.perform().await.unwrap_or_else(|error| panic!("{keys}: {error}"));
     }
 
     /// The cookies, with their names, values and traits.

@@ -110,7 +110,7 @@ operations! {
     ListAudit: "listAudit" GET "/api/v1/audit" Safe private;
     ListAccounts: "listAccounts" GET "/api/v1/accounts" Safe private;
     GetAccount: "getAccount" GET "/api/v1/accounts/{id}" Safe private;
-    GrantCredits: "grantCredits" POST "/api/v1/accounts/{id}/credits" Never private;
+    GrantCredits: "grantCredits" POST "/api/v1/accounts/{id}/credits" WithKey private;
     SuspendAccount: "suspendAccount" POST "/api/v1/accounts/{id}/suspend" Safe private;
     ResumeAccount: "resumeAccount" POST "/api/v1/accounts/{id}/resume" Safe private;
     GetUsage: "getUsage" GET "/api/v1/usage" Safe private;

@@ -7,6 +7,7 @@
 //! ([`wire::API_PATH`], [`wire::PROBLEMS_PATH`]).
 
 pub mod auth;
+pub mod export;
 pub mod middleware;
 pub mod problem;
 pub mod request;

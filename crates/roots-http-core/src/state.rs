@@ -9,6 +9,7 @@ use roots_domain::service::usage::Usage;
 
 use crate::auth::caller_cache::Callers;
 use crate::auth::cookie::CookiePolicy;
+use crate::export::RunningExports;
 use crate::middleware::list_permits::ListPermits;
 use crate::middleware::searches::Searches;
 use crate::settings::HttpSettings;
@@ -33,6 +34,8 @@ pub struct HttpState {
     pub cookies: CookiePolicy,
     /// Limits on lists: how many are read at once, and how much memory their answers may hold.
     pub list_permits: ListPermits,
+    /// Limits on exports: how many run at once.
+    pub exports: RunningExports,
     /// Limits on searches: how many run at once.
     pub searches: Searches,
     /// Limits on streams: how many are open at once.
@@ -60,6 +63,7 @@ impl HttpState {
                 allows_plain: settings.allows_plain_cookies,
             },
             list_permits: ListPermits::new(settings.large_answers.clone()),
+            exports: RunningExports::new(settings.shutdown.clone()),
             searches: Searches::default(),
             stream_places: StreamPlaces::new(settings.streams),
             account_watch: AccountWatch::new(Arc::clone(&services.events.reader)),

@@ -5,6 +5,8 @@ use axum::http::{HeaderName, HeaderValue, Method};
 
 /// The prefix of the API's paths.
 pub const API_PATH: &str = "/api/v1";
+/// The media type of JSON lines.
+pub const NDJSON: &str = "application/x-ndjson";
 /// The page that explains the kinds of problems, which every problem links to.
 pub const PROBLEMS_PATH: &str = "/docs/problems";
 

@@ -399,7 +399,7 @@ async fn renew_code(
     _: Query<NoParams>,
     _: Json<NoFields>,
 ) -> Result<Response, Problem> {
-    let code = caller.checked(app.services.accounts.renew_code(&caller).await)?;
+    let code = caller.checked(app.services.accounts.renew_code(&caller, None).await)?;
     let body = RecoveryCodeRenewed {
         account_id: caller.account.id.0,
         recovery_code: code.expose_secret(),
@@ -517,11 +517,10 @@ async fn ledger(
     mut caller: Bearer,
     List { query, page }: List<LedgerQuery>,
 ) -> Result<(NextLink, axum::Json<LedgerPage>), Problem> {
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let accounts = &app.services.accounts;
     let found = caller
-        .read(|caller| async move { accounts.ledger(&caller, query.reason, request).await })
+        .read_in_turn(|caller| async move { accounts.ledger(&caller, query.reason, request).await })
         .await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = LedgerPage {

@@ -435,11 +435,12 @@ async fn stats(
     Query(selection): Query<Selection>,
 ) -> Result<axum::Json<StatsBody>, Problem> {
     let zone = selection.tz.clone();
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let (selection, zone) = (&selection.of(None), &zone);
     let activities = &app.services.activities;
     let stats = caller
-        .read(|caller| async move { activities.stats(&caller, selection.clone(), zone).await })
+        .read_in_turn(
+            |caller| async move { activities.stats(&caller, selection.clone(), zone).await },
+        )
         .await?;
     Ok(axum::Json(stats.into()))
 }

@@ -164,10 +164,10 @@ async fn list(
     mut caller: Bearer,
     List { page, .. }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<ActorPage>), Problem> {
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let keys = &app.services.keys;
-    let found = caller.read(|caller| async move { keys.actors(&caller, request).await }).await?;
+    let found =
+        caller.read_in_turn(|caller| async move { keys.actors(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = ActorPage {
         actors: found.items.into_iter().map(ActorBody::from).collect(),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use roots_domain::service::Services;
-use roots_http_core::middleware::fair_permits::FairPermits;
+use roots_http_core::middleware::long_requests::LongRequests;
 use roots_http_core::state::SharedState;
 
-use crate::long_requests::LongRequests;
 use crate::meta::pages::Document;
 use crate::meta::pinger::Pinger;
 use crate::settings::Signup;
@@ -22,10 +21,8 @@ pub(crate) struct AppState {
     pub(crate) shared: SharedState,
     pub(crate) services: Services,
     pub(crate) signup: Signup,
-    pub(crate) export_permits: FairPermits,
     pub(crate) pinger: Pinger,
     pub(crate) imports: LongRequests,
-    pub(crate) exports: LongRequests,
     /// The description of the API.
     pub(crate) description: &'static Document,
 }

@@ -121,11 +121,11 @@ async fn list(
     mut caller: Bearer,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AuditPage>), Problem> {
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let accounts = &app.services.accounts;
-    let found =
-        caller.read(|caller| async move { accounts.audit_log(&caller, request).await }).await?;
+    let found = caller
+        .read_in_turn(|caller| async move { accounts.audit_log(&caller, request).await })
+        .await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AuditPage {
         entries: found.items.into_iter().map(EntryBody::from).collect(),

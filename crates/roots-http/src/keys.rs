@@ -225,10 +225,10 @@ async fn list(
     mut caller: Bearer,
     List { page, .. }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<KeyPage>), Problem> {
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let keys = &app.services.keys;
-    let found = caller.read(|caller| async move { keys.keys(&caller, request).await }).await?;
+    let found =
+        caller.read_in_turn(|caller| async move { keys.keys(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = KeyPage {
         keys: found.items.into_iter().map(KeyBody::from).collect(),
@@ -271,7 +271,7 @@ async fn add(
 ) -> Result<Response, Problem> {
     let NewKeyBody { actor_id: actor, label, expires_at, renew } = new;
     let draft = KeyDraft { actor, label, expires_at, renew };
-    let (made, _) = caller.settle(app.services.keys.add(&caller, draft).await)?;
+    let (made, _) = caller.settle(app.services.keys.add(&caller, draft, None).await)?;
     Ok(shown(&made))
 }
 
@@ -303,7 +303,7 @@ async fn rotate(
     _: Query<NoParams>,
     Json(Rotation { label, grace_seconds }): Json<Rotation>,
 ) -> Result<Response, Problem> {
-    let outcome = app.services.keys.rotate(&caller, label, grace_seconds).await;
+    let outcome = app.services.keys.rotate(&caller, label, grace_seconds, None).await;
     let (made, _) = caller.settle(outcome)?;
     Ok(shown(&made))
 }

@@ -17,7 +17,6 @@ mod export;
 mod import;
 mod keys;
 mod listed;
-mod long_requests;
 mod meta;
 mod openapi;
 mod operators;

@@ -20,7 +20,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::import::report::{IMPORT_MEMBER, ImportBody};
-use crate::preconditions::is_tagged;
+use crate::preconditions::{is_idempotent, is_tagged};
 use roots_http_core::problem::{Problem, ProblemBody, ProblemKind};
 use roots_http_core::schema;
 use roots_http_core::wire::{API_PATH, PROBLEM_JSON};
@@ -124,9 +124,11 @@ pub(crate) fn complete(mut gathered: OpenApi) -> OpenApi {
     let keys = ["api_key", "bearer"];
     gathered.security = Some(keys.map(|key| SecurityRequirement::new(key, NO_SCOPES)).into());
     for (path, item) in &mut gathered.paths.paths {
-        let is_tagged = path.strip_prefix(API_PATH).is_some_and(is_tagged);
+        let route = path.strip_prefix(API_PATH);
+        let (is_tagged, is_idempotent) =
+            (route.is_some_and(is_tagged), route.is_some_and(is_idempotent));
         for (operation, is_write) in operations(item) {
-            complete_operation(operation, is_write, is_tagged);
+            complete_operation(operation, is_write, is_tagged, is_write && is_idempotent);
         }
     }
     let mut components = ComponentsBuilder::from(gathered.components.unwrap_or_default())
@@ -240,7 +242,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool
     reads.into_iter().chain(writes.map(|operation| (operation, true)))
 }
 
-fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool) {
+fn complete_operation(
+    operation: &mut Operation,
+    is_write: bool,
+    is_tagged: bool,
+    is_idempotent: bool,
+) {
     let tags = operation.tags.as_deref().unwrap_or_default();
     let is_charged = is_write && tags.iter().any(|tag| CHARGED_TAGS.contains(&tag.as_str()));
     let takes = |name| {
@@ -257,6 +264,7 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
         if let RefOr::T(response) = response {
             let is_created = is_charged && status == "201";
             response.headers.extend(success_headers(is_charged, is_created));
+            response.headers.extend(is_idempotent.then(replayed));
             if id == ENDLESS {
                 response.headers.extend(CREDIT_HEADERS.into_iter().map(header));
             }
@@ -268,10 +276,10 @@ fn complete_operation(operation: &mut Operation, is_write: bool, is_tagged: bool
             }
         }
     }
-    if is_charged {
+    if is_idempotent {
         let name = "Names the write, to repeat it safely: 1 to 255 visible ASCII characters, bare or \
                     quoted. The same request with the same key within 24 hours is answered as the \
-                    first success was, and charged once.";
+                    first success was, and done and charged once.";
         let parameter = header_parameter("Idempotency-Key", name, schema::IDEMPOTENCY_KEY.into());
         operation.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
     }
@@ -356,13 +364,16 @@ fn success_headers(is_charged: bool, is_created: bool) -> BTreeMap<String, RefOr
     let mut headers = vec![("X-Request-Id", Type::String, id)];
     if is_charged {
         headers.extend(CREDIT_HEADERS);
-        let text = "`true` if this repeats an earlier answer: nothing was done or charged now.";
-        headers.push(("Idempotent-Replayed", Type::String, text));
     }
     if is_created {
         headers.push(("Location", Type::String, "The path of the new resource."));
     }
     headers.into_iter().map(header).collect()
+}
+
+fn replayed() -> (String, RefOr<Header>) {
+    let text = "`true` if this repeats an earlier answer: nothing was done or charged now.";
+    header(("Idempotent-Replayed", Type::String, text))
 }
 
 fn etag() -> (String, RefOr<Header>) {

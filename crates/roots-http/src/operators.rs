@@ -1,15 +1,15 @@
 //! `/accounts`: the requests of operators.
 
 use axum::extract::{FromRequestParts, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use roots_domain::model::account::AccountStatus;
 use roots_domain::model::id::AccountId;
 use roots_domain::model::text::Name;
 use roots_domain::port::store::AccountOverview;
 use roots_domain::service::accounts::Grant;
-use roots_domain::service::operators;
+use roots_domain::service::{Written, operators};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -25,8 +25,10 @@ use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{FromMembers, Json, Members, NoFields, integer, text};
 use roots_http_core::request::pagination::{List, NextLink, Paging};
 use roots_http_core::request::path::Id;
+use roots_http_core::request::preconditions::WriteRequest;
 use roots_http_core::request::query::{NoParams, Query};
 use roots_http_core::schema;
+use roots_http_core::wire::IDEMPOTENT_REPLAYED;
 
 /// The account of the examples.
 fn example() -> Value {
@@ -149,7 +151,7 @@ impl FromMembers for NewCredits {
 #[derive(Serialize, ToSchema)]
 struct CreditsGranted {
     account_id: i64,
-    /// The account's new balance.
+    /// The account's balance after the grant.
     balance: i64,
 }
 
@@ -184,10 +186,10 @@ async fn list(
     OperatorBearer(mut caller): OperatorBearer,
     List { query: NoParams, page }: List<NoParams>,
 ) -> Result<(NextLink, axum::Json<AccountPage>), Problem> {
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let request = page.request(&caller)?;
     let operators = &app.services.operators;
-    let found = caller.read(|caller| async move { operators.list(&caller, request).await }).await?;
+    let found =
+        caller.read_in_turn(|caller| async move { operators.list(&caller, request).await }).await?;
     let (next_cursor, link) = page.next(&caller, &found);
     let body = AccountPage {
         accounts: found.items.into_iter().map(AccountBody::from).collect(),
@@ -244,12 +246,16 @@ async fn grant(
     OperatorBearer(caller): OperatorBearer,
     Id(id): Id<AccountId>,
     _: Query<NoParams>,
-    Json(new): Json<NewCredits>,
+    WriteRequest { body: new, preconditions }: WriteRequest<NewCredits>,
 ) -> Result<Response, Problem> {
-    let outcome = app.services.operators.grant(&caller, id, new.amount, new.note).await;
-    let account = caller.checked(outcome)?;
+    let (NewCredits { amount, note }, repeat) = (new, preconditions.idempotent);
+    let outcome = app.services.operators.grant(&caller, id, amount, note, repeat).await;
+    let Written { value: account, is_replay, .. } = caller.checked(outcome)?;
     let body = CreditsGranted { account_id: account.id.0, balance: account.balance };
-    Ok((StatusCode::CREATED, axum::Json(body)).into_response())
+    let replayed = is_replay.then_some([(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))]);
+    let mut response = (StatusCode::CREATED, axum::Json(body)).into_response();
+    response.headers_mut().extend(replayed.into_iter().flatten());
+    Ok(response)
 }
 
 /// Suspend account

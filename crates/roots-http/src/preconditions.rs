@@ -11,6 +11,9 @@ const TAGGED: [&str; 3] = ["/sessions", "/todos", "/activities"];
 /// The writes of todos that are neither a list nor a single resource.
 const OF_CLAIMS: [&str; 2] = ["/todos/claim", "/todos/{id}/release"];
 
+/// The grant of credits, which costs nothing and must not be done twice.
+const GRANT: &str = "/accounts/{id}/credits";
+
 /// Whether a route below the API's prefix is one of a single resource with an entity tag.
 pub(crate) fn is_tagged(route: &str) -> bool {
     route.strip_suffix("/{id}").is_some_and(|list| TAGGED.contains(&list))
@@ -18,7 +21,7 @@ pub(crate) fn is_tagged(route: &str) -> bool {
 
 /// Whether the writes of a route below the API's prefix take an `Idempotency-Key`.
 pub(crate) fn is_idempotent(route: &str) -> bool {
-    TAGGED.contains(&route) || OF_CLAIMS.contains(&route) || is_tagged(route)
+    TAGGED.contains(&route) || OF_CLAIMS.contains(&route) || is_tagged(route) || route == GRANT
 }
 
 /// Which requests to a path write nothing although they are sent with POST, because they have a
@@ -50,6 +53,7 @@ mod tests {
         for of_claims in OF_CLAIMS {
             assert!(!is_tagged(of_claims) && is_idempotent(of_claims), "{of_claims}");
         }
+        assert!(!is_tagged(GRANT) && is_idempotent(GRANT));
         for other in ["/todos/{id}/logs", "/actors/{id}", "/keys", ""] {
             assert!(!is_tagged(other) && !is_idempotent(other), "{other}");
         }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use roots_domain::service::Services;
 use roots_http_core::auth::client_context::signups;
 use roots_http_core::auth::rate_limit::RouteLimit;
-use roots_http_core::middleware::fair_permits::FairPermits;
+use roots_http_core::middleware::long_requests::LongRequests;
 use roots_http_core::middleware::pipeline::by_key;
 use roots_http_core::middleware::route_traits::RouteTraits;
 use roots_http_core::state::SharedState;
@@ -19,7 +19,6 @@ use roots_http_core::wire::{API_PATH, NO_STORE};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::{App, AppState};
-use crate::long_requests::LongRequests;
 use crate::meta::pages::Document;
 use crate::meta::pinger::Pinger;
 use crate::openapi::{complete, methods};
@@ -39,10 +38,8 @@ pub fn surface(services: Services, signup: Signup, shared: SharedState) -> Surfa
     let app = App(Arc::new(AppState {
         shared,
         signup,
-        export_permits: FairPermits::new(export::CHUNKS_READ),
         pinger: Pinger::new(Arc::clone(&services.readiness)),
         imports: LongRequests::new("imports"),
-        exports: LongRequests::new("exports"),
         // Built now, not by the first request.
         description: LazyLock::force(&DESCRIPTION),
         services,

@@ -109,8 +109,9 @@ async fn usage(
     Query(query): Query<UsageQuery>,
 ) -> Result<axum::Json<UsageBody>, Problem> {
     let usage = &app.services.usage;
-    let (period, found) =
-        caller.read(|caller| async move { usage.of_month(&caller, query.period).await }).await?;
+    let (period, found) = caller
+        .read_in_turn(|caller| async move { usage.of_month(&caller, query.period).await })
+        .await?;
     Ok(axum::Json(UsageBody {
         period: period.to_string(),
         used: found.used,
@@ -135,8 +136,9 @@ async fn history(
     Query(query): Query<UsageQuery>,
 ) -> Result<axum::Json<HistoryBody>, Problem> {
     let usage = &app.services.usage;
-    let (period, days) =
-        caller.read(|caller| async move { usage.by_day(&caller, query.period).await }).await?;
+    let (period, days) = caller
+        .read_in_turn(|caller| async move { usage.by_day(&caller, query.period).await })
+        .await?;
     Ok(axum::Json(HistoryBody {
         period: period.to_string(),
         daily: days.into_iter().map(DayCalls::from).collect(),

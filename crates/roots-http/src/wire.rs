@@ -14,5 +14,3 @@ pub(crate) const IMPORT_PATH: &str = "/api/v1/import";
 pub(crate) const SEARCH_PATH: &str = "/api/v1/search";
 /// The parameter that makes an import a dry run.
 pub(crate) const DRY_RUN: &str = "dry_run";
-/// The media type of JSON lines.
-pub(crate) const NDJSON: &str = "application/x-ndjson";

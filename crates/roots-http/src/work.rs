@@ -244,10 +244,9 @@ async fn todo_stats(
     mut caller: Bearer,
     Query(window): Query<Window>,
 ) -> Result<axum::Json<TodoStatsBody>, Problem> {
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let (todos, window) = (&app.services.todos, &window);
     let stats = caller
-        .read(|caller| async move {
+        .read_in_turn(|caller| async move {
             todos.stats(&caller, window.scope, window.range(), &window.tz).await
         })
         .await?;
@@ -285,10 +284,9 @@ async fn credit_stats(
     mut caller: Bearer,
     Query(window): Query<Window>,
 ) -> Result<axum::Json<CreditStatsBody>, Problem> {
-    let _permit = app.shared.list_permits.permit(caller.account.id).await?;
     let (accounts, window) = (&app.services.accounts, &window);
     let stats = caller
-        .read(|caller| async move {
+        .read_in_turn(|caller| async move {
             accounts.credit_stats(&caller, window.scope, window.range(), &window.tz).await
         })
         .await?;

@@ -230,7 +230,6 @@ async fn verify_account(
     Ok(errors)
 }
 
-/// A missing count is 0.
 /// Sessions whose stored activity is missing or says otherwise than they do whether they are
 /// active, and activity of no session.
 async fn verify_activity(
@@ -317,6 +316,7 @@ async fn verify_status_times(
     Ok(found.map(|(id, _)| Mismatch::StatusSince(TodoId(id))).collect())
 }
 
+/// A missing count is 0.
 fn count_of(counts: &NamedCounts, what: &str) -> i64 {
     counts.get(what).copied().unwrap_or(0)
 }

@@ -10,7 +10,7 @@ use roots_domain::service::accounts::NewCredentials;
 use roots_http::Signup;
 use roots_http_core::auth::rate_limit::RateLimits;
 use roots_http_core::settings::HttpSettings;
-use roots_http_core::state::HttpState;
+use roots_http_core::state::{HttpState, SharedState};
 use roots_http_core::surface;
 use roots_web::Dashboard;
 use secrecy::ExposeSecret;
@@ -33,6 +33,8 @@ pub struct TestApp {
     pub credentials: Arc<NewCredentials>,
     /// The settings of the API.
     pub settings: HttpSettings,
+    /// What its surfaces share.
+    pub shared: SharedState,
     /// The client that calls the API.
     pub client: reqwest::Client,
 }
@@ -95,6 +97,7 @@ impl TestApp {
             credentials: Arc::new(credentials),
             client: self.client.clone(),
             settings: self.settings.clone(),
+            shared: Arc::clone(&self.shared),
         }
     }
 
@@ -106,6 +109,7 @@ impl TestApp {
             database: self.database.clone(),
             credentials: Arc::new(self.context.found(credits).await),
             settings: self.settings.clone(),
+            shared: Arc::clone(&self.shared),
             client: self.client.clone(),
         }
     }
@@ -122,7 +126,7 @@ impl TestApp {
         let signup = Signup::Open { credits: SIGNUP_CREDITS };
         let mcp = roots_mcp::surface(&services, &settings, Arc::clone(&shared));
         let pages = roots_web::surface(&services, &settings, Arc::clone(&shared), Dashboard::On);
-        let api = roots_http::surface(services, signup, shared);
+        let api = roots_http::surface(services, signup, Arc::clone(&shared));
         let router = surface::router([api, mcp].into_iter().chain(pages), &settings, uids);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("its address"));
@@ -130,7 +134,7 @@ impl TestApp {
         tokio::spawn(async move { axum::serve(listener, service).await });
         // A request that is never answered fails its test instead of hanging it.
         let client = http_client().timeout(Duration::from_mins(2)).build().expect("a client");
-        Self { address, context, database, credentials, settings, client }
+        Self { address, context, database, credentials, settings, shared, client }
     }
 
     /// The API key of the calling account.

@@ -3,14 +3,15 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const main = byId('main');
+  let main = byId('main');
   const live = byId('live');
+  // A page that says itself that it is not live is never asked for again.
+  const still = live && 'still' in live.dataset;
   const tell = (text) => { const told = byId('told'); if (told) told.textContent = text; };
 
   // The viewer's time zone.
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const cookieOf = (name) => document.cookie.split('; ').find((it) => it.startsWith(name + '='));
-  if (zone && cookieOf('roots-zone') !== 'roots-zone=' + zone) {
+  if (zone && !document.cookie.split('; ').includes('roots-zone=' + zone)) {
     const secure = location.protocol === 'https:' ? '; Secure' : '';
     document.cookie = `roots-zone=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
     if (live) setTimeout(() => refresh(), 0);
@@ -38,7 +39,7 @@
     const year = event.target.closest('svg[data-year]');
     if (!year || mark) return;
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(year.getScreenCTM().inverse());
-    const [column, row] = [Math.floor((at.x - 30) / 13), Math.floor((at.y - 18) / 13)];
+    const [column, row] = [Math.floor(at.x / 13), Math.floor((at.y - 18) / 13)];
     if (column < 0 || row < 0 || row > 6) return;
     const day = new Date(year.dataset.year + 'T00:00:00Z');
     day.setUTCDate(day.getUTCDate() + column * 7 + row);
@@ -55,32 +56,26 @@
     setTimeout(() => delete form.dataset.sent, 3000);
   });
 
-  let toastTimer;
   function toast(text) {
-    let box = byId('toast');
-    if (!box) {
-      box = document.createElement('p');
-      box.id = 'toast';
-      document.body.append(box);
-    }
-    box.textContent = text;
-    box.hidden = false;
-    clearTimeout(toastTimer);
-    toastTimer = setTimeout(() => { box.hidden = true; }, 8000);
+    byId('toast')?.remove();
+    const box = make('p', text, { id: 'toast' });
+    document.body.append(box);
+    setTimeout(() => box.remove(), 8000);
     tell(text);
   }
 
   // Live updates. The stream only says that something has changed; the page asks for itself again
-  // and swaps the marked parts that differ.
+  // and swaps the marked parts that differ, or all of it where it has other parts than before.
   const RUSH = 3000, POLL = 15000, SLOWEST = 60000;
-  const shown = new Map();
-  let stream, timer, streamTimer, lastRefresh = 0, lastAnswer = Date.now(), wanted = 0, running = false;
+  let shown = new Map();
+  let stream, timer, streamTimer, running, isGone, lastRefresh = 0, lastAnswer = Date.now(), wanted = 0;
 
   function plain(part) {
     const copy = part.cloneNode(true);
     for (const key of all('input[name=idempotency_key]', copy)) key.removeAttribute('value');
     return copy.outerHTML;
   }
+  const parts = (root) => all('[data-live][id]', root).map((it) => [it.id, plain(it), it]);
   function badge(state, text) {
     live.hidden = false;
     live.dataset.state = state;
@@ -91,10 +86,13 @@
     return minutes < 1 ? 'Not live' : `${minutes} min old`;
   };
   const version = () => Number(main.dataset.version || 0);
+  // What has no version shows other accounts, of which no stream tells.
+  const fresh = () => version() ? badge('live', 'Live')
+    : badge('old', `As of ${new Date(Number(main.dataset.now)).toLocaleTimeString('sv')}, asks each minute`);
 
   function schedule(soon) {
     clearTimeout(timer);
-    if (document.hidden) return;
+    if (document.hidden || isGone) return;
     const flips = Number(main.dataset.nextChange || 0) - Number(main.dataset.now);
     let wait = flips > 0 ? Math.min(flips + 50, SLOWEST) : SLOWEST;
     if (soon || (version() && wanted > version())) wait = Math.max(0, lastRefresh + RUSH - Date.now());
@@ -102,9 +100,9 @@
     timer = setTimeout(refresh, wait);
   }
 
-  async function refresh() {
-    if (running || !live) return;
-    running = true;
+  // Asks once at a time. Whoever comes meanwhile waits for the same answer.
+  const refresh = () => live && !still && !isGone && (running ||= ask().finally(() => { running = undefined; schedule(); }));
+  async function ask() {
     lastRefresh = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { 'x-roots-refresh': '1' }, redirect: 'manual' });
@@ -112,14 +110,19 @@
         if (all('form').some(isDirty)) badge('old', 'Signed out');
         else location.reload();
       } else if (answer.ok) {
-        swap(new DOMParser().parseFromString(await answer.text(), 'text/html'));
+        swap(await pageOf(answer));
         lastAnswer = Date.now();
-        if (stream && stream.readyState === 1) badge('live', 'Live');
+        if (stream?.readyState === 1) fresh();
+      } else if (answer.status === 404) {
+        isGone = true;
+        disconnect();
+        badge('old', 'Gone');
+        main.querySelector('.top').after(make('p',
+          'This is gone: it was deleted, or is not yours to see any more. Below is how it was.', { class: 'note', role: 'alert' }));
       } else badge('old', age());
     } catch { badge('old', age()); }
-    running = false;
-    schedule();
   }
+  const pageOf = async (answer) => new DOMParser().parseFromString(await answer.text(), 'text/html');
 
   const isDirty = (form) => all('input, textarea, select', form).some((it) => {
     if (it.type === 'hidden') return false;
@@ -127,58 +130,69 @@
     return it.type === 'checkbox' ? it.checked !== it.defaultChecked : it.value !== it.defaultValue;
   });
   const FOCUSABLE = 'a, button, summary, input, select, textarea, [tabindex]';
-  // Where an element is: the nearest id, and its place in there.
+  const SCROLLED = '.scroll, .board', ROWS = '[id^="todo-"], [id^="row-"]';
+  const href = (it) => it?.getAttribute('href');
+  // Finds an element again: by the nearest id, its place in there, and where it leads.
   function place(element, selector) {
-    const root = element.closest('[id]');
-    return [root.id, root === element ? -1 : all(selector, root).indexOf(element)];
+    const { id } = element.closest('[id]'), leads = href(element);
+    const index = element.id ? -1 : all(selector, byId(id)).indexOf(element);
+    return () => {
+      const root = byId(id);
+      if (!root || index < 0) return root;
+      const found = all(selector, root);
+      return href(found[index]) === leads ? found[index] : found.find((it) => href(it) === leads) || found[index];
+    };
   }
-  const at = ([id, index], selector) => {
-    const root = byId(id);
-    return root && (index < 0 ? root : all(selector, root)[index]);
-  };
 
   function swap(next) {
-    const nextMain = next.getElementById('main');
-    if (!nextMain || !nextMain.dataset.now) return;
-    for (const part of all('[data-live][id]', nextMain)) {
-      const old = byId(part.id), html = plain(part);
-      if (!old || shown.get(part.id) === html) continue;
-      if (replace(old, document.adoptNode(part))) shown.set(part.id, html);
+    // While a card is dragged, all stays. So does the version: the page asks again soon.
+    if (main.querySelector('.dragged')) return delete main.dataset.nextChange;
+    const needs = () => all('[data-told]', main).map((it) => it.dataset.told);
+    const ids = (list) => list.map(([id]) => id).join();
+    const theirs = next.getElementById('main'), told = needs(), news = parts(theirs);
+    if (ids(news) === ids(parts(main))) {
+      for (const [id, html, part] of news) if (shown.get(id) !== html) replace(byId(id), part);
+      for (const name in main.dataset) delete main.dataset[name];
+      Object.assign(main.dataset, theirs.dataset);
+    } else {
+      theirs.querySelector('#live').replaceWith(live);
+      replace(main, theirs);
+      main = theirs;
     }
-    for (const name of ['version', 'now', 'nextChange']) {
-      if (nextMain.dataset[name]) main.dataset[name] = nextMain.dataset[name];
-      else delete main.dataset[name];
-    }
+    shown = new Map(news);
+    const newNeeds = needs().filter((it) => !told.includes(it));
+    if (newNeeds.length) tell('Needs you: ' + newNeeds.join('; '));
   }
 
   function replace(old, part) {
     const active = old.contains(document.activeElement) ? document.activeElement : null;
-    // Half-typed forms move over as they are. Where their place is gone, the part waits.
-    const kept = all('form', old).filter((form) => isDirty(form) || (active && form.contains(active) && active.matches('input, textarea')));
-    const pairs = kept.map((form) => [form, all('form', part).find((it) => it.getAttribute('action') === form.getAttribute('action'))]);
-    if (old.querySelector('.dragged') || pairs.some(([, there]) => !there)) return false;
-    const open = all('details[open]', old).map((it) => place(it, 'details'));
-    const scrolled = all('.scroll', old).map((it) => it.scrollLeft);
-    const focus = active && (pairs.some(([form]) => form.contains(active)) ? active : place(active, FOCUSABLE));
-    const before = new Map(all('[id^="todo-"], [id^="row-"]', old).map((it) => [it.id, plain(it)]));
-    for (const [form, there] of pairs) there.replaceWith(form);
-    old.replaceWith(part);
-    for (const it of open) { const details = at(it, 'details'); if (details) details.open = true; }
-    all('.scroll', part).forEach((it, index) => { it.scrollLeft = scrolled[index] || 0; });
-    for (const it of all('[id^="todo-"], [id^="row-"]', part)) {
-      if (before.get(it.id) !== plain(it)) it.classList.add('changed');
+    const isTyped = (form) => isDirty(form) || (form.contains(active) && active.matches('input, textarea'));
+    // Half-typed forms move over as they are. A step begins at what shows now: only its note moves.
+    const pairs = [], lost = [];
+    for (const form of all('form', old).filter(isTyped)) {
+      const there = all('form', part).find((it) => it.getAttribute('action') === form.getAttribute('action'));
+      if (!there) lost.push(...all('textarea, input:not([type=hidden], [type=password], [type=checkbox])', form).map((it) => it.value));
+      else pairs.push(form.matches('.step') ? [form.elements.note, there.elements.note] : [form, there]);
     }
-    const target = Array.isArray(focus) ? at(focus, FOCUSABLE) : focus;
-    if (target) target.focus({ preventScroll: true });
-    if (part.dataset.told) tell(part.dataset.told);
-    return true;
+    const open = all('details[open]', old).map((it) => place(it, 'details'));
+    const scrolled = [old, ...all(SCROLLED, old)].map((it) => it.scrollLeft);
+    const focus = active && (pairs.some(([it]) => it.contains(active)) ? () => active : place(active, FOCUSABLE));
+    const before = new Map(all(ROWS, old).map((it) => [it.id, plain(it)]));
+    for (const [it, there] of pairs) there.replaceWith(it);
+    old.replaceWith(part);
+    for (const find of open) (find() || {}).open = true;
+    [part, ...all(SCROLLED, part)].forEach((it, index) => { it.scrollLeft = scrolled[index] || 0; });
+    for (const it of all(ROWS, part)) if (before.get(it.id) !== plain(it)) it.classList.add('changed');
+    focus?.()?.focus({ preventScroll: true });
+    const typed = lost.join('\n').trim();
+    if (typed) dialog('Gone', make('h2', 'What you were typing for is gone'), make('p', 'You had typed:'), make('pre', typed));
   }
 
   function connect() {
     clearTimeout(streamTimer);
-    if (stream || document.hidden) return;
+    if (stream || document.hidden || isGone) return;
     stream = new EventSource('/events');
-    stream.onopen = () => badge('live', 'Live');
+    stream.onopen = fresh;
     stream.onmessage = (event) => {
       const before = wanted;
       wanted = Number(event.data);
@@ -200,8 +214,8 @@
     clearTimeout(timer);
     clearTimeout(streamTimer);
   }
-  if (live) {
-    for (const part of all('[data-live][id]', main)) shown.set(part.id, plain(part));
+  if (live && !still) {
+    shown = new Map(parts(main));
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) return disconnect();
       connect();
@@ -219,25 +233,31 @@
   const allowed = (card) => card.dataset.next.split(' ');
   const titleOf = (card) => card.querySelector('a').textContent;
 
-  async function move(card, status) {
+  // Moves wait for each other, because each begins at what the one before has left.
+  let moves, moved = 0;
+  function move({ id }, status) { moves = Promise.resolve(moves).then(() => takeStep(byId(id), status)); }
+  async function takeStep(card, status) {
+    if (!card) return toast('The card is not on this page any more.');
     if (!allowed(card).includes(status)) {
       return toast(`${titleOf(card)}: there is no step from ${word(card.dataset.status)} to ${word(status)}.`);
     }
     const form = card.querySelector('form.step');
     const body = new URLSearchParams(new FormData(form));
     body.set('status', status);
+    body.set('idempotency_key', `${form.elements.idempotency_key.value}-${moved += 1}`);
     try {
       const answer = await fetch(form.getAttribute('action'), { method: 'POST', body, redirect: 'manual' });
       if (answer.type === 'opaqueredirect') {
         tell(`${titleOf(card)}: ${word(card.dataset.status)} to ${word(status)}`);
       } else {
-        const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+        const page = await pageOf(answer);
         const why = page.querySelector('[role=alert], main p:not(.brand)');
-        toast(why ? why.textContent : 'That was refused.');
+        if (answer.status === 412) dialog('Changed meanwhile', ...all('#main h1, #main > :not(.top)', page));
+        else toast(why ? why.textContent : 'That was refused.');
       }
     } catch { toast('The server did not answer. Nothing was moved here; look again in a moment.'); }
-    lastRefresh = 0;
-    refresh();
+    await running;
+    await refresh();
   }
 
   let drag;
@@ -289,9 +309,10 @@
   const keysOff = () => localStorage.getItem('roots-keys') === 'off';
   function stopMoving() { moving = undefined; mark(); }
   function step(by) {
-    const rows = all('main [data-row] > a, main .rows > li a').filter((it) => it.offsetParent);
-    const here = rows.findIndex((it) => it === document.activeElement || it.closest('[data-row], li') === document.activeElement?.closest('[data-row], li'));
-    rows[Math.min(Math.max(here + by, 0), rows.length - 1)]?.focus();
+    const rows = all('main [data-row], main .rows > li').filter((it) => it.offsetParent && it.querySelector('a'));
+    const here = rows.findIndex((it) => it.contains(document.activeElement));
+    const row = rows[Math.min(Math.max(here + by, 0), rows.length - 1)];
+    (row?.querySelector('.what a') || row?.querySelector('a'))?.focus();
   }
   function keyInMove(event) {
     const { card, target } = moving;
@@ -327,8 +348,8 @@
       g: () => { going = event.timeStamp; },
       j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
       n: () => { location.href = '/todos/new'; },
-      '/': () => document.querySelector('[data-filter] input:not([type=hidden]), [data-filter] select')?.focus(),
-      '[': () => document.querySelector('[data-earlier]')?.click(),
+      '/': () => document.querySelector('input[data-filter], [data-filter] select')?.focus(),
+      '[': () => document.querySelector('[data-earlier], .earlier')?.click(),
       ']': () => document.querySelector('[data-later]')?.click(),
       m: card && (() => {
         moving = { card, target: allowed(card)[0] };
@@ -366,34 +387,39 @@
       ['m', 'Move the focused card: arrows or first letter, Enter, Escape'],
       ['[ ]', 'Earlier, later'], ['Ctrl K, ⌘ K', 'Go to anything'], ['?', 'This'],
     ]) list.append(make('dt', key), make('dd', what));
-    const off = make('input', '', { type: 'checkbox', id: 'keys-off' });
+    const off = make('input', '', { type: 'checkbox', id: 'keys-off' }), label = make('label', '', { class: 'check' });
     off.checked = keysOff();
     off.addEventListener('change', () => localStorage.setItem('roots-keys', off.checked ? 'off' : 'on'));
-    const label = make('label', 'Turn single letters off', { class: 'check' });
-    label.prepend(off);
+    label.append(off, 'Turn single letters off');
     const box = dialog('Keys', make('h2', 'Keys'), list, label);
     off.addEventListener('keydown', (event) => { if (event.key === '?') box.close(); });
   }
+  for (const button of all('.keys')) button.addEventListener('click', help);
   async function palette() {
-    const search = make('input', '', { type: 'search', 'aria-label': 'Go to', autocomplete: 'off' });
-    const list = document.createElement('ul');
+    const search = make('input', '', {
+      type: 'search', role: 'combobox', 'aria-label': 'Go to', 'aria-controls': 'found', 'aria-expanded': 'true', autocomplete: 'off',
+    });
+    const list = make('ul', '', { id: 'found', role: 'listbox', 'aria-label': 'Found' });
     const box = dialog('Go to', search, list);
-    let links = all('nav.side a.item, .tools a').map((it) => [it.textContent, it.getAttribute('href')]);
-    links.push(['New todo', '/todos/new']);
+    // What each leads to: a path, or what is clicked.
+    const found = all('nav.side a.item, .top a').map((it) => [it.textContent, it.getAttribute('href')]);
+    found.push(['New todo', '/todos/new'], ...all('nav.side button').map((it) => [(it.name ? 'Theme: ' : '') + it.textContent, it]));
+    const links = [...new Map(found)];
     let chosen = 0;
     const show = () => {
       const words = search.value.toLowerCase().split(/\s+/);
-      const found = links.filter(([text]) => words.every((it) => text.toLowerCase().includes(it))).slice(0, 12);
-      chosen = Math.min(chosen, Math.max(found.length - 1, 0));
-      list.replaceChildren(...found.map(([text, href], index) => {
-        const item = document.createElement('li');
-        item.append(make('a', text, { href, 'aria-selected': String(index === chosen) }));
+      const shown = links.filter(([text]) => words.every((it) => text.toLowerCase().includes(it))).slice(0, 12);
+      chosen = Math.min(chosen, Math.max(shown.length - 1, 0));
+      list.replaceChildren(...shown.map(([text, to], index) => {
+        const item = make('li', text, { role: 'option', id: 'found-' + index, 'aria-selected': String(index === chosen) });
+        item.addEventListener('click', () => { box.close(); if (to.click) to.click(); else location.href = to; });
         return item;
       }));
+      search.setAttribute('aria-activedescendant', 'found-' + chosen);
     };
     search.addEventListener('input', () => { chosen = 0; show(); });
     search.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter') list.querySelector('[aria-selected=true]')?.click();
+      if (event.key === 'Enter') byId('found-' + chosen)?.click();
       else if (event.key === 'ArrowDown') chosen += 1;
       else if (event.key === 'ArrowUp') chosen = Math.max(0, chosen - 1);
       else return;

@@ -1,11 +1,12 @@
 //! The agents and people of an account, by name, and what the account has left.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use maud::{Markup, html};
 use roots_domain::model::account::{AccountStatus, Actor};
 use roots_domain::model::id::ActorId;
+use roots_domain::model::time::Timestamp;
 use roots_domain::service::access::Caller;
 use roots_http_core::problem::Problem;
 
@@ -15,15 +16,21 @@ use crate::viewer::Viewer;
 
 /// From this balance down, a button says what it costs.
 const FEW_CREDITS: i64 = 50;
+/// Most names that a page learns.
+const NAMES_MAX: usize = 2_000;
 
-/// The names of an account's actors. Of a very large account it knows the first hundred, and the
-/// viewer.
+/// The names of an account's actors. Of a very large account it knows the first hundred, the viewer
+/// and those that a page [learns](Self::learn).
 pub(crate) struct Agents {
     known: HashMap<ActorId, Actor>,
-    /// In the order of their ids.
+    /// The first hundred and the viewer, in the order of their ids.
     in_order: Vec<ActorId>,
+    /// Whether the account has more of them.
+    has_more: bool,
     /// The account's balance.
     pub(crate) balance: i64,
+    /// When the account was made.
+    pub(crate) account_made: Timestamp,
     /// Whether the account may write.
     status: AccountStatus,
 }
@@ -39,20 +46,61 @@ impl Agents {
         let found = viewer.bearer.read(read).await?;
         viewer.version = Some(found.version);
         let own = viewer.bearer.actor.clone();
+        let others = i64::try_from(found.other_actors.len()).unwrap_or(i64::MAX);
         let mut actors = found.other_actors;
         actors.push(own);
         actors.sort_unstable_by_key(|actor| actor.id);
         Ok(Self {
             in_order: actors.iter().map(|actor| actor.id).collect(),
             known: actors.into_iter().map(|actor| (actor.id, actor)).collect(),
+            has_more: found.other_actors_total > others,
             balance: found.credits_remaining,
+            account_made: found.created_at,
             status: found.status,
         })
     }
 
-    /// All of them, in the order of their ids.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Actor> {
-        self.in_order.iter().filter_map(|id| self.known.get(id))
+    /// These actors, all that there are.
+    #[cfg(test)]
+    pub(crate) fn of(actors: impl IntoIterator<Item = Actor>) -> Self {
+        let known: HashMap<_, _> = actors.into_iter().map(|actor| (actor.id, actor)).collect();
+        let mut in_order: Vec<_> = known.keys().copied().collect();
+        in_order.sort_unstable();
+        let account_made = Timestamp::FIRST;
+        Self { known, in_order, has_more: false, balance: 0, account_made }
+    }
+
+    /// Reads the names of these actors too, unless they are known. Only accounts with more than a
+    /// hundred actors cost a read.
+    ///
+    /// # Errors
+    /// A database error, or the sign-in has ended.
+    pub(crate) async fn learn(
+        &mut self,
+        app: &App,
+        viewer: &mut Viewer,
+        ids: Vec<ActorId>,
+    ) -> Result<(), Problem> {
+        if !self.has_more {
+            return Ok(());
+        }
+        let unknown = ids.into_iter().filter(|id| !self.known.contains_key(id));
+        let unknown: BTreeSet<_> = unknown.take(NAMES_MAX).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let unknown: Vec<_> = unknown.into_iter().collect();
+        let (accounts, unknown) = (&app.services.accounts, &unknown);
+        let read =
+            |caller: Arc<Caller>| async move { accounts.actors_of_ids(&caller, unknown).await };
+        let found = viewer.bearer.read(read).await?;
+        self.known.extend(found.into_iter().map(|actor| (actor.id, actor)));
+        Ok(())
+    }
+
+    /// Whether there is a choice among several.
+    pub(crate) fn are_several(&self) -> bool {
+        self.in_order.len() > 1
     }
 
     /// The name of an actor.
@@ -70,16 +118,17 @@ impl Agents {
         known.unwrap_or_else(|| format!("agent {id}"))
     }
 
-    /// The choice of an actor, the first of which is `none` with an empty value.
+    /// The choice of an actor, the first of which is `none` with an empty value. In a very large
+    /// account not all fit: the page of each agent leads to the same page with that agent chosen.
     pub(crate) fn choice(&self, name: &str, none: &str, chosen: Option<ActorId>) -> Markup {
+        let other = chosen.filter(|id| !self.in_order.contains(id));
         html! {
             select name=(name) id=(name) {
                 option value="" { (none) }
-                @for actor in self.all() {
-                    option value=(actor.id) selected[chosen == Some(actor.id)] {
-                        (actor.name.as_str())
-                    }
+                @for id in self.in_order.iter().copied().chain(other) {
+                    option value=(id) selected[chosen == Some(id)] { (self.plain_name(id)) }
                 }
+                @if self.has_more { option disabled { "Others: see the page Agents" } }
             }
         }
     }
@@ -99,7 +148,7 @@ impl Agents {
         html! {
             (self.suspension())
             @if self.balance <= 0 {
-                p.note { "The account has no credits left. Reading goes on; writing needs credits." }
+                p.note #out data-live { "The account has no credits left. You can still read; writing needs credits." }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roots_domain::model::chart::{Curve, curve};
-use roots_domain::model::time::{Day, TimeRange};
+use roots_domain::model::time::{Day, TimeRange, Timestamp};
 use roots_domain::model::work::CreditStats;
 use roots_domain::service::access::{ActorScope, Caller};
 use roots_http_core::problem::Problem;
@@ -29,7 +29,7 @@ pub(crate) async fn spent(
     let stats = |caller: Arc<Caller>| async move {
         accounts.credit_stats(&caller, scope, range, zone).await
     };
-    viewer.bearer.read(stats).await
+    viewer.bearer.read_in_turn(stats).await
 }
 
 /// The first and the last of the last `days` days.
@@ -38,8 +38,10 @@ pub(crate) fn window(viewer: &Viewer, days: i64) -> (Day, Day) {
     (Day(today.0 - days + 1), today)
 }
 
-/// The balance of the account at the end of each of the last `days` days.
-pub(crate) fn of_days(viewer: &Viewer, stats: &CreditStats, days: i64) -> Curve {
+/// The balance of the account at the end of each of the last `days` days. `made` is when the account
+/// was made.
+pub(crate) fn of_days(viewer: &Viewer, stats: &CreditStats, days: i64, made: Timestamp) -> Curve {
     let changed = stats.by_day.iter().map(|day| (day.day, day.balance));
-    curve(stats.balance_before, changed, window(viewer, days))
+    let made = viewer.look.zone().wall_clock(made).day;
+    curve(stats.balance_before, changed, window(viewer, days), made)
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::dashboard::ShownText;
-use roots_domain::model::feed::FeedRow;
+use roots_domain::model::feed::{FeedEntry, FeedRow, FoldName};
 
 use crate::look::Look;
 use crate::text;
@@ -12,10 +12,18 @@ use crate::time;
 /// Most characters of an entry on its line.
 const LINE_CHARS: usize = 160;
 
-/// A text of a dashboard on one line.
-pub(crate) fn shown(shown: &ShownText, (what, id): (&str, i64), chars: usize) -> Markup {
+/// The title of a todo of a dashboard on one line. It is no Markdown.
+pub(crate) fn title(shown: &ShownText, id: i64, chars: usize) -> Markup {
     match shown {
         ShownText::Open(text) => text::start_of(text, chars),
+        other => description(other, ("todo", id), chars),
+    }
+}
+
+/// A text in Markdown of a dashboard on one line.
+pub(crate) fn description(shown: &ShownText, (what, id): (&str, i64), chars: usize) -> Markup {
+    match shown {
+        ShownText::Open(text) => text::excerpt(text, chars),
         ShownText::TooLong => html! { em.muted { "a long text" } },
         ShownText::Unreadable => {
             html! { em.muted { "The text of " (what) " " (id) " can't be read: it is damaged." } }
@@ -39,7 +47,7 @@ pub(crate) fn feed<T>(
                     span.what {
                         (line(entry, write))
                         @if !row.folded.is_empty() {
-                            details.fold id={ "entry-" (entry.id) } {
+                            details.fold id=[fold_id(entry)] {
                                 summary { "and " (row.folded.len()) " more of " (session(entry)) }
                                 ul {
                                     @for folded in &row.folded {
@@ -57,6 +65,11 @@ pub(crate) fn feed<T>(
             }
         }
     }
+}
+
+/// The id of what unfolds, which stays when another entry joins it.
+fn fold_id<T>(entry: &Activity<T>) -> Option<String> {
+    entry.fold_name().map(|FoldName(session, number)| format!("fold-{session}-{number}"))
 }
 
 fn line<T>(entry: &Activity<T>, write: &dyn Fn(&T, i64, usize) -> Markup) -> Markup {

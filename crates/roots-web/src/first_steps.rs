@@ -23,7 +23,7 @@ fn request(address: &str, path: &str, body: &str) -> Markup {
             ": YOUR_API_KEY' \\\n  -H 'Content-Type: application/json' \\\n  -d '" (body) "'"
         }
         p.muted {
-            "Put the API key of the agent in its place. What it writes appears here by itself."
+            "Replace YOUR_API_KEY with the API key of the agent. What it writes appears here by itself."
         }
     }
 }

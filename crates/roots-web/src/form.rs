@@ -1,5 +1,7 @@
 //! Forms: reading them, the hidden fields that make their writes safe, and faults at their fields.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -7,8 +9,10 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::etag::EntityTag;
+use roots_domain::model::text::LONG_TEXT_MAX_BYTES;
 use roots_domain::service::{IdempotentRequest, Preconditions};
-use roots_http_core::middleware::pipeline::OwnBody;
+use roots_http_core::auth::client_context::ClientContext;
+use roots_http_core::middleware::pipeline::{KeptForProblem, OwnBody};
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{InvalidField, InvalidNoted};
 use roots_http_core::request::json::read_whole;
@@ -19,6 +23,12 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::viewer::Viewer;
+
+/// The largest form: one of the longest texts, which takes six bytes a byte if it is nothing but
+/// line breaks (`%0D%0A`), and 16 KiB for the fields beside it.
+const FORM_MAX_BYTES: usize = 6 * LONG_TEXT_MAX_BYTES + 16 * 1024;
+/// The largest form that anybody may send without a sign-in: a key, and the path to lead back to.
+const OPEN_FORM_MAX_BYTES: usize = 8 * 1024;
 
 /// The field with the tag of the state that the form was made from.
 const ETAG: &str = "etag";
@@ -34,7 +44,7 @@ const OF_PAGES: [&str; 3] = ["back", "next", "zone"];
 pub(crate) struct Typed {
     /// The path that it was sent to.
     pub(crate) action: String,
-    fields: Vec<(String, Zeroizing<String>)>,
+    fields: Arc<[(String, Zeroizing<String>)]>,
 }
 
 impl Typed {
@@ -54,7 +64,7 @@ impl Typed {
     pub(crate) fn again(&self) -> Markup {
         html! {
             form.stack method="post" action=(self.action) {
-                @for (name, value) in &self.fields {
+                @for (name, value) in self.fields.iter() {
                     @if SECRETS.contains(&name.as_str()) {
                         label { span { "Type it again: " (name.replace('_', " ")) }
                             input type="password" name=(name) required autocomplete="off"; }
@@ -179,30 +189,47 @@ fn incomplete() -> Problem {
 impl FromRequest<App> for Posted {
     type Rejection = Response;
 
-    /// The body comes first, so that whatever is refused then loses nothing typed.
+    /// The sender is admitted before the body is read. The body of a sender who is refused is read
+    /// all the same, so that nothing typed is lost, but only while the client's address may send
+    /// requests without a sign-in: reading and repeating a form costs more than refusing it.
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let Sent { typed } = Sent::of(&parts, body).await?;
-        match Viewer::from_request_parts(&mut parts, app).await {
-            Ok(viewer) => Ok(Self { viewer, typed }),
-            Err(refused) => Err(failed(refused, typed)),
+        let refused = match Viewer::from_request_parts(&mut parts, app).await {
+            Ok(viewer) => {
+                let Sent { typed } = Sent::of(&parts, body, FORM_MAX_BYTES).await?;
+                return Ok(Self { viewer, typed });
+            }
+            Err(refused) => refused,
+        };
+        let counted =
+            ClientContext::of(&parts.extensions).and_then(ClientContext::count_by_address_at_least);
+        if counted.is_err() {
+            return Err(refused);
+        }
+        match Sent::of(&parts, body, FORM_MAX_BYTES).await {
+            Ok(Sent { typed }) => Err(failed(refused, typed)),
+            Err(_) => Err(refused),
         }
     }
 }
 
-/// A form that anybody sent.
+/// A form.
 pub(crate) struct Sent {
     /// What was typed.
     pub(crate) typed: Typed,
 }
 
 impl Sent {
-    /// Reads a form.
+    /// Reads a form that anybody sent.
     ///
     /// # Errors
     /// It is too large, does not arrive or is no form.
-    pub(crate) async fn of(parts: &Parts, body: Body) -> Result<Self, Response> {
-        let bytes = read_whole(parts, body).await.map_err(IntoResponse::into_response)?;
+    pub(crate) async fn of_anybody(parts: &Parts, body: Body) -> Result<Self, Response> {
+        Self::of(parts, body, OPEN_FORM_MAX_BYTES).await
+    }
+
+    async fn of(parts: &Parts, body: Body, most: usize) -> Result<Self, Response> {
+        let bytes = read_whole(parts, body, most).await.map_err(IntoResponse::into_response)?;
         let malformed =
             || Problem::bad_request("The body must be a form in UTF-8.").into_response();
         let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
@@ -212,17 +239,19 @@ impl Sent {
         let plain = |(name, value): (String, String)| {
             (name, Zeroizing::new(Zeroizing::new(value).replace("\r\n", "\n")))
         };
-        let fields = fields.into_iter().map(plain).collect();
-        Ok(Self { typed: Typed { action, fields } })
+        let typed = Typed { action, fields: fields.into_iter().map(plain).collect() };
+        KeptForProblem::keep(&parts.extensions, typed.clone());
+        Ok(Self { typed })
     }
 }
 
 impl<S: Sync> FromRequest<S> for Sent {
     type Rejection = Response;
 
+    /// As [`Self::of_anybody`].
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        Self::of(&parts, body).await
+        Self::of_anybody(&parts, body).await
     }
 }
 
@@ -353,7 +382,56 @@ pub(crate) fn read<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use axum::Router;
+    use axum::body::to_bytes;
+    use axum::http::Method;
+    use axum::routing::post;
+    use roots_domain::model::id::Uid;
+    use roots_domain::port::clock::MockUids;
+    use roots_http_core::middleware::route_traits::RouteTraits;
+    use roots_http_core::settings::HttpSettings;
+    use roots_http_core::surface::{Surface, router};
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::problem_page;
+
+    /// The page of the error of a handler that reads a form and then does `then`.
+    async fn page_of_error<F>(then: fn() -> F) -> (StatusCode, String)
+    where
+        F: Future<Output = StatusCode> + Send + 'static,
+    {
+        let handler = post(move |_: Sent| then());
+        let methods = vec![Method::POST];
+        let write_problem = Some(problem_page::write as _);
+        let traits = RouteTraits { methods, write_problem, ..RouteTraits::default() };
+        let surface = Surface {
+            routes: Router::new().route("/todos", handler),
+            traits: HashMap::from([("/todos".to_owned(), traits)]),
+            no_such_page: None,
+        };
+        let mut uids = MockUids::new();
+        uids.expect_next().returning(|| Uid(Default::default()));
+        let pages = router([surface], &HttpSettings::default(), Arc::new(uids));
+        let request = Request::post("/todos").body(Body::from("title=Kept+%26+shown")).unwrap();
+        let response = pages.oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.into()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_form_that_takes_too_long_or_panics_loses_nothing_typed() {
+        let panics = || async { std::hint::black_box(None::<StatusCode>).unwrap() };
+        for (status, page) in
+            [page_of_error(std::future::pending).await, page_of_error(panics).await]
+        {
+            assert!(status.is_server_error(), "{status}");
+            assert!(page.contains(r#"name="title" value="Kept &amp; shown""#), "{page}");
+        }
+    }
 
     #[test]
     fn only_paths_of_this_server_are_led_back_to() {

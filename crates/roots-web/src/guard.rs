@@ -54,8 +54,13 @@ pub(crate) struct Framed {
 }
 
 /// Refuses requests that call the server by a foreign name, and writes of which nothing says where
-/// they come from. They count against the client's address: their cookie was not looked at.
+/// they come from. Whatever fails before anything has counted it, these and others, counts against
+/// the client's address.
 pub(crate) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let client = match ClientContext::of(request.extensions()) {
+        Ok(client) => client.clone(),
+        Err(problem) => return problem.into_response(),
+    };
     let (found, section) = (Found::default(), Section::of_path(request.uri().path()));
     request.extensions_mut().insert(found.clone());
     let (uri, headers) = (request.uri(), request.headers());
@@ -68,14 +73,15 @@ pub(crate) async fn check(State(app): State<App>, mut request: Request, next: Ne
     };
     let mut response = match checked {
         Ok(()) => next.run(request).await,
-        Err(problem) => {
-            let client = ClientContext::of(request.extensions());
-            let counted = client.and_then(ClientContext::count_unauthenticated);
-            counted.err().unwrap_or(problem).into_response()
-        }
+        Err(problem) => problem.into_response(),
     };
-    if let Some(viewer) = found.0.get().filter(|_| is_error(&response)) {
-        response.extensions_mut().insert(Framed { viewer: viewer.clone(), section });
+    if is_error(&response) {
+        if let Err(limited) = client.count_unless_counted() {
+            response = limited.into_response();
+        }
+        if let Some(viewer) = found.0.get() {
+            response.extensions_mut().insert(Framed { viewer: viewer.clone(), section });
+        }
     }
     seal(&mut response);
     response

@@ -1,8 +1,8 @@
 //! The frame of every page: the rail, the tabs of phones, and the head.
 
 use maud::{DOCTYPE, Markup, html};
-use roots_domain::model::account::{AccountKind, Role};
 use roots_domain::model::time::Timestamp;
+use roots_domain::service::operators;
 
 use crate::assets::{ICON, SCRIPT, STYLE};
 use crate::look::Look;
@@ -96,9 +96,7 @@ impl Section {
     }
 
     fn is_for(self, viewer: &Viewer) -> bool {
-        self != Self::Accounts
-            || viewer.bearer.account_kind == AccountKind::Operator
-                && viewer.bearer.actor.role == Role::Owner
+        self != Self::Accounts || operators::check(&viewer.bearer).is_ok()
     }
 }
 
@@ -110,18 +108,32 @@ pub(crate) struct Frame<'a> {
     pub(crate) section: Section,
     /// What stands beside the title: filters and buttons.
     pub(crate) tools: Markup,
-    /// When the next rule flips that the page shows: the script asks for the page again then.
+    /// When the next rule flips that the page shows: the script asks for the page again then, and
+    /// at least each minute.
     pub(crate) next_change: Option<Timestamp>,
     /// The page. The script swaps each element in it that has `data-live` and an `id` when it
-    /// differs from a newer answer.
+    /// differs from a newer answer, and the whole page when that has other such elements.
     pub(crate) content: Markup,
 }
 
-/// A page for a viewer who is signed in.
+/// A page for a viewer who is signed in. One that answers a form is not live: asked for again, its
+/// address would show another page or none, and what it shows once would be gone.
 pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
+    framed(viewer, frame, &html! { span.live #live hidden { i {} span { "Live" } } })
+}
+
+/// The same that the script does not ask for again: what it tells is dear to find. It says so.
+pub(crate) fn still_page(viewer: &Viewer, frame: Frame<'_>, why: &str) -> Markup {
+    let badge = html! { span.live #live data-state="old" data-still { i {} span { (why) } } };
+    framed(viewer, frame, &badge)
+}
+
+fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup) -> Markup {
     let Frame { title, section, tools, next_change, content } = frame;
     let look = &viewer.look;
-    let next_change = next_change.map(|at| at.micros() / 1_000);
+    // Rounded up: a page that is asked for too early would not know the flip any more.
+    let next_change = next_change.map(|at| (at.micros() + 999) / 1_000);
+    let version = viewer.version.filter(|_| !viewer.is_answer);
     document(
         look,
         title,
@@ -130,13 +142,13 @@ pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
             div.shell {
                 (rail(viewer, section))
                 main #main tabindex="-1" data-now=(look.now.micros() / 1_000)
-                    data-version=[viewer.version]
+                    data-version=[version]
                     data-next-change=[next_change] {
                     div.top {
                         h1 { (text::line(title)) }
-                        span.live #live hidden { i {} span { "Live" } }
+                        @if !viewer.is_answer { (badge) }
                         span.grow {}
-                        (tools)
+                        div.tools #tools data-live { (tools) }
                     }
                     (content)
                 }
@@ -173,7 +185,7 @@ pub(crate) fn bare(look: &Look, title: &str, content: &Markup) -> Markup {
         title,
         &html! {
             main.bare #main {
-                p.brand { "Roots" }
+                p.brand { (mark()) "Roots" }
                 h1 { (title) }
                 (content)
             }
@@ -199,10 +211,20 @@ fn document(look: &Look, title: &str, body: &Markup) -> Markup {
     }
 }
 
+/// The icon of the site, in the colours of the theme.
+fn mark() -> Markup {
+    html! {
+        svg width="20" height="20" viewBox="0 0 32 32" aria-hidden="true" {
+            rect width="32" height="32" rx="7" {}
+            path d="M16 5v12m0 0c0 6-4 8-7 9m7-9c0 6 4 8 7 9m-7-9c0 4-1 7-1 10m1-17c-3 0-6-1-7-4m7 1c3 0 6-1 7-4" {}
+        }
+    }
+}
+
 fn rail(viewer: &Viewer, here: Section) -> Markup {
     html! {
         nav.side aria-label="Main" {
-            a.brand href="/" { "Roots" }
+            a.brand href="/" { (mark()) "Roots" }
             @for section in Section::ALL.into_iter().filter(|section| section.is_for(viewer)) {
                 (link(section, here))
             }
@@ -210,6 +232,7 @@ fn rail(viewer: &Viewer, here: Section) -> Markup {
                 p.muted { (text::line(viewer.bearer.actor.name.as_str())) }
                 @if viewer.look.is_zone_unknown() { p.muted { "Times are UTC." } }
                 (theme_choice(viewer))
+                button.quiet.keys type="button" { "Keys" }
                 (sign_out())
             }
         }
@@ -243,13 +266,17 @@ fn link(section: Section, here: Section) -> Markup {
     }
 }
 
+/// The choice of the theme, which leads back to the page: not on one that answers a form.
 fn theme_choice(viewer: &Viewer) -> Markup {
     let chosen = viewer.look.theme.attribute().unwrap_or("system");
     html! {
-        form.theme method="post" action="/theme" {
-            span.muted { "Theme" }
-            @for (value, label) in [("system", "Auto"), ("light", "Light"), ("dark", "Dark")] {
-                button.quiet name="theme" value=(value) aria-pressed=(value == chosen) { (label) }
+        @if !viewer.is_answer {
+            form.theme method="post" action="/theme" aria-label="Theme" {
+                @for (value, label) in [("system", "Auto"), ("light", "Light"), ("dark", "Dark")] {
+                    button.quiet name="theme" value=(value) aria-pressed=(value == chosen) {
+                        (label)
+                    }
+                }
             }
         }
     }

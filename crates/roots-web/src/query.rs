@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use roots_domain::model::Invalid;
 use roots_domain::model::id::ActorId;
+use roots_domain::model::page::PageRequest;
 use roots_domain::service::access::ActorScope;
 use roots_http_core::request::fields::InvalidNoted;
-use roots_http_core::request::query::{Params, encoded};
+use roots_http_core::request::query::{FromParams, Params, encoded};
 
 /// Reads `agent`: the id of an actor. An empty value, which a form sends, is none.
 ///
@@ -16,6 +17,16 @@ pub(crate) fn agent(params: &mut Params) -> Result<Option<ActorId>, InvalidNoted
     optional(params, "agent", |text| {
         ActorId::parse(text).ok_or_else(|| Invalid::new("must be the id of an agent"))
     })
+}
+
+/// A query that only says how many rows are skipped: `offset`.
+pub(crate) struct Skip(pub(crate) i64);
+
+impl FromParams for Skip {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        let offset = optional(params, "offset", PageRequest::parse_offset);
+        Ok(Self(offset?.unwrap_or_default()))
+    }
 }
 
 /// Reads a parameter that a form may send empty.

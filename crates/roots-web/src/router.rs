@@ -116,6 +116,7 @@ fn pages() -> Vec<PageRoute> {
         write("/access/keys", post(access::key_forms::add)),
         write("/access/keys/rotate", post(access::key_forms::rotate)),
         write("/access/keys/{id}/revoke", post(access::key_forms::revoke)),
+        write("/access/export", post(access::export::download)),
         write("/access/recovery-code", post(access::key_forms::recovery_code)),
         write("/access/sign-ins/end", post(access::sign_ins::end_all)),
         write("/access/sign-ins/{id}/end", post(access::sign_ins::end)),

@@ -11,6 +11,8 @@ const SHOWN_CHARS: usize = 4_000;
 /// How deep quotes and lists may nest. Browsers cut deeper ones, and their tags are many times as
 /// long as the characters that make them.
 const DEPTH_MAX: usize = 12;
+/// An excerpt looks at so many times the characters that it shows: the others may be marks.
+const MARKS_PER_CHARACTER: usize = 4;
 
 /// A short text on one line, such as a title or a name.
 pub(crate) fn line(text: &str) -> Markup {
@@ -24,6 +26,41 @@ pub(crate) fn start_of(text: &str, chars: usize) -> Markup {
         Some((end, _)) => html! { bdi { (first[..end]) "…" } },
         None => line(&first),
     }
+}
+
+/// The beginning of a text in Markdown on one line, without its marks, cut after so many
+/// characters. However long the text is, only its beginning is looked at.
+pub(crate) fn excerpt(text: &str, chars: usize) -> Markup {
+    let seen = text.char_indices().nth(chars.saturating_mul(MARKS_PER_CHARACTER));
+    let (head, rest) = text.split_at(seen.map_or(text.len(), |(end, _)| end));
+    let mut plain = String::new();
+    for event in Parser::new_ext(head, Options::ENABLE_STRIKETHROUGH) {
+        match event {
+            Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => {
+                plain.push_str(&text);
+            }
+            Event::SoftBreak | Event::HardBreak | Event::Rule => plain.push(' '),
+            Event::End(end) if !is_inline(end) => plain.push(' '),
+            _ => {}
+        }
+    }
+    plain.truncate(plain.trim_end().len());
+    if !rest.is_empty() {
+        plain.push('…');
+    }
+    if plain.chars().any(|it| !it.is_whitespace() && it != '…') {
+        start_of(&plain, chars)
+    } else {
+        // A text of marks alone is shown as it is: a link needs a name.
+        start_of(head, chars)
+    }
+}
+
+const fn is_inline(end: TagEnd) -> bool {
+    matches!(
+        end,
+        TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image
+    )
 }
 
 /// A text in Markdown. After 4,000 characters the rest is folded.
@@ -269,7 +306,7 @@ mod tests {
         assert_eq!(folded.matches("word").count(), 2_000);
         let whole = "é".repeat(SHOWN_CHARS);
         assert!(!shown(&whole).contains("<details"));
-        assert!(shown(&(whole + "é")).contains("Show the other 1 characters"));
+        assert!(shown(&(whole + "é")).contains("Show the other 1 character<"));
     }
 
     #[test]
@@ -288,6 +325,38 @@ mod tests {
         assert_eq!(line("<a>\u{202e}").into_string(), "<bdi>&lt;a&gt;\u{202e}</bdi>");
         assert_eq!(start_of("ab  c\nd", 4).into_string(), "<bdi>ab c…</bdi>");
         assert_eq!(start_of("ab", 4).into_string(), "<bdi>ab</bdi>");
+    }
+
+    #[test]
+    fn an_excerpt_has_the_words_of_a_markdown_text_without_its_marks() {
+        for (text, plain) in [
+            ("# Plan\n\nUse **bold** and `code`.", "Plan Use bold and code."),
+            ("- one\n- two\n\n> three", "one two three"),
+            ("[a link](https://a.example) ![an image](x.png)", "a link an image"),
+            ("<b>raw</b> a*b* ~~no~~ 2 * 3", "&lt;b&gt;raw&lt;/b&gt; ab no 2 * 3"),
+            ("```rust\nlet x = 1;\n```\nafter", "let x = 1; after"),
+            ("one\ntwo  \nthree", "one two three"),
+            // Marks alone stay as they are.
+            ("---", "---"),
+            ("#", "#"),
+            ("[](https://a.example)", "[](https://a.example)"),
+        ] {
+            assert_eq!(excerpt(text, 60).into_string(), format!("<bdi>{plain}</bdi>"), "{text}");
+        }
+        assert_eq!(excerpt("**abc** def", 5).into_string(), "<bdi>abc d…</bdi>");
+    }
+
+    #[test]
+    fn an_excerpt_looks_at_the_beginning_of_a_long_text_alone() {
+        let text = format!("{}end", "# \n".repeat(20_000));
+        let shown = excerpt(&text, 100).into_string();
+        assert!(shown.len() < 500 && !shown.contains("end"), "{shown}");
+        assert_eq!(
+            excerpt(&"é".repeat(9), 8).into_string(),
+            format!("<bdi>{}…</bdi>", "é".repeat(8))
+        );
+        let cut = format!("a{}b", "*".repeat(40));
+        assert!(excerpt(&cut, 10).into_string().ends_with("…</bdi>"));
     }
 
     /// What hostile texts are made of.
@@ -393,6 +462,9 @@ mod tests {
             prop_assert_eq!(bad_links(html), Vec::<String>::new(), "{}", text);
             let line = line(&text).into_string();
             prop_assert_eq!(line.matches('<').count(), 2);
+            let excerpt = excerpt(&text, 40).into_string();
+            prop_assert_eq!(excerpt.matches('<').count(), 2, "{}", excerpt);
+            prop_assert!(excerpt.chars().count() < 300, "{}", excerpt);
         }
     }
 }

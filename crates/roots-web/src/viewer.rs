@@ -31,6 +31,11 @@ pub(crate) struct Viewer {
     pub(crate) bearer: Bearer,
     /// How they want to see the pages.
     pub(crate) look: Look,
+    /// Whether the script asks, and no person.
+    pub(crate) is_refresh: bool,
+    /// Whether the page answers a form. Its address can't be asked for again, and what it shows,
+    /// like a new key, is on no other page.
+    pub(crate) is_answer: bool,
     /// The account's version before anything else of the page was read, if it was read.
     pub(crate) version: Option<i64>,
 }
@@ -39,6 +44,14 @@ impl Viewer {
     /// Whether they are the owner of their account, who sees all of its agents.
     pub(crate) fn is_owner(&self) -> bool {
         self.bearer.actor.role == Role::Owner
+    }
+
+    /// Admits a further part of a long answer.
+    ///
+    /// # Errors
+    /// As [`PageBearer::admit_again`].
+    pub(crate) async fn admit_again(&self) -> Result<(), Problem> {
+        PageBearer(self.bearer.clone()).admit_again().await
     }
 
     /// Authorizes one act by an API key of the same actor that was typed for it: that key authors
@@ -68,7 +81,8 @@ impl FromRequestParts<App> for Viewer {
         };
         match admitted {
             Ok(PageBearer(bearer)) => {
-                let viewer = Self { bearer, look, version: None };
+                let is_answer = !parts.method.is_safe();
+                let viewer = Self { bearer, look, is_refresh, is_answer, version: None };
                 if let Some(found) = parts.extensions.get::<Found>() {
                     found.keep(&viewer);
                 }

@@ -4,24 +4,22 @@ use maud::{Markup, html};
 use roots_domain::model::dashboard::{
     AgentAtWork, AgentState, DashboardRows, DashboardTodo, ShownText,
 };
-use roots_domain::model::id::ActorId;
 
+use crate::agents::Agents;
 use crate::entries;
 use crate::look::Look;
-use crate::text;
 use crate::time;
 
 /// Most characters of a title.
 const TITLE_CHARS: usize = 120;
 
-/// The name of an agent.
-pub(crate) fn name(rows: &DashboardRows<ShownText>, actor: ActorId) -> String {
-    let known = rows.name(actor).map(|name| name.as_str().to_owned());
-    known.unwrap_or_else(|| format!("agent {actor}"))
-}
-
 /// The row of an agent: what it does, on what, since when, and its last sign of life.
-pub(crate) fn row(look: &Look, rows: &DashboardRows<ShownText>, agent: &AgentAtWork) -> Markup {
+pub(crate) fn row(
+    look: &Look,
+    agents: &Agents,
+    rows: &DashboardRows<ShownText>,
+    agent: &AgentAtWork,
+) -> Markup {
     let class = match agent.state {
         AgentState::Waiting => "tag bad",
         AgentState::Working => "tag ok",
@@ -30,14 +28,15 @@ pub(crate) fn row(look: &Look, rows: &DashboardRows<ShownText>, agent: &AgentAtW
     };
     html! {
         li.work {
-            a.who href={ "/agents/" (agent.actor) } { (text::line(&name(rows, agent.actor))) }
+            a.who href={ "/agents/" (agent.actor) } { (agents.name(agent.actor)) }
             span class=(class) { (agent.state.name()) }
             span.what {
                 @for id in &agent.todos {
                     @if let Some(todo) = rows.todo(*id) { (todo_line(rows, todo)) }
                 }
                 @if agent.todos.is_empty() {
-                    @if agent.session.is_some() { span.muted { "no todo" } }
+                    @if !rows.has_all_in_progress() { span.muted { "perhaps a newer todo" } }
+                    @else if agent.session.is_some() { span.muted { "no todo" } }
                     @else { span.muted { "nothing in progress" } }
                 }
             }
@@ -66,7 +65,7 @@ fn todo_line(rows: &DashboardRows<ShownText>, todo: &DashboardTodo<ShownText>) -
     html! {
         span.line {
             a href={ "/todos/" (todo.id) } {
-                (entries::shown(&todo.title, ("todo", todo.id.0), TITLE_CHARS))
+                (entries::title(&todo.title, todo.id.0, TITLE_CHARS))
             }
             @if todo.is_lapsed(rows.at) { " " span.tag.warn { "claim lapsed" } }
         }

@@ -206,10 +206,14 @@ impl Command {
 
     /// The keys under which its answer may be stored.
     pub fn idempotency_record_keys(&self) -> impl Iterator<Item = IdempotencyRecordKey> {
-        let idempotent = match (&self.action, &self.conditions.idempotency) {
-            (Action::Resource(bearer, _), Some(idempotency)) => Some((*bearer, idempotency)),
-            _ => None,
+        let bearer = match &self.action {
+            Action::Resource(bearer, _) | Action::Manage(bearer, _) => Some(*bearer),
+            Action::Operate(operator, _) => operator.bearer(),
+            Action::SignIn(..) | Action::Transfer(..) | Action::Recover(..) | Action::System(_) => {
+                None
+            }
         };
+        let idempotent = bearer.zip(self.conditions.idempotency.as_ref());
         idempotent.into_iter().flat_map(|(bearer, idempotency)| {
             idempotency.all().map(move |macs| (bearer.account, bearer.actor, macs.key))
         })

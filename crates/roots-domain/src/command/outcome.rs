@@ -46,6 +46,9 @@ pub enum AppliedRow {
     Actor(Actor),
     /// A key made or ended.
     Key(ApiKey),
+    /// A recovery code made. The record of a new key holds this too: it has been answered with a
+    /// secret that is kept nowhere.
+    ShownOnce,
     /// A sign-in that began.
     SignIn(SignIn),
     /// The results of imported rows. If credits ran out, the last result is

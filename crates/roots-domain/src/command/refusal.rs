@@ -93,6 +93,11 @@ pub enum Refusal {
     /// A request with this idempotency key is still being processed.
     #[error("A request with this Idempotency-Key is still in progress: retry shortly.")]
     StillInFlight,
+    /// The request was answered before, with a secret that can't be answered again.
+    #[error(
+        "This was done already. The key or code was shown then, once, and is kept nowhere: if you did not see it, revoke that key or make another code."
+    )]
+    ShownOnce,
     /// There is no such row, or it is not the caller's.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
@@ -306,6 +311,10 @@ mod tests {
             (
                 Refusal::StillInFlight,
                 "A request with this Idempotency-Key is still in progress: retry shortly.",
+            ),
+            (
+                Refusal::ShownOnce,
+                "This was done already. The key or code was shown then, once, and is kept nowhere: if you did not see it, revoke that key or make another code.",
             ),
             (Refusal::NotFound("todo"), "There is no such todo."),
             (

@@ -2,9 +2,7 @@
 
 use super::working_set::WorkingSet;
 
-use crate::command::{Applied, Refusal};
-
-use crate::command::IdempotencyRecord;
+use crate::command::{Applied, AppliedRow, IdempotencyRecord, Refusal};
 use crate::model::account::{AccountKind, AccountStatus, Role};
 use crate::model::api_key::ApiKey;
 use crate::model::bearer::KeyBearer;
@@ -84,10 +82,28 @@ impl WorkingSet {
         }
     }
 
+    /// Decides a request, or repeats the answer to one with the same idempotency key that was
+    /// decided before.
+    pub(super) fn decide_once(
+        &mut self,
+        bearer: KeyBearer,
+        idempotency: Option<Idempotency>,
+        at: Timestamp,
+        decide: impl FnOnce(&mut Self) -> Result<Applied, Refusal>,
+    ) -> Result<Applied, Refusal> {
+        let Some(idempotency) = idempotency else { return decide(self) };
+        if let Some(answered) = self.answered(&idempotency, bearer, at) {
+            return answered;
+        }
+        let applied = decide(self)?;
+        self.keep(idempotency.now, bearer, &applied, at);
+        Ok(applied)
+    }
+
     /// The answer to a request whose idempotency key was used before: the first success again,
-    /// whatever has become of its row, or a refusal if the key belongs to another request. `None`
-    /// for a new key.
-    pub(super) fn answered(
+    /// whatever has become of its row, or a refusal if the key belongs to another request, or if
+    /// the answer had a secret. `None` for a new key.
+    fn answered(
         &self,
         idempotency: &Idempotency,
         bearer: KeyBearer,
@@ -99,19 +115,28 @@ impl WorkingSet {
         if named.request != kept.request.request {
             return Some(Err(Refusal::KeyOfAnotherRequest));
         }
+        if kept.row == AppliedRow::ShownOnce {
+            return Some(Err(Refusal::ShownOnce));
+        }
         let balance = self.account(bearer.account)?.balance;
         Some(Ok(Applied { row: kept.row.clone(), cost: kept.cost, balance, is_replay: true }))
     }
 
-    /// Stores the answer to a request with a new idempotency key.
-    pub(super) fn keep(
+    /// Stores the answer to a request with a new idempotency key, if anything was done.
+    fn keep(
         &mut self,
         request: IdempotencyMacs,
         bearer: KeyBearer,
         applied: &Applied,
         at: Timestamp,
     ) {
-        let (row, cost) = (applied.row.clone(), applied.cost);
+        let row = match &applied.row {
+            // A repeat may find a todo.
+            AppliedRow::NothingToClaim => return,
+            AppliedRow::Key(_) => AppliedRow::ShownOnce,
+            row => row.clone(),
+        };
+        let cost = applied.cost;
         let record = IdempotencyRecord { actor: bearer.actor, request, row, cost, created_at: at };
         let key = (bearer.account, bearer.actor, request.key);
         self.idempotency_records.insert(key, record.clone());

@@ -405,7 +405,7 @@ impl WorkingSet {
         self.add_code(account, new.code, None, at);
         self.add_wraps(account, new.wraps);
         self.note(account, AuditEvent::of(AuditAction::RecoveryCodeRenewed, bearer), at);
-        self.account_applied(account)
+        self.managed(account, AppliedRow::ShownOnce)
     }
 
     /// Prepares the next epochs of the account's key and its owner's: removes those that were made

@@ -40,7 +40,7 @@ pub use rows::{Difference, RowKey};
 pub use working_set::{ActivityTypes, UnchangedRows, WorkingSet};
 pub use write_set::{Directory, WriteSet};
 
-use crate::command::{Action, Applied, AppliedRow, Command, Refusal, SystemAction};
+use crate::command::{Action, Applied, AppliedRow, Command, Conditions, Refusal, SystemAction};
 use crate::model::time::Timestamp;
 
 impl WorkingSet {
@@ -56,7 +56,8 @@ impl WorkingSet {
     /// The refusal; the working set is then unchanged.
     pub fn decide_at(&mut self, command: Command, now: Timestamp) -> Result<Applied, Refusal> {
         self.decided_at = now;
-        let Command { action, charge, conditions, at } = command;
+        let Command { action, charge, conditions: Conditions { if_match, idempotency }, at } =
+            command;
         if let Some(bearer) = action.bearer() {
             self.admit(bearer)?;
             if bearer.sign_in.is_some() && action.needs_api_key() {
@@ -64,14 +65,21 @@ impl WorkingSet {
             }
         }
         match action {
-            Action::Resource(bearer, action) => {
-                self.decide_resource(bearer, action, charge, conditions, at)
+            Action::Resource(bearer, action) => self.decide_once(bearer, idempotency, at, |set| {
+                set.decide_resource(bearer, action, charge, if_match.as_deref(), at)
+            }),
+            Action::Manage(bearer, action) => {
+                self.decide_once(bearer, idempotency, at, |set| set.manage(bearer, action, at))
             }
-            Action::Manage(bearer, action) => self.manage(bearer, action, at),
             Action::SignIn(bearer, action) => self.decide_sign_in(bearer, action, at),
             Action::Transfer(bearer, action) => self.transfer(bearer, action, at),
             Action::Recover(bearer, action) => self.recover(bearer, action, at),
-            Action::Operate(operator, action) => self.operate(operator, action, charge, at),
+            Action::Operate(operator, action) => match operator.bearer() {
+                Some(bearer) => self.decide_once(bearer, idempotency, at, |set| {
+                    set.operate(operator, action, charge, at)
+                }),
+                None => self.operate(operator, action, charge, at),
+            },
             Action::System(action) => self.decide_system(action, at),
         }
     }

@@ -4,38 +4,32 @@ use super::admission::Scope;
 use super::plan::Plan;
 use super::working_set::WorkingSet;
 
-use crate::command::{Applied, AppliedRow, Charge, Conditions, Refusal, ResourceAction, RowPatch};
+use crate::command::{Applied, AppliedRow, Charge, Refusal, ResourceAction, RowPatch};
 
 use crate::model::bearer::KeyBearer;
 use crate::model::etag::EntityTag;
 use crate::model::time::Timestamp;
 
 impl WorkingSet {
-    /// Repeats the answer to a request that was answered before. Otherwise it validates the action,
-    /// then charges for it, then does it: nothing is done that is not paid, and nothing is paid
-    /// that is not done.
+    /// Validates an action, then charges for it, then does it: nothing is done that is not paid, and
+    /// nothing is paid that is not done.
     pub(super) fn decide_resource(
         &mut self,
         bearer: KeyBearer,
         action: ResourceAction,
         charge: Option<Charge>,
-        Conditions { if_match, idempotency }: Conditions,
+        if_match: Option<&[EntityTag]>,
         at: Timestamp,
     ) -> Result<Applied, Refusal> {
-        if let Some(idempotency) = &idempotency
-            && let Some(answered) = self.answered(idempotency, bearer, at)
-        {
-            return answered;
-        }
         self.check_not_suspended(bearer.account)?;
         let scope = Scope::of(bearer, at);
-        self.check_state(&action, if_match.as_deref(), &scope)?;
+        self.check_state(&action, if_match, &scope)?;
         self.check_claim(&action, &scope)?;
         let carries_token =
             matches!(action, ResourceAction::PatchTodo { claim_token: Some(_), .. });
         let plan = self.validate(action, &scope)?;
         if matches!(plan, Plan::ClaimNothing) {
-            // Nothing is charged, and the answer is not kept: a repeat may find a todo.
+            // Nothing is charged.
             let balance = self.account(scope.account).map_or(0, |account| account.balance);
             let row = AppliedRow::NothingToClaim;
             return Ok(Applied { row, cost: 0, balance, is_replay: false });
@@ -64,11 +58,7 @@ impl WorkingSet {
             _ => {}
         }
         let balance = self.account(scope.account).map_or(0, |account| account.balance);
-        let applied = Applied { row, cost, balance, is_replay: false };
-        if let Some(idempotency) = idempotency {
-            self.keep(idempotency.now, bearer, &applied, at);
-        }
-        Ok(applied)
+        Ok(Applied { row, cost, balance, is_replay: false })
     }
 
     /// Whether the row that an action changes or deletes is in a state that its caller insists on.

@@ -1,11 +1,16 @@
-//! A feed: entries of one session that follow each other closely fold into one row.
+//! A feed: entries of one session in the same ten minutes fold into one row.
 
 use super::activity::Activity;
 use super::id::SessionId;
 use super::time::Timestamp;
 
-/// Entries of a session fold into a row that spans at most so many seconds.
-pub const FOLD_SECONDS: i64 = 600;
+/// Entries of a session fold into a row for each ten minutes of the clock. So a new entry never
+/// moves another one to another row, and what is unfolded stays unfolded.
+const FOLD_MICROS: i64 = 600_000_000;
+
+/// The name of a row that can be unfolded: its session, and the number of its ten minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FoldName(pub SessionId, pub i64);
 
 /// An entry of a feed.
 pub trait FeedEntry {
@@ -13,6 +18,12 @@ pub trait FeedEntry {
     fn session(&self) -> Option<SessionId>;
     /// When it happened.
     fn happened_at(&self) -> Timestamp;
+
+    /// The name of the row that it belongs to; an entry without a session has a row of its own.
+    fn fold_name(&self) -> Option<FoldName> {
+        let ten_minutes = self.happened_at().micros().div_euclid(FOLD_MICROS);
+        self.session().map(|session| FoldName(session, ten_minutes))
+    }
 }
 
 impl<T> FeedEntry for Activity<T> {
@@ -30,7 +41,7 @@ impl<T> FeedEntry for Activity<T> {
 pub struct FeedRow<E> {
     /// The newest entry.
     pub newest: E,
-    /// Earlier entries of the same session, up to [`FOLD_SECONDS`] older, the newest first.
+    /// Earlier entries of the same session and the same ten minutes, the newest first.
     pub folded: Vec<E>,
 }
 
@@ -48,13 +59,9 @@ impl<E> FeedRow<E> {
 pub fn fold<E: FeedEntry>(entries: impl IntoIterator<Item = E>) -> Vec<FeedRow<E>> {
     let mut rows = Vec::<FeedRow<E>>::new();
     for entry in entries {
-        let (session, at) = (entry.session(), entry.happened_at());
-        let is_close =
-            |row: &&mut FeedRow<E>| row.newest.happened_at() <= at.plus_seconds(FOLD_SECONDS);
-        let of_session = |row: &&mut FeedRow<E>| row.newest.session() == session;
-        // Rows begin with descending times, so only the last ones can be close.
-        let mut close = rows.iter_mut().rev().take_while(is_close);
-        match close.find(of_session).filter(|_| session.is_some()) {
+        let name = entry.fold_name();
+        let of_name = |row: &&mut FeedRow<E>| name.is_some() && row.newest.fold_name() == name;
+        match rows.iter_mut().rev().find(of_name) {
             Some(row) => row.folded.push(entry),
             None => rows.push(FeedRow { newest: entry, folded: Vec::new() }),
         }
@@ -86,19 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_a_session_within_ten_minutes_are_one_row() {
+    fn entries_of_a_session_in_the_same_ten_minutes_are_one_row() {
         let (a, b) = (Some(1), Some(2));
         let entries = [
             Entry(5_000, a),
             Entry(4_900, b),
-            Entry(4_400, a),
-            Entry(4_399, a),
+            Entry(4_800, a),
+            Entry(4_799, a),
             Entry(4_300, b),
             Entry(4_000, None),
             Entry(3_999, None),
         ];
-        // The first row of session 1 ends ten minutes before its newest entry.
-        let expected = [(5_000, 2), (4_900, 2), (4_399, 1), (4_000, 1), (3_999, 1)];
+        // The ten minutes begin at 4,800 and at 4,200 s.
+        let expected = [(5_000, 2), (4_900, 1), (4_799, 1), (4_300, 1), (4_000, 1), (3_999, 1)];
         assert_eq!(counts(&entries), expected);
         assert_eq!(counts(&[]), []);
     }
@@ -118,8 +125,24 @@ mod tests {
             for row in &rows {
                 for folded in &row.folded {
                     prop_assert_eq!(folded.1, row.newest.1);
-                    prop_assert!(row.newest.0 - folded.0 <= FOLD_SECONDS);
+                    prop_assert!(row.newest.0 - folded.0 < 600);
                 }
+            }
+        }
+
+        #[test]
+        fn a_new_entry_joins_a_row_or_begins_one_and_changes_no_other(
+            mut entries in proptest::collection::vec(
+                (0_i64..5_000, proptest::option::of(0_i64..3)), 1..60
+            )
+        ) {
+            entries.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+            let entries: Vec<_> = entries.into_iter().map(|(at, of)| Entry(at, of)).collect();
+            let lines = |row: FeedRow<Entry>| [vec![row.newest], row.folded].concat();
+            let after: Vec<_> = fold(entries.iter().copied()).into_iter().map(lines).collect();
+            for lines in fold(entries[1..].iter().copied()).into_iter().map(lines) {
+                let joined = [vec![entries[0]], lines.clone()].concat();
+                prop_assert!(after.contains(&lines) || after[0] == joined);
             }
         }
     }

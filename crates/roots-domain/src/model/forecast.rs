@@ -16,6 +16,18 @@ pub struct Spending {
     pub last_day: i64,
 }
 
+impl Spending {
+    /// When nothing is left: now if nothing is, and otherwise as forecast. `None` where nothing was
+    /// spent.
+    #[must_use]
+    pub fn ends_at(self, now: Timestamp) -> Option<Timestamp> {
+        if self.balance <= 0 {
+            return Some(now);
+        }
+        Forecast::of(self, now).map(|forecast| forecast.ends_at)
+    }
+}
+
 /// A forecast of the day on which nothing is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forecast {
@@ -81,6 +93,17 @@ mod tests {
         assert_eq!(of(462, 0, 0), None);
         assert_eq!(of(0, 7, 0).map(days), Some(0));
         assert_eq!(of(i64::MAX, 1, 0).unwrap().ends_at, Timestamp::LAST);
+    }
+
+    #[test]
+    fn an_empty_balance_has_ended_however_long_nothing_was_spent() {
+        let now = Timestamp::FIRST.plus_seconds(NOW);
+        let ends = |balance, whole_days| {
+            Spending { balance, whole_days, last_day: 0 }.ends_at(now)
+        };
+        assert_eq!(ends(0, 0), Some(now));
+        assert_eq!(ends(1, 0), None);
+        assert_eq!(ends(1, 1), Some(now.plus_seconds(7 * 86_400)));
     }
 
     proptest! {

@@ -280,8 +280,15 @@ impl SessionActivity {
     /// be behind counts for the session.
     #[must_use]
     pub fn is_silent(self, seconds: i64, now: Timestamp) -> bool {
+        self.silent_from(seconds).is_some_and(|from| from <= now)
+    }
+
+    /// The instant from which an active session has been silent for `seconds`, if nothing is
+    /// written meanwhile.
+    #[must_use]
+    pub fn silent_from(self, seconds: i64) -> Option<Timestamp> {
         let latest = self.last_active_at.plus_seconds(HEARTBEAT_EVERY_SECONDS);
-        self.is_open && now >= latest.plus_seconds(seconds)
+        self.is_open.then(|| latest.plus_seconds(seconds))
     }
 }
 

@@ -45,6 +45,16 @@ impl TodoStatus {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 
+    /// The instant from which a todo with this status and due date is overdue, if it ever is: right
+    /// after its due date, while it is to be done.
+    #[must_use]
+    pub fn overdue_from(self, due_at: Option<Timestamp>) -> Option<Timestamp> {
+        match self {
+            Self::Open | Self::InProgress => due_at.map(Timestamp::just_after),
+            Self::Done | Self::Cancelled => None,
+        }
+    }
+
     /// The other statuses that a todo may change to from this one.
     #[must_use]
     pub const fn next(self) -> &'static [Self] {
@@ -251,6 +261,11 @@ impl<T> Todo<T> {
             status_since,
             version,
         })
+    }
+
+    /// The instant from which it is overdue, as long as it stays as it is.
+    pub fn overdue_from(&self) -> Option<Timestamp> {
+        self.status.overdue_from(self.content.due_at)
     }
 
     /// Its position in a list by the time of the last change of status.

@@ -18,7 +18,7 @@ use crate::model::credit::{self, LedgerEntry, Reason};
 use crate::model::id::{AccountId, ActorId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
-use crate::model::time::TimeRange;
+use crate::model::time::{TimeRange, Timestamp};
 use crate::model::work::{CreditStats, WorkWindow};
 use crate::model::zone::Zone;
 use crate::port::clock::{Clock, Uids};
@@ -105,6 +105,8 @@ pub struct Whoami {
     pub status: AccountStatus,
     /// The account's version: it rises with every change of the account and its rows.
     pub version: i64,
+    /// When the account was made.
+    pub created_at: Timestamp,
 }
 
 /// The credits of an account.
@@ -224,7 +226,20 @@ impl Accounts {
             credits_remaining: account.balance,
             status: account.status,
             version: account.version,
+            created_at: account.created_at,
         })
+    }
+
+    /// Those actors of the caller's account that have these ids, for their names, in any order.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn actors_of_ids(
+        &self,
+        caller: &Caller,
+        ids: &[ActorId],
+    ) -> Result<Vec<Actor>, ReadError> {
+        Ok(self.reader.actors_of_ids(caller.account.id, ids).await?)
     }
 
     /// The balance of the caller's account.

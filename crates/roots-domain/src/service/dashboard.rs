@@ -7,7 +7,7 @@ use super::keyrings::Keyrings;
 use super::outcome::ReadError;
 use super::sealing::open_text;
 use crate::model::activity::Activity;
-use crate::model::chart::{LaneSession, WeekHours};
+use crate::model::chart::{LaneSessions, WeekHours};
 use crate::model::dashboard::{DashboardRows, DashboardSpans, DashboardTodo, ShownText};
 use crate::model::forecast::Forecast;
 use crate::model::id::{ActorId, Uid};
@@ -37,7 +37,8 @@ pub const WEEKS: i64 = 4;
 pub type SealedDashboard = DashboardRows<Option<Sealed>>;
 
 impl Dashboards {
-    /// The rows of a dashboard with sealed texts.
+    /// The rows of a dashboard with sealed texts. Its agents are the first ones, or those after
+    /// `agents_after`.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -45,10 +46,11 @@ impl Dashboards {
         &self,
         caller: &Caller,
         scope: ActorScope,
+        agents_after: Option<ActorId>,
         zone: Zone,
     ) -> Result<SealedDashboard, ReadError> {
         let actor = caller.choose(scope)?;
-        let query = DashboardQuery { by: caller.admission(), actor, zone };
+        let query = DashboardQuery { by: caller.admission(), actor, agents_after, zone };
         Ok(self.reader.dashboard(&query, self.clock.clone()).await?)
     }
 
@@ -88,7 +90,8 @@ impl Dashboards {
         Ok(WeekHours::of(counts, zone))
     }
 
-    /// The sessions that overlap a range, for a [`Timeline`](crate::model::chart::Timeline).
+    /// The newest sessions that overlap a range, for a
+    /// [`Timeline`](crate::model::chart::Timeline).
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -97,7 +100,7 @@ impl Dashboards {
         caller: &Caller,
         scope: ActorScope,
         range: (Timestamp, Timestamp),
-    ) -> Result<Vec<LaneSession>, ReadError> {
+    ) -> Result<LaneSessions, ReadError> {
         let actor = caller.choose(scope)?;
         let query = TimelineQuery { by: caller.admission(), actor, range };
         Ok(self.reader.lane_sessions(&query).await?)
@@ -136,6 +139,7 @@ fn opened(keys: &Keyrings, rows: SealedDashboard) -> DashboardRows<ShownText> {
     DashboardRows {
         at: rows.at,
         agents: rows.agents,
+        has_more_agents: rows.has_more_agents,
         sessions: rows.sessions,
         waiting: rows.waiting.into_iter().map(entry).collect(),
         todos: rows.todos.into_iter().map(todo).collect(),

@@ -10,14 +10,16 @@ use secrecy::SecretString;
 use super::access::{ActorScope, Caller};
 use super::keyrings::Keyrings;
 use super::outcome::{ReadError, WriteError, Written};
+use super::write::{IdempotentRequest, idempotency};
 use crate::command::{
-    Action, AppliedRow, Command, KeyOrigin, ManageAction, NewActor, NewCode, NewKey, Refusal,
-    Reservation,
+    Action, AppliedRow, Command, Conditions, KeyOrigin, ManageAction, NewActor, NewCode, NewKey,
+    Refusal, Reservation,
 };
 use crate::model::Invalid;
 use crate::model::account::{Actor, ActorKind, LastIds, Role};
 use crate::model::api_key::{ApiKey, KeyEpoch};
 use crate::model::id::{ActorId, KeyId, RecoveryId};
+use crate::model::idempotency::Idempotency;
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
 use crate::model::time::Timestamp;
@@ -200,7 +202,8 @@ impl Keys {
     }
 
     /// Makes a key for an actor of the owner's account, or renews its key after a leak: a member's
-    /// other keys end at once, the owner's once the new one is used.
+    /// other keys end at once, the owner's once the new one is used. A repeat with the same
+    /// idempotency key is [`Refusal::ShownOnce`].
     ///
     /// # Errors
     /// The refusal, a database error, or no randomness.
@@ -208,7 +211,9 @@ impl Keys {
         &self,
         caller: &Caller,
         draft: KeyDraft,
+        idempotent: Option<IdempotentRequest>,
     ) -> Result<Written<ShownKey>, WriteError> {
+        let idempotency = idempotency(&*self.reader, caller, idempotent).await?;
         let actor = draft.actor;
         let of_owner = actor == caller.actor.id;
         let renews_account = draft.renew && of_owner;
@@ -233,10 +238,12 @@ impl Keys {
                 Made { account_epoch, epoch, key, origin: KeyOrigin::Beside, recovery_code: None }
             }
         };
-        self.store(caller, (id, actor), made, draft.label, draft.expires_at).await
+        let (label, expires_at) = (draft.label, draft.expires_at);
+        self.store(caller, (id, actor), made, (label, expires_at), idempotency).await
     }
 
-    /// Rotates the caller's key: makes one that replaces it once it is used.
+    /// Rotates the caller's key: makes one that replaces it once it is used. A repeat with the same
+    /// idempotency key is [`Refusal::ShownOnce`].
     ///
     /// # Errors
     /// The refusal, a database error, or no randomness.
@@ -245,7 +252,9 @@ impl Keys {
         caller: &Caller,
         label: Option<Name>,
         grace: Grace,
+        idempotent: Option<IdempotentRequest>,
     ) -> Result<Written<ShownKey>, WriteError> {
+        let idempotency = idempotency(&*self.reader, caller, idempotent).await?;
         let taken = self.reserve(caller, Reservation::OwnKey).await?;
         let id = KeyId(taken.key);
         let made = Made {
@@ -255,7 +264,7 @@ impl Keys {
             origin: KeyOrigin::Rotation { grace_seconds: grace.0 },
             recovery_code: None,
         };
-        self.store(caller, (id, caller.actor.id), made, label, None).await
+        self.store(caller, (id, caller.actor.id), made, (label, None), idempotency).await
     }
 
     /// Revokes a key: one of the caller's or, for the owner, any of the account.
@@ -290,14 +299,14 @@ impl Keys {
         caller: &Caller,
         (id, actor): (KeyId, ActorId),
         made: Made,
-        label: Option<Name>,
-        expires_at: Option<Timestamp>,
+        (label, expires_at): (Option<Name>, Option<Timestamp>),
+        idempotency: Option<Idempotency>,
     ) -> Result<Written<ShownKey>, WriteError> {
         let Made { account_epoch, epoch, key, origin, recovery_code } = made;
         let MintedKey { secret: api_key, prefix, lookup, wraps } = key;
         let new =
             NewKey { id, actor, account_epoch, epoch, lookup, prefix, label, expires_at, wraps };
-        match self.manage(caller, ManageAction::AddKey { new, origin }).await? {
+        match self.manage_once(caller, ManageAction::AddKey { new, origin }, idempotency).await? {
             Written { value: AppliedRow::Key(key), cost, balance, is_replay } => Ok(Written {
                 value: ShownKey { key, api_key, recovery_code },
                 cost,
@@ -333,9 +342,19 @@ impl Keys {
         caller: &Caller,
         action: ManageAction,
     ) -> Result<Written<AppliedRow>, WriteError> {
+        self.manage_once(caller, action, None).await
+    }
+
+    async fn manage_once(
+        &self,
+        caller: &Caller,
+        action: ManageAction,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Written<AppliedRow>, WriteError> {
         let action = Action::Manage(caller.bearer(), action);
+        let conditions = Conditions { idempotency, ..Conditions::default() };
         let command = Command::uncharged(action, self.clock.now());
-        let applied = self.commands.apply(command).await?;
+        let applied = self.commands.apply(Command { conditions, ..command }).await?;
         Ok(Written {
             value: applied.row,
             cost: applied.cost,

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use super::access::Caller;
 use super::accounts::Grant;
-use super::outcome::{ReadError, WriteError};
-use crate::command::{Action, AppliedRow, Charge, Command, Operator, OperatorAction, Refusal};
+use super::outcome::{ReadError, WriteError, Written};
+use super::write::{IdempotentRequest, idempotency};
+use crate::command::{
+    Action, AppliedRow, Charge, Command, Conditions, Operator, OperatorAction, Refusal,
+};
 use crate::model::account::{Account, AccountKind, AccountStatus};
 use crate::model::id::AccountId;
 use crate::model::page::{Page, PageRequest};
 use crate::model::text::Name;
 use crate::port::clock::Clock;
-use crate::port::store::{AccountOverview, AccountsReader, CommandStore};
+use crate::port::store::{AccountOverview, AccountReader, AccountsReader, CommandStore};
 
 /// The route that the ledger names for a grant.
 const GRANT: &str = "POST /accounts/{id}/credits";
@@ -24,8 +27,10 @@ const GRANT: &str = "POST /accounts/{id}/credits";
 pub struct Operators {
     /// Applies writes.
     pub commands: Arc<dyn CommandStore>,
-    /// Reads.
+    /// Reads accounts.
     pub reader: Arc<dyn AccountsReader>,
+    /// Reads the keys of operators.
+    pub accounts: Arc<dyn AccountReader>,
     /// Tells the time of a write.
     pub clock: Arc<dyn Clock>,
 }
@@ -57,7 +62,8 @@ impl Operators {
         Ok(self.reader.account_overview(caller.admission(), id).await?)
     }
 
-    /// Grants credits to an account, and returns its new state.
+    /// Grants credits to an account, once for each idempotency key, and returns the state that it
+    /// had then.
     ///
     /// # Errors
     /// The refusal, or a database error.
@@ -67,9 +73,12 @@ impl Operators {
         account: AccountId,
         amount: Grant,
         note: Option<Name>,
-    ) -> Result<Account, WriteError> {
+        idempotent: Option<IdempotentRequest>,
+    ) -> Result<Written<Account>, WriteError> {
         let action = OperatorAction::GrantCredits { account, amount: amount.credits(), note };
-        self.apply(caller, action, Some(Charge::nothing(GRANT))).await
+        let idempotency = idempotency(&*self.accounts, caller, idempotent).await?;
+        let conditions = Conditions { idempotency, ..Conditions::default() };
+        self.apply(caller, action, Some(Charge::nothing(GRANT)), conditions).await
     }
 
     /// Suspends or resumes an account, and returns its new state.
@@ -82,7 +91,8 @@ impl Operators {
         account: AccountId,
         status: AccountStatus,
     ) -> Result<Account, WriteError> {
-        self.apply(caller, OperatorAction::SetAccountStatus { account, status }, None).await
+        let action = OperatorAction::SetAccountStatus { account, status };
+        Ok(self.apply(caller, action, None, Conditions::default()).await?.value)
     }
 
     async fn apply(
@@ -90,11 +100,13 @@ impl Operators {
         caller: &Caller,
         action: OperatorAction,
         charge: Option<Charge>,
-    ) -> Result<Account, WriteError> {
+        conditions: Conditions,
+    ) -> Result<Written<Account>, WriteError> {
         let action = Action::Operate(Operator::Key(caller.bearer()), action);
-        let command = Command::uncharged(action, self.clock.now());
-        match self.commands.apply(Command { charge, ..command }).await?.row {
-            AppliedRow::Account(account) => Ok(*account),
+        let command = Command { action, charge, conditions, at: self.clock.now() };
+        let applied = self.commands.apply(command).await?;
+        match &applied.row {
+            AppliedRow::Account(account) => Ok(Written::of(Account::clone(account), &applied)),
             _ => Err(WriteError::mismatched()),
         }
     }

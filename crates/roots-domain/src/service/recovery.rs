@@ -7,9 +7,10 @@ use secrecy::SecretString;
 use super::access::Caller;
 use super::accounts::Accounts;
 use super::outcome::WriteError;
+use super::write::{IdempotentRequest, idempotency};
 use crate::command::{
-    Action, AppliedRow, ManageAction, NewCode, NewKey, RecoverAction, Refusal, RenewedCode,
-    Reservation,
+    Action, AppliedRow, Command, Conditions, ManageAction, NewCode, NewKey, RecoverAction, Refusal,
+    RenewedCode, Reservation,
 };
 use crate::model::account::LastIds;
 use crate::model::api_key::{ApiKey, Succession};
@@ -89,11 +90,17 @@ impl Accounts {
         })
     }
 
-    /// Makes a recovery code that replaces all others at once. Owner only.
+    /// Makes a recovery code that replaces all others at once. Owner only. A repeat with the same
+    /// idempotency key is [`Refusal::ShownOnce`].
     ///
     /// # Errors
     /// The refusal, a database error, or no randomness.
-    pub async fn renew_code(&self, caller: &Caller) -> Result<SecretString, WriteError> {
+    pub async fn renew_code(
+        &self,
+        caller: &Caller,
+        idempotent: Option<IdempotentRequest>,
+    ) -> Result<SecretString, WriteError> {
+        let idempotency = idempotency(&*self.reader, caller, idempotent).await?;
         let manage = |action| Action::Manage(caller.bearer(), action);
         let reserve = manage(ManageAction::ReserveIds(Reservation::Code));
         let taken = self.reserve_ids(reserve).await?;
@@ -101,7 +108,9 @@ impl Accounts {
         let MintedCode { secret, lookup, wraps } = caller.keys.mint_code(id)?;
         let code = NewCode { id, lookup };
         let renewed = RenewedCode { code, account_epoch: caller.account.epoch, wraps };
-        self.apply(manage(ManageAction::RenewCode(renewed))).await?;
+        let renew = Command::uncharged(manage(ManageAction::RenewCode(renewed)), self.clock.now());
+        let conditions = Conditions { idempotency, ..Conditions::default() };
+        self.commands.apply(Command { conditions, ..renew }).await?;
         Ok(secret)
     }
 

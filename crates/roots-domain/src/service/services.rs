@@ -224,6 +224,7 @@ impl Services {
             operators: Operators {
                 commands: commands.clone(),
                 reader: ports.operators,
+                accounts: accounts.clone(),
                 clock: clock.clone(),
             },
             keys: Keys {

@@ -43,7 +43,7 @@ impl fmt::Debug for IdempotentRequest {
 
 impl IdempotentRequest {
     /// Its MACs under the latest epochs of its caller's key.
-    pub(super) fn macs(&self, keys: &dyn Keyring) -> Result<Idempotency, CryptoError> {
+    fn macs(&self, keys: &dyn Keyring) -> Result<Idempotency, CryptoError> {
         let (of_key, of_request) = (MacPurpose::IdempotencyKey, MacPurpose::RequestFingerprint);
         let both = |(key, request)| IdempotencyMacs { key: Mac(key), request: Mac(request) };
         let now = (keys.mac(of_key, self.key.as_bytes())?, keys.mac(of_request, &self.request)?);
@@ -53,6 +53,20 @@ impl IdempotentRequest {
         let before = earlier_keys.into_iter().zip(earlier_requests).map(both).collect();
         Ok(Idempotency { now: both(now), before })
     }
+}
+
+/// The idempotency of a caller's request, if it has a key.
+///
+/// # Errors
+/// A database error, or the MACs can't be made.
+pub(super) async fn idempotency(
+    accounts: &dyn AccountReader,
+    caller: &Caller,
+    request: Option<IdempotentRequest>,
+) -> Result<Option<Idempotency>, WriteError> {
+    let Some(request) = request else { return Ok(None) };
+    let keys = Keyrings::own_before(accounts, caller, EPOCHS_BEFORE_MAX).await?;
+    Ok(Some(request.macs(&*keys)?))
 }
 
 /// Applies the writes of a caller's sessions, todos and activities, one credit for each row.
@@ -77,13 +91,7 @@ impl Writes {
     ) -> Result<Applied, WriteError> {
         let charge = Some(Charge::of(&action, endpoint));
         let Preconditions { if_match, idempotent, .. } = preconditions;
-        let idempotency = match idempotent {
-            Some(idempotent) => {
-                let keys = Keyrings::own_before(&*self.accounts, caller, EPOCHS_BEFORE_MAX).await?;
-                Some(idempotent.macs(&*keys)?)
-            }
-            None => None,
-        };
+        let idempotency = idempotency(&*self.accounts, caller, idempotent).await?;
         let conditions = Conditions { if_match, idempotency };
         let action = Action::Resource(caller.bearer(), action);
         let command = Command { action, charge, conditions, at: self.clock.now() };

@@ -115,6 +115,14 @@ impl Bearer {
         Ok(())
     }
 
+    /// Counts a further part of a long answer to a request with a browser key.
+    ///
+    /// # Errors
+    /// 429 if the sign-in has reached its limit.
+    pub(super) fn count_of_sign_in_again(&self) -> Result<(), Problem> {
+        self.client.again().count_of_sign_in(self.key.lookup)
+    }
+
     /// Counts this request as one that adds an entry to the audit log at no cost. A request that is
     /// taken with a [`KeyChanger`] is counted already.
     ///
@@ -134,7 +142,7 @@ impl Bearer {
     /// # Errors
     /// 429 if the actor has reached its limit of searches.
     pub fn count_search(&self) -> Result<(), Problem> {
-        self.client.count_search(&self.caller)
+        self.client.count_search(&self.caller, self.key.lookup)
     }
 
     /// Runs a read. If the account's auth epoch has moved since the bearer was admitted, which the
@@ -152,6 +160,23 @@ impl Bearer {
         }
         self.admit_anew().await?;
         Ok(read(self.caller()).await?)
+    }
+
+    /// Runs a read of many rows, as [`Self::read`] does, in the account's turn: a list whose rows
+    /// have no texts, or statistics. Do not call it while you hold a [`Room`], which may hold a
+    /// turn: requests that hold one and wait for another could all wait for each other.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and 503 if too many requests of the account wait.
+    pub async fn read_in_turn<T, F>(
+        &mut self,
+        read: impl Fn(Arc<Caller>) -> F,
+    ) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, ReadError>>,
+    {
+        let _permit = self.state.list_permits.permit(self.caller.account.id).await?;
+        self.read(read).await
     }
 
     /// Reads rows, as [`Self::read`] does, and reserves room for the answer.

@@ -183,6 +183,11 @@ impl Callers {
         }
     }
 
+    /// Whether a key was valid lately.
+    pub(super) fn was_good(&self, lookup: &Lookup) -> bool {
+        self.known(lookup) == KeyHistory::Good
+    }
+
     /// Whether a key that is remembered as wrong should be looked up again. Of several callers at
     /// once, one gets `true`.
     pub(super) fn may_look_again(&self, lookup: Lookup) -> bool {

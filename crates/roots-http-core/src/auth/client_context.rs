@@ -129,6 +129,16 @@ struct Count {
     state: LimitState,
 }
 
+impl Count {
+    /// The problem of a request that the limit refuses.
+    fn limit_reached(&self) -> Option<Problem> {
+        let LimitState { wait, allowance, .. } = self.state;
+        let (most, kind) = (allowance.most.get(), self.kind);
+        let seconds = whole_seconds(wait?);
+        Some(Problem::too_many_requests(most, kind.what(), kind.raised_by(), seconds))
+    }
+}
+
 impl ClientContext {
     /// Determines the client of a request and adds it to the request's extensions.
     pub fn arrive(limits: &Arc<Limits>, request: &mut Request) -> Self {
@@ -164,18 +174,29 @@ impl ClientContext {
         }
     }
 
-    /// Counts a request of that caller against the limits of its actor and its account. A request
-    /// with a browser key counts against the allowance of its sign-in instead.
+    /// Counts a request of that caller, who has shown an API key, against the limits of its actor
+    /// and its account.
     ///
     /// # Errors
     /// A limit is reached. The others do not count the request.
     pub fn count_request(&self, caller: &Caller) -> Result<(), Problem> {
         let (account, actor) = (caller.account.id, caller.actor.id);
-        if let Some(sign_in) = caller.sign_in {
-            return self.count(LimitKind::SignIn, Subject::SignIn(account, sign_in));
-        }
         self.count(LimitKind::Actor, Subject::Actor(account, actor))?;
         self.count(LimitKind::Account, Subject::Account(account))
+    }
+
+    /// Counts a request with that browser key against the allowance of its sign-in.
+    ///
+    /// # Errors
+    /// The limit is reached. The others do not count the request.
+    pub(super) fn count_of_sign_in(&self, browser_key: Lookup) -> Result<(), Problem> {
+        self.count(LimitKind::SignIn, Subject::SignIn(browser_key))
+    }
+
+    /// The same client, for a further part of a long answer, which counts by itself: if it is
+    /// refused, what counted before stays counted.
+    pub(super) fn again(&self) -> Self {
+        Self { noted: Arc::default(), ..self.clone() }
     }
 
     /// Counts a request of that caller that changes keys: also against the limit on key changes.
@@ -195,14 +216,14 @@ impl ClientContext {
         self.count(LimitKind::KeyChanges, Subject::Account(account))
     }
 
-    /// Counts a search of that caller. On pages each sign-in has the limit for itself.
+    /// Counts a search of that caller, who has shown that key. On pages each sign-in has the limit
+    /// for itself.
     ///
     /// # Errors
     /// The limit is reached. The others do not count the request.
-    pub fn count_search(&self, caller: &Caller) -> Result<(), Problem> {
-        let (account, actor) = (caller.account.id, caller.actor.id);
-        let actor = Subject::Actor(account, actor);
-        let of = caller.sign_in.map_or(actor, |sign_in| Subject::SignIn(account, sign_in));
+    pub(super) fn count_search(&self, caller: &Caller, key: Lookup) -> Result<(), Problem> {
+        let actor = Subject::Actor(caller.account.id, caller.actor.id);
+        let of = caller.sign_in.map_or(actor, |_| Subject::SignIn(key));
         self.count(LimitKind::Searches, of)
     }
 
@@ -229,6 +250,20 @@ impl ClientContext {
     /// Too many of them came from this address.
     pub fn count_unless_counted(&self) -> Result<(), Problem> {
         if self.noted().counts.is_empty() { self.count_unauthenticated() } else { Ok(()) }
+    }
+
+    /// Counts a refused request that goes on to cost something against its address, unless it was
+    /// counted so already.
+    ///
+    /// # Errors
+    /// A limit of its address is reached.
+    pub fn count_by_address_at_least(&self) -> Result<(), Problem> {
+        let is_by_address = |count: &&Count| matches!(count.subject, Subject::Address(_));
+        let counted = self.noted().counts.iter().find(is_by_address).copied();
+        match counted {
+            Some(count) => count.limit_reached().map_or(Ok(()), Err),
+            None => self.count_unauthenticated(),
+        }
     }
 
     /// Takes the count back: the key is not wrong any more.
@@ -291,8 +326,9 @@ impl ClientContext {
 
     fn settle(&self, kind: LimitKind, subject: Subject, state: LimitState) -> Result<(), Problem> {
         let counts = &mut self.noted().counts;
-        let Some(wait) = state.wait else {
-            counts.push(Count { kind, subject, state });
+        let counted = Count { kind, subject, state };
+        let Some(problem) = counted.limit_reached() else {
+            counts.push(counted);
             return Ok(());
         };
         for count in counts.iter_mut() {
@@ -301,10 +337,8 @@ impl ClientContext {
                 count.state.left += 1;
             }
         }
-        counts.push(Count { kind, subject, state });
-        let most = state.allowance.most.get();
-        let seconds = whole_seconds(wait);
-        Err(Problem::too_many_requests(most, kind.what(), kind.raised_by(), seconds))
+        counts.push(counted);
+        Err(problem)
     }
 
     /// Takes back what was counted against a limit, and drops it from the headers.

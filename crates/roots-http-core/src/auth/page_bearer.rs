@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use roots_domain::command::Refusal;
 use roots_domain::model::sign_in::SignInEnd;
+use roots_domain::port::crypto::PresentedKey;
 use roots_domain::service::ReadError;
 use secrecy::SecretString;
 
@@ -28,6 +29,10 @@ pub struct PageBearer(pub Bearer);
 /// sign-in, which ends although its page stays open.
 #[derive(Clone)]
 pub struct LivePageBearer(pub PageBearer);
+
+/// The bearer of a browser key in force that signs out. That counts as nothing: a sign-in ends once,
+/// and a person who has used up the allowance, or whose browser has, can still leave.
+pub struct SignOutBearer(pub Bearer);
 
 impl Deref for PageBearer {
     type Target = Bearer;
@@ -89,7 +94,29 @@ impl From<NotAdmitted> for NotSignedIn {
 }
 
 /// Reads the cookie of a request and admits its bearer. What is wrong counts by address.
+///
+/// A key that was valid lately counts before it is looked up, so that a request beyond the allowance
+/// costs no statement. Any other is counted by address until it is found valid.
 async fn signed_in(parts: &mut Parts, state: SharedState) -> Result<PageBearer, NotSignedIn> {
+    let (client, key) = browser_key(parts, &state)?;
+    let lookup = key.lookup;
+    let was_good = state.callers.was_good(&lookup);
+    if was_good {
+        client.count_of_sign_in(lookup)?;
+    }
+    let bearer = Bearer::admit(key, client.clone(), state).await?;
+    if !was_good {
+        client.count_of_sign_in(lookup)?;
+    }
+    Ok(PageBearer(bearer))
+}
+
+/// The client of a request, and the browser key in its cookie. A request without one counts by
+/// address.
+fn browser_key(
+    parts: &mut Parts,
+    state: &SharedState,
+) -> Result<(ClientContext, PresentedKey), NotSignedIn> {
     let client = ClientContext::of(&parts.extensions)?.clone();
     let mode = state.cookies.mode(&parts.extensions, &parts.uri, &parts.headers);
     let Some(text) = mode.take(&mut parts.headers) else {
@@ -100,9 +127,7 @@ async fn signed_in(parts: &mut Parts, state: SharedState) -> Result<PageBearer, 
         client.count_unauthenticated()?;
         return Err(NotSignedIn::Ended(None));
     };
-    let bearer = Bearer::admit(key, client.clone(), state).await?;
-    client.count_request(&bearer)?;
-    Ok(PageBearer(bearer))
+    Ok((client, key))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PageBearer
@@ -129,7 +154,30 @@ where
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for SignOutBearer
+where
+    SharedState: FromRef<S>,
+{
+    type Rejection = NotSignedIn;
+
+    async fn from_request_parts(parts: &mut Parts, from: &S) -> Result<Self, NotSignedIn> {
+        let state = SharedState::from_ref(from);
+        let (client, key) = browser_key(parts, &state)?;
+        Ok(Self(Bearer::admit(key, client, state).await?))
+    }
+}
+
 impl PageBearer {
+    /// Admits a further part of a long answer: looks up whether the sign-in is still in force, and
+    /// counts as one more request.
+    ///
+    /// # Errors
+    /// 401 if the sign-in has ended; 429 if it has reached its limit.
+    pub async fn admit_again(&self) -> Result<(), Problem> {
+        self.0.count_of_sign_in_again()?;
+        self.0.check_again().await
+    }
+
     /// Authorizes one act by an API key of the same actor that was typed for it. The returned
     /// bearer does the act, which is then recorded as that key's. Counts as a change of keys.
     ///

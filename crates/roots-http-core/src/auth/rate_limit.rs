@@ -17,7 +17,8 @@ use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use roots_domain::model::id::{AccountId, ActorId, SignInId};
+use roots_domain::model::id::{AccountId, ActorId};
+use roots_domain::port::crypto::Lookup;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -186,7 +187,8 @@ impl LimitKind {
 pub(super) enum Subject {
     Actor(AccountId, ActorId),
     Account(AccountId),
-    SignIn(AccountId, SignInId),
+    /// A sign-in, by its browser key.
+    SignIn(Lookup),
     Address(IpAddr),
 }
 

@@ -101,15 +101,19 @@ impl Default for Hosts {
 }
 
 impl Hosts {
-    /// The loopback names, and the address that the server listens on. One that means all addresses
-    /// of the machine is no name.
+    /// The loopback names, the address that the server listens on, and those that the operator has
+    /// named. An address that means all addresses of the machine is no name.
+    ///
+    /// The loopback names are always the server's: no page of another machine can have one of them
+    /// as its own, and a tunnel of SSH ends at one.
     #[must_use]
-    pub fn of_address(address: SocketAddr) -> Self {
+    pub fn with_names(address: SocketAddr, named: Vec<HostName>) -> Self {
         let Self::Named(mut names) = Self::default() else { return Self::Any };
         let own = HostName::address(address.ip());
         if !address.ip().is_unspecified() && !names.contains(&own) {
             names.push(own);
         }
+        names.extend(named);
         Self::Named(names)
     }
 
@@ -142,7 +146,8 @@ mod tests {
 
     #[test]
     fn by_default_the_loopback_names_and_the_bound_address_are_the_servers() {
-        let hosts = Hosts::of_address(SocketAddr::from(([10, 1, 2, 3], 8080)));
+        let of = |ip: [u8; 4]| Hosts::with_names(SocketAddr::from((ip, 8080)), Vec::new());
+        let hosts = of([10, 1, 2, 3]);
         for own in
             ["localhost", "LocalHost.:1", "127.0.0.1:8080", "[::1]", "[0:0::1]:1", "10.1.2.3:8080"]
         {
@@ -152,8 +157,18 @@ mod tests {
         {
             assert!(!is_own(&hosts, foreign), "{foreign}");
         }
-        assert_eq!(Hosts::of_address(SocketAddr::from(([0, 0, 0, 0], 1))), Hosts::default());
-        assert_eq!(Hosts::of_address(SocketAddr::from(([127, 0, 0, 1], 1))), Hosts::default());
+        assert_eq!(of([0, 0, 0, 0]), Hosts::default());
+        assert_eq!(of([127, 0, 0, 1]), Hosts::default());
+    }
+
+    #[test]
+    fn named_hosts_are_added_to_the_loopback_names() {
+        let name = HostName::parse("roots.example.org").unwrap();
+        let hosts = Hosts::with_names(SocketAddr::from(([0, 0, 0, 0], 8080)), vec![name]);
+        for own in ["roots.example.org:8080", "localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
+            assert!(is_own(&hosts, own), "{own}");
+        }
+        assert!(!is_own(&hosts, "evil.example"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod fair_permits;
 pub mod hosts;
 pub mod large_bodies;
 pub mod list_permits;
+pub mod long_requests;
 pub mod memory_budget;
 pub mod pipeline;
 pub mod progress;

@@ -5,7 +5,7 @@
 //! everything below a layer, so each further layer costs more than the one before.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -13,7 +13,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -41,6 +41,31 @@ const REQUEST_ID_MAX_CHARS: usize = 128;
 /// Marks an error that is answered in a form of its own. It is not replaced by a problem.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnBody;
+
+/// What the answer to a request carries whose handler panics or takes too long: the page of such an
+/// error needs what was typed as others do. Requests to routes that write their own problems have
+/// it.
+#[derive(Clone, Default)]
+pub struct KeptForProblem(Arc<Mutex<Extensions>>);
+
+impl KeptForProblem {
+    /// Keeps a value for the answer to the request with these extensions.
+    pub fn keep<T: Clone + Send + Sync + 'static>(extensions: &Extensions, value: T) {
+        if let Some(Self(kept)) = extensions.get() {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).insert(value);
+        }
+    }
+
+    /// The answer to the request, with what was kept for it.
+    fn answer(kept: Option<Self>, problem: Problem) -> Response {
+        let mut response = problem.into_response();
+        if let Some(Self(kept)) = kept {
+            let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+            response.extensions_mut().extend(kept);
+        }
+        response
+    }
+}
 
 /// The state of the middleware.
 pub struct Pipeline {
@@ -159,7 +184,7 @@ async fn observe<F: Future<Output = Response>>(
 /// the caller.
 async fn guard<F: Future<Output = Response>>(
     pipeline: &Pipeline,
-    request: Request,
+    mut request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let traits = pipeline.routes.of(&request);
@@ -178,12 +203,16 @@ async fn guard<F: Future<Output = Response>>(
     // The time limit of an endless body applies to each piece of it.
     let is_endless = traits.is_some_and(|traits| traits.is_endless);
     let limit = if is_endless { Duration::MAX } else { REQUEST_TIMEOUT };
+    let kept = traits.and_then(|traits| traits.write_problem).map(|_| KeptForProblem::default());
+    if let Some(kept) = kept.clone() {
+        request.extensions_mut().insert(kept);
+    }
     // The call is inside, so that a panic before the first poll is caught too.
     let running = AssertUnwindSafe(async { next(request).await }).catch_unwind();
     match tokio::time::timeout(limit, running).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::panicked().into_response(),
-        Err(_) => Problem::overdue(is_write).into_response(),
+        Ok(Err(_)) => KeptForProblem::answer(kept, Problem::panicked()),
+        Err(_) => KeptForProblem::answer(kept, Problem::overdue(is_write)),
     }
 }
 

@@ -136,6 +136,7 @@ impl From<Refusal> for Problem {
             | Refusal::TooManyAccountKeys
             | Refusal::KeysRenewed(_)
             | Refusal::OwnAccount
+            | Refusal::ShownOnce
             | Refusal::BalanceTooHigh => Self::new(ProblemKind::Conflict, detail),
             Refusal::TooManyRenewals { wait_seconds, .. } => {
                 Self::new(ProblemKind::TooManyRequests, detail).retry_after(wait_seconds)

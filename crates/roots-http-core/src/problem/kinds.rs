@@ -76,7 +76,7 @@ kinds! {
         "An irreversible action is confirmed by the account's newest recovery code. Nothing was done. If you do not have the code, create a new one with a key of the owner.";
     /// 403: the name by which the server was called.
     ForeignHost = FORBIDDEN, "foreign-host", "Not a name of this server",
-        "The request names a `Host` that this server does not know as its own, so it may come from a web page that misuses a name. Nothing was done. Call the server by one of its names. Its operator lists them in the setting `ROOTS_HOSTS`; by default they are the loopback names and the address that it listens on.";
+        "The request names a `Host` that this server does not know as its own, so it may come from a web page that misuses a name. Nothing was done. Call the server by one of its names. They are the loopback names, the address that it listens on, and those that its operator lists in the setting `ROOTS_HOSTS`.";
     /// 403: a web page.
     ForeignOrigin = FORBIDDEN, "foreign-origin", "Not an origin that may call",
         "The request comes from a web page of an origin that may not call this path. Nothing was done. The operator of the service lists the origins that may in the setting `ROOTS_CORS_ORIGINS`. Programs that are no web pages send no `Origin`.";

@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 
 use crate::request::fields::{InvalidField, InvalidFields};
 use crate::request::invalid_json::InvalidJson;
-use crate::wire::{ACCEPT_PATCH, ACCEPT_POST, BODY_MAX_BYTES};
+use crate::wire::{ACCEPT_PATCH, ACCEPT_POST};
 
 /// The name of the field if a body is wrong as a whole.
 const BODY: &str = "body";
@@ -247,10 +247,10 @@ impl Problem {
         Self::new(ProblemKind::RequestTimeout, "The body did not arrive in time. Nothing was done.")
     }
 
-    /// The body is too large.
+    /// The body has more than `most` bytes.
     #[must_use]
-    pub fn body_too_large() -> Self {
-        let detail = format!("The body is larger than {BODY_MAX_BYTES} bytes.");
+    pub fn body_too_large(most: usize) -> Self {
+        let detail = format!("The body is larger than {most} bytes.");
         Self::new(ProblemKind::BodyTooLarge, detail)
     }
 

@@ -401,7 +401,7 @@ impl<T: FromMembers, S: Sync> FromRequest<S> for Json<T> {
 /// # Errors
 /// It is too large, has a wrong media type, or does not arrive.
 pub async fn receive(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    let mut bytes = read_whole(parts, body).await?;
+    let mut bytes = read_whole(parts, body, BODY_MAX_BYTES).await?;
     if !bytes.is_empty() {
         check_media_type(&parts.method, &parts.headers)?;
     }
@@ -466,30 +466,30 @@ pub fn is_utf_8_of(headers: &HeaderMap, media_type: &str) -> bool {
     })
 }
 
-/// Reads a whole body of any media type.
+/// Reads a whole body of any media type and at most `most` bytes.
 ///
 /// # Errors
 /// It is too large, or does not arrive.
-pub async fn read_whole(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+pub async fn read_whole(parts: &Parts, body: Body, most: usize) -> Result<Bytes, Problem> {
     let announced = parts.headers.get(CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > BODY_MAX_BYTES as u64) {
-        return Err(Problem::body_too_large());
+    if announced.is_some_and(|bytes: u64| bytes > most as u64) {
+        return Err(Problem::body_too_large(most));
     }
-    let reading = tokio::time::timeout(BODY_TIMEOUT, collect(&parts.extensions, body));
+    let reading = tokio::time::timeout(BODY_TIMEOUT, collect(&parts.extensions, body, most));
     reading.await.unwrap_or_else(|_| Err(Problem::request_timeout()))
 }
 
 /// Collects the body in one buffer: separate chunks would take many times the size of a body that
 /// is sent byte by byte.
-async fn collect(extensions: &Extensions, body: Body) -> Result<Bytes, Problem> {
-    let mut body = Limited::new(body, BODY_MAX_BYTES);
+async fn collect(extensions: &Extensions, body: Body, most: usize) -> Result<Bytes, Problem> {
+    let mut body = Limited::new(body, most);
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let is_too_large = error.is::<LengthLimitError>();
             if is_too_large {
-                Problem::body_too_large()
+                Problem::body_too_large(most)
             } else {
                 Problem::bad_request("The body broke off.")
             }
@@ -498,7 +498,7 @@ async fn collect(extensions: &Extensions, body: Body) -> Result<Bytes, Problem> 
         if whole.len() + data.len() > SMALL_BODY_MAX_BYTES {
             BodyPlace::take(extensions).await?;
             // Reserved pages take no memory until they are written.
-            whole.reserve_exact(BODY_MAX_BYTES - whole.len());
+            whole.reserve_exact(most.saturating_sub(whole.len()));
         }
         whole.extend_from_slice(&data);
     }

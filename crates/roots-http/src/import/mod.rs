@@ -26,7 +26,7 @@ use utoipa_axum::routes;
 use self::lines::{Came, Header, ImportLine, LineReader, RawLine, TOO_LONG, read, validate};
 use self::report::{ImportBody, ImportedCounts, LineErrors, MissingCounts, MissingLine};
 use crate::app::App;
-use crate::wire::{DRY_RUN, IMPORT_PATH, NDJSON};
+use crate::wire::{DRY_RUN, IMPORT_PATH};
 use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{ERRORS_MAX, InvalidField, InvalidNoted};
@@ -35,6 +35,7 @@ use roots_http_core::request::query::{FromParams, Params, Query, flag};
 use roots_http_core::schema;
 use roots_http_core::shutdown::Shutdown;
 use roots_http_core::wire::ACCEPT_POST;
+use roots_http_core::wire::NDJSON;
 
 /// How many bytes of lines are collected before they are written; the last line may exceed it.
 const TAKEN_BYTES: usize = 512 * 1024;

@@ -24,6 +24,7 @@ use crate::store::Store;
 use crate::table::{
     accounts, actors, api_keys, audit_log, counters, key_wraps, ledger, recovery_codes,
 };
+use crate::write::filter::padded;
 
 /// The condition of the ledger's index by reason, word for word, so that the database sees that it
 /// can use the index.
@@ -93,6 +94,14 @@ impl AccountReader for Store {
             .filter(actors::Column::AccountId.eq(account.0))
             .order_by(actors::Column::ActorId, Order::Asc)
             .limit(u64::from(most));
+        self.all(rows).await
+    }
+
+    async fn actors_of_ids(&self, account: AccountId, ids: &[ActorId]) -> StoreResult<Vec<Actor>> {
+        let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+        let rows = actors::Entity::find()
+            .filter(actors::Column::AccountId.eq(account.0))
+            .filter(actors::Column::ActorId.is_in(padded(ids)));
         self.all(rows).await
     }
 

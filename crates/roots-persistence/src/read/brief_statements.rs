@@ -5,7 +5,7 @@
 //! left are then looked up by their keys, one by one.
 
 use roots_domain::command::NewAccount;
-use roots_domain::model::brief::{COUNTED_MAX, WAITING_TYPES};
+use roots_domain::model::brief::{COUNTED_MAX, WAITING_TYPES, WaitingSessions};
 use roots_domain::model::id::{AccountId, ActorId, SessionId};
 use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
 use roots_domain::model::time::Timestamp;
@@ -322,7 +322,8 @@ impl Statements {
         };
         let activities = reported("activities", ACTIVITIES);
         let changes = reported("todo_logs", STATUS_CHANGES);
-        let [questions, blocked] = WAITING_TYPES.map(|name| counted(self.waiting(name).collect()));
+        let [questions, blocked] =
+            WAITING_TYPES.map(|name| counted(self.waiting(name, Self::WAITING).collect()));
         let [older_questions, older_blocked] =
             WAITING_TYPES.map(|name| self.not_looked_at(name).collect::<Vec<_>>().join(" + "));
         let sql = format!(
@@ -335,24 +336,37 @@ impl Statements {
         self.statement(&sql, &[("since", since), ("now", now.micros())])
     }
 
+    /// The sessions that a brief tells.
+    const WAITING: WaitingSessions = WaitingSessions::ActiveOrIdle;
+
     /// The newest activities of a type that are [unanswered](Self::unanswered).
-    pub(super) fn waiting(&self, name: &str) -> impl Iterator<Item = String> {
+    pub(super) fn waiting(
+        &self,
+        name: &str,
+        sessions: WaitingSessions,
+    ) -> impl Iterator<Item = String> {
         self.parts("activities", ACTIVITIES_BY_TYPE).map(move |[source, whose]| {
-            self.unanswered(&format!(
+            let newest = format!(
                 "SELECT t.activity_id, t.session_id, t.logged_at, t.created_at FROM {source} \
                  WHERE t.account_id = :account AND {whose} AND t.activity_type = '{name}' \
                  ORDER BY t.logged_at DESC, t.activity_id DESC LIMIT {QUESTIONS_MAX}"
-            ))
+            );
+            self.unanswered(&newest, sessions)
         })
     }
 
-    /// Those of some activities after which nothing was logged in their session, while that is
-    /// active or was ended for its silence.
+    /// Those of some activities after which nothing was logged in their session, if that is one of
+    /// these sessions.
     ///
     /// What is later has the larger id. No index over a session is in the order of ids. So what was
     /// logged for the time at which it was created is found from that time on, and the rest by an
     /// index of its own.
-    pub(super) fn unanswered(&self, activities: &str) -> String {
+    pub(super) fn unanswered(&self, activities: &str, sessions: WaitingSessions) -> String {
+        // As `WaitingSessions::has` says.
+        let is_waiting = match sessions {
+            WaitingSessions::Active => "s.status = 'active'",
+            WaitingSessions::ActiveOrIdle => "(s.status = 'active' OR s.is_idle = 1)",
+        };
         let by_time = self.indexed("activities AS newer", "activities_by_session");
         let of_other_times = self.indexed("activities AS newer", "activities_of_other_times");
         let newer = "newer.account_id = :account AND newer.session_id = q.session_id \
@@ -360,7 +374,7 @@ impl Statements {
         format!(
             "SELECT q.activity_id, q.logged_at FROM ({activities}) AS q \
              CROSS JOIN sessions AS s WHERE s.account_id = :account \
-             AND s.session_id = q.session_id AND (s.status = 'active' OR s.is_idle = 1) \
+             AND s.session_id = q.session_id AND {is_waiting} \
              AND NOT EXISTS (SELECT 1 FROM {by_time} WHERE {newer} \
              AND newer.logged_at >= q.created_at - {CLOCKS_APART_MICROS}) \
              AND NOT EXISTS (SELECT 1 FROM {of_other_times} WHERE {newer} \
@@ -383,7 +397,7 @@ impl Statements {
 
     /// Activities by which sessions say that they wait, and the newest ones.
     pub(super) fn activities(&self, since: i64) -> Statement {
-        let waiting = WAITING_TYPES.into_iter().flat_map(|name| self.waiting(name));
+        let waiting = WAITING_TYPES.into_iter().flat_map(|name| self.waiting(name, Self::WAITING));
         let waiting = waiting.map(|part| {
             format!("{part} ORDER BY q.logged_at DESC, q.activity_id DESC LIMIT {}", self.rows)
         });

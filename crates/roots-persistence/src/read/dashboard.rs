@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use roots_domain::model::account::Actor;
 use roots_domain::model::activity::Activity;
 use roots_domain::model::brief::claim_order;
-use roots_domain::model::chart::LaneSession;
+use roots_domain::model::chart::{LaneSession, LaneSessions};
 use roots_domain::model::dashboard::{
     AgentRow, DashboardCounts, DashboardRows, DashboardSpans, DashboardTodo, ExpiringKey,
     OpenSession, SOON_SECONDS, TodoSession,
@@ -22,8 +22,8 @@ use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::model::todo::{Todo, TodoStatus};
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
-    Admission, DashboardQuery, DashboardReader, NEXT_UP_MAX, OVERDUE_MAX, QuarterHourQuery,
-    StoreError, StoreResult, TimelineQuery,
+    AGENTS_MAX, Admission, DashboardQuery, DashboardReader, LANE_SESSIONS_MAX, NEXT_UP_MAX,
+    OVERDUE_MAX, QuarterHourQuery, StoreError, StoreResult, TimelineQuery,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Statement};
 
@@ -62,10 +62,15 @@ impl DashboardReader for Store {
         let numbers = one(&tx, make.dashboard_numbers(now, &spans)).await?;
         let todos = todos(&tx, &make, now).await?;
         let (waiting, latest) = activities(&tx, &make).await?;
+        let mut agents = all(&tx, make.agents(query.agents_after), agent).await?;
+        let agents_max = usize::try_from(AGENTS_MAX).unwrap_or(usize::MAX);
+        let has_more_agents = agents.len() > agents_max;
+        agents.truncate(agents_max);
         let rows = DashboardRows {
             at: now,
-            agents: all(&tx, make.agents(), agent).await?,
-            sessions: all(&tx, make.open_sessions(), open_session).await?,
+            agents,
+            has_more_agents,
+            sessions: all(&tx, make.open_sessions(query.agents_after), open_session).await?,
             waiting,
             todos: todos.shown,
             has_more_overdue: todos.has_more_overdue,
@@ -102,12 +107,12 @@ impl DashboardReader for Store {
         Ok(found)
     }
 
-    async fn lane_sessions(&self, query: &TimelineQuery) -> StoreResult<Vec<LaneSession>> {
+    async fn lane_sessions(&self, query: &TimelineQuery) -> StoreResult<LaneSessions> {
         let (tx, make, _) = self.admitted(query.by, query.actor).await?;
         let (since, until) = query.range;
         let found = all(&tx, make.lane_sessions(since, until), lane_session).await?;
         tx.commit().await.map_err(of_read)?;
-        Ok(found)
+        Ok(LaneSessions::newest(found, LANE_SESSIONS_MAX))
     }
 }
 

@@ -1,8 +1,9 @@
 //! The statements of a dashboard, made as those of a brief are: each finds keys by ranges of
 //! indexes with a limit, and looks their rows up one by one.
 
-use roots_domain::model::brief::WAITING_TYPES;
+use roots_domain::model::brief::{WAITING_TYPES, WaitingSessions};
 use roots_domain::model::dashboard::DashboardSpans;
+use roots_domain::model::id::ActorId;
 use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::port::store::{
     AGENTS_MAX, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LANE_SESSIONS_MAX, LATEST_MAX,
@@ -61,9 +62,9 @@ impl Statements {
         self.statement(&sql, &[])
     }
 
-    /// The first active actors and when the newest entry of each was written. An actor that is
-    /// chosen need not be active.
-    pub(super) fn agents(&self) -> Statement {
+    /// The first active actors after one, and one more, and when the newest entry of each was
+    /// written. An actor that is chosen need not be active.
+    pub(super) fn agents(&self, after: Option<ActorId>) -> Statement {
         let newest = self.indexed("activities AS x", "activities_by_time");
         let sql = format!(
             "SELECT a.*, (SELECT x.created_at FROM {newest} WHERE x.account_id = :account \
@@ -71,23 +72,24 @@ impl Statements {
              AS {LAST_ENTRY_AT} FROM ({}) AS a",
             self.first_actors("*")
         );
-        self.statement(&sql, &[])
+        self.statement(&sql, &[("after", after.map_or(0, |actor| actor.0))])
     }
 
     fn first_actors(&self, columns: &str) -> String {
         let whose = match self.actor {
             Some(_) => "actor_id = :actor",
-            None => "is_active = 1",
+            None => "actor_id > :after AND is_active = 1",
         };
         format!(
             "SELECT {columns} FROM actors WHERE account_id = :account AND {whose} \
-             ORDER BY actor_id LIMIT {AGENTS_MAX}"
+             ORDER BY actor_id LIMIT {}",
+            AGENTS_MAX + 1
         )
     }
 
     /// Active sessions: those that have been silent longest or were written to last, and the newest
     /// one of each agent.
-    pub(super) fn open_sessions(&self) -> Statement {
+    pub(super) fn open_sessions(&self, after: Option<ActorId>) -> Statement {
         let of_agent = self.indexed("sessions AS t", SESSIONS[0]);
         let of_agents = format!(
             "SELECT (SELECT t.session_id FROM {of_agent} WHERE t.account_id = :account \
@@ -108,7 +110,7 @@ impl Statements {
             "sessions AS t WHERE t.account_id = :account AND t.session_id = k.session_id \
              AND t.status = 'active'",
         );
-        self.statement(&sql, &[])
+        self.statement(&sql, &[("after", after.map_or(0, |actor| actor.0))])
     }
 
     /// Active sessions by their last write. Those of one actor are in the order of their start:
@@ -191,9 +193,10 @@ impl Statements {
     /// waited for long may have asked before all of them, so the latest entries of the sessions
     /// that have been silent longest are looked at too.
     pub(super) fn dashboard_activities(&self) -> Statement {
-        let newest = WAITING_TYPES.into_iter().flat_map(|name| self.waiting(name));
+        let active = WaitingSessions::Active;
+        let newest = WAITING_TYPES.into_iter().flat_map(|name| self.waiting(name, active));
         let newest = newest.map(|part| columns("activity_id", &part));
-        let long_ago = columns("activity_id", &self.unanswered(&self.latest_entries()));
+        let long_ago = columns("activity_id", &self.unanswered(&self.latest_entries(), active));
         let waiting = newest.chain([long_ago]).collect::<Vec<_>>().join(" UNION ");
         let latest = self.parts("activities", ACTIVITIES).map(|[source, whose]| {
             format!(
@@ -245,13 +248,14 @@ impl Statements {
     }
 
     /// The sessions that overlap a range: those that started in it, those that started earlier and
-    /// ended in it or after, by their ends, and those that are active.
+    /// ended in it or after, by their ends, and those that are active. One more than are drawn.
     pub(super) fn lane_sessions(&self, since: Timestamp, until: Timestamp) -> Statement {
+        let most = LANE_SESSIONS_MAX + 1;
         let started = self.parts("sessions", SESSIONS_BY_START).map(|[source, whose]| {
             format!(
                 "SELECT t.session_id FROM {source} WHERE t.account_id = :account AND {whose} \
                  AND t.started_at BETWEEN :since AND :until \
-                 ORDER BY t.started_at DESC, t.session_id DESC LIMIT {LANE_SESSIONS_MAX}"
+                 ORDER BY t.started_at DESC, t.session_id DESC LIMIT {most}"
             )
         });
         let ended = self.parts("sessions", SESSIONS_BY_WINDOW).map(|[source, whose]| {
@@ -266,7 +270,7 @@ impl Statements {
             format!(
                 "SELECT t.session_id FROM {source} WHERE t.account_id = :account AND {whose} \
                  AND t.end_at = {NEVER} AND t.started_at < :since \
-                 ORDER BY t.started_at DESC, t.session_id DESC LIMIT {LANE_SESSIONS_MAX}"
+                 ORDER BY t.started_at DESC, t.session_id DESC LIMIT {most}"
             )
         });
         let parts = started.chain(ended).chain(active).map(|part| columns("session_id", &part));

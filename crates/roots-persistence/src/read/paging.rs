@@ -57,25 +57,6 @@ impl Store {
         Ok(Page { items, total, request, next })
     }
 
-    /// The same for rows that are counted only up to [`TOTAL_COUNTED_MAX`], for lack of a stored
-    /// count.
-    pub(super) async fn counted_page_of<E, M, T, const N: usize>(
-        &self,
-        by: Admission,
-        rows: MergedQuery<E>,
-        order: impl Into<ListOrder<T, N>>,
-        total: Expr,
-        request: PageRequest,
-    ) -> StoreResult<Page<T>>
-    where
-        E: EntityTrait,
-        M: FromQueryResult,
-        T: TryFrom<M, Error = InvalidRow>,
-    {
-        let page = self.page_of::<E, M, T, N>(by, rows, order, total, request).await?;
-        Ok(Page { total: Ord::min(page.total, TOTAL_COUNTED_MAX), ..page })
-    }
-
     /// The rows of a page, the start of the next page, and some numbers read with them. The parts
     /// are merged in the order. One row more than the page has tells whether another page follows.
     pub(super) async fn rows<E, T, const N: usize, const K: usize>(
@@ -157,6 +138,11 @@ impl Store {
         let next = last.map(order.sort_key);
         Ok((items, next, values))
     }
+}
+
+/// A page of rows that are counted only up to [`TOTAL_COUNTED_MAX`], for lack of a stored count.
+pub(super) fn counted_to_max<T>(page: Page<T>) -> Page<T> {
+    Page { total: Ord::min(page.total, TOTAL_COUNTED_MAX), ..page }
 }
 
 /// The order of a list.

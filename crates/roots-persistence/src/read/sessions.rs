@@ -15,7 +15,7 @@ use sea_orm::{
     QueryResult, QuerySelect, Statement,
 };
 
-use super::paging::{ListOrder, of_actor, sorted_by};
+use super::paging::{ListOrder, counted_to_max, of_actor, sorted_by};
 use super::rows::ById;
 use super::totals::{counters_of, sum};
 use crate::errors::of_read;
@@ -94,8 +94,9 @@ impl SessionReader for Store {
             });
             let (rows, page) = (within(TimeRange { until, ..started }), query.page);
             return self
-                .counted_page_of::<_, ListedModel, _, 2>(query.by, rows, order, total, page)
-                .await;
+                .page_of::<_, ListedModel, _, 2>(query.by, rows, order, total, page)
+                .await
+                .map(counted_to_max);
         }
         let rows = of_actor(rows, ActorId, query.actor, false);
         self.page_of::<_, ListedModel, _, 2>(query.by, rows, order, total, query.page).await
@@ -129,8 +130,9 @@ impl Store {
             let rows = of_actor(listed().filter(Status.eq(active)), ActorId, actor, false);
             let order = ListOrder::descending(of_start, sort_key);
             return self
-                .counted_page_of::<_, ListedModel, _, 2>(by, rows, order, active_total, page)
-                .await;
+                .page_of::<_, ListedModel, _, 2>(by, rows, order, active_total, page)
+                .await
+                .map(counted_to_max);
         }
         let listed = || listed().filter(end().gte(since.micros())).expr_as(end(), END_AT);
         let ended = || listed().filter(end().lt(i64::MAX));
@@ -145,7 +147,7 @@ impl Store {
         let rows = of_actor(rows, ActorId, actor, false);
         let [start, id] = of_start;
         let order = ListOrder::descending([(END_AT, end()), start, id], sort_key);
-        self.counted_page_of::<_, ListedModel, _, 3>(by, rows, order, total, page).await
+        self.page_of::<_, ListedModel, _, 3>(by, rows, order, total, page).await.map(counted_to_max)
     }
 }
 

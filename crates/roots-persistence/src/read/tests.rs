@@ -326,7 +326,7 @@ async fn ask_by_time(store: &Store, account: AccountId, each: i64, asked: &mut i
 async fn ask_for_dashboards(store: &Store, issuer: &Issuer, asked: &mut impl FnMut(String)) {
     let by = issuer.account.into();
     for (whose, actor) in [("", Some(ActorId(1))), (" of all", None)] {
-        let query = DashboardQuery { by, actor, zone: Zone::UTC };
+        let query = DashboardQuery { by, actor, agents_after: None, zone: Zone::UTC };
         let rows = store.dashboard(&query, Arc::<TestClock>::default()).await.unwrap();
         assert_eq!((rows.latest.len(), rows.next_up.len()), (30, 5), "{whose}");
         assert!(rows.todos.len() >= 200, "{whose}");
@@ -538,6 +538,12 @@ async fn a_log_is_read_in_chunks_of_64_and_actors_from_the_lowest_id_on() {
         }
         let actors = db.store.first_actors(account, 3).await.unwrap();
         assert_eq!(actors.iter().map(|actor| actor.id.0).collect::<Vec<_>>(), [1, 2, 3]);
+        let wanted = [ActorId(3), ActorId(1), ActorId(99)];
+        let actors = db.store.actors_of_ids(account, &wanted).await.unwrap();
+        let mut ids: Vec<_> = actors.iter().map(|actor| actor.id.0).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 3]);
+        assert_eq!(db.store.actors_of_ids(account, &[]).await.unwrap(), []);
     }
 }
 

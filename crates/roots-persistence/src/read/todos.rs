@@ -20,7 +20,7 @@ use sea_orm::{
 };
 
 use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
-use super::paging::{ListOrder, of_actor, sorted_by};
+use super::paging::{ListOrder, counted_to_max, of_actor, sorted_by};
 use super::rows::ById;
 use super::totals::{count, counters_of, sum};
 use crate::errors::of_read;
@@ -156,7 +156,7 @@ impl TodoReader for Store {
         let order =
             ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
         let total = rows.counted();
-        self.counted_page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await
+        self.page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await.map(counted_to_max)
     }
 
     async fn todo_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<TodoStats> {

@@ -3,10 +3,12 @@
 use roots_domain::model::account::{Account, AccountKind, AccountStatus, LastIds};
 use roots_domain::model::id::{AccountId, Uid};
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{InvalidRow, at, epoch, known, name};
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
+#[serde(default)]
 #[sea_orm(table_name = "accounts")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

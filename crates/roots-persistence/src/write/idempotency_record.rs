@@ -11,7 +11,7 @@ use roots_domain::model::sealed::Sealed;
 use roots_domain::model::todo::Todo;
 use serde::{Deserialize, Serialize};
 
-use crate::table::{InvalidRow, activities, at, idempotency, known, sessions, todos};
+use crate::table::{InvalidRow, accounts, activities, at, idempotency, known, sessions, todos};
 
 /// A row that was answered.
 #[derive(Serialize, Deserialize)]
@@ -22,7 +22,9 @@ enum StoredRow {
     /// A todo that was claimed, and until when the claim lives, in microseconds since 1970.
     Claimed(todos::Model, i64),
     Activity(activities::Model),
+    Account(accounts::Model),
     Deleted,
+    ShownOnce,
 }
 
 pub(super) fn row(
@@ -75,7 +77,9 @@ fn written(account: AccountId, row: &AppliedRow) -> Option<Vec<u8>> {
         AppliedRow::Activity(activity) => {
             StoredRow::Activity(activities::Model::from(&(account, activity.clone())))
         }
+        AppliedRow::Account(account) => StoredRow::Account((&**account).into()),
         AppliedRow::Deleted => StoredRow::Deleted,
+        AppliedRow::ShownOnce => StoredRow::ShownOnce,
         _ => return None,
     };
     let mut bytes = Vec::new();
@@ -100,7 +104,9 @@ fn applied(answer: StoredRow) -> Result<AppliedRow, InvalidRow> {
         }
         StoredRow::Claimed(row, until) => AppliedRow::Claimed(todo(row)?, at(until)),
         StoredRow::Activity(row) => AppliedRow::Activity(row.try_into()?),
+        StoredRow::Account(row) => AppliedRow::Account(Box::new(row.try_into()?)),
         StoredRow::Deleted => AppliedRow::Deleted,
+        StoredRow::ShownOnce => AppliedRow::ShownOnce,
     })
 }
 
@@ -115,11 +121,13 @@ fn todo(mut row: todos::Model) -> Result<Todo<Sealed>, InvalidRow> {
 
 #[cfg(test)]
 mod tests {
+    use roots_domain::model::account::{Account, AccountKind, AccountStatus, LastIds};
     use roots_domain::model::activity::Activity;
+    use roots_domain::model::api_key::KeyEpoch;
     use roots_domain::model::claim::{Claim, Claims, LeaseSeconds};
     use roots_domain::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
     use roots_domain::model::session::{Session, SessionStatus};
-    use roots_domain::model::text::ActivityType;
+    use roots_domain::model::text::{ActivityType, Name};
     use roots_domain::model::time::Timestamp;
     use roots_domain::model::todo::{TodoContent, TodoStatus};
     use uuid::Uuid;
@@ -166,6 +174,21 @@ mod tests {
             created_at: at(4),
             version: 1,
         };
+        let account = Account {
+            id: AccountId(2),
+            uid,
+            name: Name::parse("Acme").unwrap(),
+            kind: AccountKind::Customer,
+            status: AccountStatus::Suspended,
+            balance: 1_097,
+            auth_epoch: 2,
+            sign_in_epoch: 3,
+            key_epoch: KeyEpoch::FIRST,
+            last_ids: LastIds { ledger: 7, sign_in: 8, ..LastIds::default() },
+            keys: 4,
+            created_at: at(1),
+            version: 5,
+        };
         vec![
             AppliedRow::Deleted,
             AppliedRow::Session(Session {
@@ -196,6 +219,8 @@ mod tests {
             ),
             AppliedRow::Activity(Activity { session: Some(SessionId(5)), ..activity.clone() }),
             AppliedRow::Activity(activity),
+            AppliedRow::Account(Box::new(account)),
+            AppliedRow::ShownOnce,
         ]
     }
 
@@ -231,7 +256,7 @@ mod tests {
                 Some([(_, ciborium::Value::Map(columns))]) => columns,
                 Some([(_, ciborium::Value::Array(parts))]) => parts[0].as_map_mut().unwrap(),
                 _ => {
-                    assert_eq!(row, AppliedRow::Deleted);
+                    assert!(matches!(row, AppliedRow::Deleted | AppliedRow::ShownOnce));
                     continue;
                 }
             };
@@ -243,6 +268,7 @@ mod tests {
                 Some(AppliedRow::Todo(todo) | AppliedRow::Claimed(todo, _)) => todo.version,
                 Some(AppliedRow::Todos(todos)) => todos[0].version,
                 Some(AppliedRow::Activity(activity)) => activity.version,
+                Some(AppliedRow::Account(account)) => account.version,
                 other => panic!("{other:?}"),
             };
             assert_eq!(version, 0);

@@ -1,11 +1,10 @@
 //! What a dashboard reads, compared with the lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use roots_domain::command::{ClaimRequest, Command};
-use roots_domain::model::brief::WAITING_TYPES;
-use roots_domain::model::chart::LaneSession;
+use roots_domain::model::brief::{WAITING_TYPES, WaitingSessions};
 use roots_domain::model::dashboard::{
     DashboardRows, DashboardRules, DashboardSpans, Need, NeedKind, NeedSubject, OpenSession,
     SOON_SECONDS, TodoSession,
@@ -20,9 +19,10 @@ use roots_domain::model::zone::Zone;
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, Admission, DashboardQuery, DashboardReader,
-    IN_PROGRESS_MAX, OVERDUE_MAX, QuarterHourQuery, SessionQuery, SessionReader, StoreError,
-    TimelineQuery, TodoQuery, TodoReader, Verifier,
+    IN_PROGRESS_MAX, LANE_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery, SessionQuery, SessionReader,
+    StoreError, TimelineQuery, TodoQuery, TodoReader, Verifier,
 };
+use roots_domain::service::idle_sessions::IdleSessions;
 use roots_testkit::commands::{Issuer, apply_all, apply_each};
 use roots_testkit::database::TestDatabase;
 use roots_testkit::members::put_member;
@@ -33,6 +33,9 @@ roots_testkit::on_both! {
     a_dashboard_has_what_the_lists_have,
     the_oldest_of_what_is_in_progress_and_overdue_is_read,
     a_question_is_found_among_many_newer_ones_that_were_answered,
+    a_session_that_was_ended_for_its_silence_asks_no_more,
+    all_agents_are_read_page_by_page_and_all_of_their_work_at_once,
+    of_more_sessions_than_a_timeline_draws_the_newest_are_read,
     a_todo_tells_how_its_session_is,
     only_keys_that_expire_within_a_week_are_read,
     a_timeline_has_the_sessions_that_overlap_it,
@@ -47,7 +50,12 @@ type Rows = DashboardRows<Option<Sealed>>;
 
 fn query(issuer: &Issuer, actor: Option<i64>) -> DashboardQuery {
     let zone = Zone::parse("Asia/Kathmandu").unwrap();
-    DashboardQuery { by: issuer.account.into(), actor: actor.map(ActorId), zone }
+    DashboardQuery {
+        by: issuer.account.into(),
+        actor: actor.map(ActorId),
+        agents_after: None,
+        zone,
+    }
 }
 
 async fn read(db: &TestDatabase, query: &DashboardQuery) -> Rows {
@@ -147,10 +155,12 @@ async fn compare(db: &TestDatabase, query: &DashboardQuery) -> Vec<Need> {
     assert_eq!(latest, activities.iter().take(30).map(|entry| entry.id).collect::<Vec<_>>());
     let mut waiting: Vec<_> = found.waiting.iter().map(|entry| entry.id).collect();
     waiting.sort_unstable();
+    let waits = listed.iter().filter(|one| WaitingSessions::Active.has(one.session.status));
+    let waits: BTreeSet<_> = waits.map(|one| one.session.id).collect();
     let mut expected: Vec<_> = activities
         .iter()
         .filter(|entry| WAITING_TYPES.contains(&entry.activity_type.as_str()))
-        .filter(|entry| entry.session.is_some_and(|id| active.contains_key(&id)))
+        .filter(|entry| entry.session.is_some_and(|id| waits.contains(&id)))
         .filter(|entry| {
             let of_session = activities.iter().filter(|other| other.session == entry.session);
             of_session.map(|other| other.id).max() == Some(entry.id)
@@ -255,6 +265,82 @@ async fn a_question_is_found_among_many_newer_ones_that_were_answered(db: TestDa
     assert_eq!(read(&db, &query(&issuer, None)).await.waiting, []);
 }
 
+async fn a_session_that_was_ended_for_its_silence_asks_no_more(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 100).await;
+    let ask = |session| issuer.log_activity_as("blocked", Some(session), None);
+    let work = [issuer.start_session(), ask(1), issuer.start_session(), ask(2)];
+    apply_each(&db.store, work).await;
+    db.clock.advance_seconds(600);
+    let mut later = issuer;
+    later.at = db.clock.now();
+    // Only the first one is silent.
+    apply_each(&db.store, [later.log_activity_as("question", Some(2), None)]).await;
+    let store = Arc::new(db.store.clone());
+    let idle = IdleSessions { commands: store.clone(), reader: store, clock: db.clock.clone() };
+    idle.end_silent(300).await.unwrap();
+    for actor in [None, Some(1)] {
+        let found = read(&db, &query(&issuer, actor)).await;
+        let waiting: Vec<_> = found.waiting.iter().filter_map(|entry| entry.session).collect();
+        assert_eq!(waiting, [SessionId(2)]);
+        let needs: Vec<_> = found.needs(RULES).into_iter().map(|need| need.subject).collect();
+        assert_eq!(needs, [NeedSubject::Session(SessionId(2))]);
+    }
+}
+
+async fn all_agents_are_read_page_by_page_and_all_of_their_work_at_once(db: TestDatabase) {
+    const AGENTS: i64 = 150;
+    let issuer = Issuer::new(&db.store, 3_000).await;
+    for id in 2..=AGENTS {
+        put_member(&db, issuer.account, id).await;
+    }
+    let work = (1..=AGENTS).flat_map(|id| {
+        let agent = issuer.of_actor(id);
+        [
+            agent.start_session(),
+            agent.create_todo("one"),
+            agent.step_todo(id, TodoStatus::InProgress),
+        ]
+    });
+    apply_each(&db.store, work.collect::<Vec<_>>()).await;
+    let mut query = query(&issuer, None);
+    let first = read(&db, &query).await;
+    assert!(first.has_more_agents);
+    let at_work = first.at_work(RULES);
+    let busy = at_work.iter().filter(|one| one.session.is_some() && one.todos.len() == 1);
+    assert_eq!(busy.count(), usize::try_from(AGENTS).unwrap());
+    assert!(first.has_all_in_progress());
+    assert_eq!(first.sessions_left_out(), 0);
+    query.agents_after = first.agents.last().map(|agent| agent.actor.id);
+    let second = read(&db, &query).await;
+    let ids = |rows: &Rows| rows.agents.iter().map(|agent| agent.actor.id.0).collect::<Vec<_>>();
+    assert_eq!([ids(&first), ids(&second)].concat(), (1..=AGENTS).collect::<Vec<_>>());
+    assert!(!second.has_more_agents);
+}
+
+async fn of_more_sessions_than_a_timeline_draws_the_newest_are_read(db: TestDatabase) {
+    let issuer = Issuer::new(&db.store, 100).await;
+    let (account, start) = (issuer.account, issuer.at.micros());
+    let uid = if db.is_postgres() {
+        "'00000000-0000-0000-0000-000000000000'"
+    } else {
+        "x'00000000000000000000000000000000'"
+    };
+    let most = i64::from(LANE_SESSIONS_MAX);
+    db.execute(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= {most}) \
+            INSERT INTO sessions SELECT {account}, i, {uid}, 1, 'ended', NULL, {start} + i, \
+            {start} + i, 1, 0 FROM n"
+    ))
+    .await;
+    for (until, expected, are_cut) in [(most + 1, most, true), (most, most, false)] {
+        let range = (issuer.at, Timestamp::from_micros(start + until));
+        let query = TimelineQuery { by: account.into(), actor: None, range };
+        let found = db.store.lane_sessions(&query).await.unwrap();
+        assert_eq!((i64::try_from(found.sessions.len()), found.are_cut), (Ok(expected), are_cut));
+        assert_eq!(found.sessions.first().unwrap().id.0, until);
+    }
+}
+
 async fn a_todo_tells_how_its_session_is(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let linked = |session| issuer.create_todo_as("one", 0, Some(session));
@@ -328,7 +414,9 @@ async fn a_timeline_has_the_sessions_that_overlap_it(db: TestDatabase) {
         let (by, actor) = (issuer.account.into(), actor.map(ActorId));
         let (query, store) = (TimelineQuery { by, actor, range }, &db.store);
         async move {
-            let mut found: Vec<LaneSession> = store.lane_sessions(&query).await.unwrap();
+            let found = store.lane_sessions(&query).await.unwrap();
+            assert!(!found.are_cut);
+            let mut found = found.sessions;
             found.sort_by_key(|one| one.id);
             found.iter().map(|one| one.id.0).collect::<Vec<_>>()
         }

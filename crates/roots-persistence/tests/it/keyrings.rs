@@ -135,7 +135,7 @@ async fn texts_of_every_epoch_open_for_owner_and_member(db: TestDatabase) {
         written.push(text);
         let actor = owner.actor.id;
         let draft = KeyDraft { actor, label: None, expires_at: None, renew: true };
-        let made = context.keys.add(&owner, draft).await.unwrap().value;
+        let made = context.keys.add(&owner, draft, None).await.unwrap().value;
         owner = context.bearer(&made.api_key).await;
         owners_key = made.api_key;
     }
@@ -212,7 +212,7 @@ async fn rows_imported_after_a_renewal_are_sealed_under_the_new_epoch(db: TestDa
     for id in 1..=4 {
         if id % 2 == 0 {
             let draft = KeyDraft { actor: TWO, label: None, expires_at: None, renew: true };
-            context.keys.add(&owner, draft).await.unwrap();
+            context.keys.add(&owner, draft, None).await.unwrap();
         }
         let row = SourceRow::Session(SourceSession {
             id: SessionId(id),

@@ -87,7 +87,7 @@ async fn a_browser_key_opens_what_its_actor_wrote_and_is_stored_nowhere(db: Test
         // It writes as its actor.
         start_session(&context, &browser).await.unwrap();
         // It manages no keys.
-        let rotated = context.keys.rotate(&browser, None, Grace::default()).await;
+        let rotated = context.keys.rotate(&browser, None, Grace::default(), None).await;
         assert_eq!(rotated.map(drop), Err(WriteError::Refused(Refusal::NeedsApiKey)));
         // No column holds it.
         let dump = format!("{:?}", db.dump().await);
@@ -134,7 +134,7 @@ async fn revoking_a_key_ends_its_sign_ins_in_the_same_transaction(db: TestDataba
     let context = db.context();
     let owner = context.caller(100).await;
     let draft = KeyDraft { actor: owner.actor.id, label: None, expires_at: None, renew: false };
-    let shown = context.keys.add(&owner, draft).await.unwrap().value;
+    let shown = context.keys.add(&owner, draft, None).await.unwrap().value;
     let second = context.bearer(&shown.api_key).await;
     let (kept, kept_key) = sign_in(&context, &owner, Stay::Usual).await;
     let (_, browser_key) = sign_in(&context, &second, Stay::Usual).await;
@@ -160,7 +160,7 @@ async fn whom_a_rotation_signs_out_is_told_why(db: TestDatabase) {
         let agent = context.bearer(&key).await;
         let (_, browser_key) = sign_in(&context, &agent, Stay::Usual).await;
         let grace = Grace::parse(grace).unwrap();
-        let next = context.keys.rotate(&agent, None, grace).await.unwrap().value;
+        let next = context.keys.rotate(&agent, None, grace, None).await.unwrap().value;
         // Until the new key is used, nothing has ended.
         assert!(admit(&context, &browser_key).await.is_ok());
         context.bearer(&next.api_key).await;

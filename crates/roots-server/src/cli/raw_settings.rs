@@ -240,8 +240,8 @@ pub(crate) struct RawSettings {
     )]
     pub(super) cors_origins: OsString,
 
-    /// Names of this server, separated by commas: /mcp is refused under any other Host. The default
-    /// is the loopback names and the address of --bind; * is any
+    /// Names of this server beside the loopback names and the address of --bind, separated by
+    /// commas: the pages and /mcp are refused under any other Host; * is any
     #[arg(
         long,
         env = "ROOTS_HOSTS",

@@ -322,13 +322,14 @@ fn list<T>(
     parts.map(|part| parse(part).map_err(|error| refused(part, error))).collect()
 }
 
-/// The names of the server: `*` for any, and by default those that follow from its address.
+/// The names of the server: `*` for any, and otherwise those that follow from its address and those
+/// that are given.
 fn hosts(given: OsString, bind: SocketAddr) -> Result<Hosts, InvalidSetting> {
     if given == "*" {
         return Ok(Hosts::Any);
     }
     let names = list(SettingName("ROOTS_HOSTS"), given, HostName::parse)?;
-    Ok(if names.is_empty() { Hosts::of_address(bind) } else { Hosts::Named(names) })
+    Ok(Hosts::with_names(bind, names))
 }
 
 fn filter(given: OsString) -> Result<Targets, InvalidSetting> {
@@ -519,12 +520,13 @@ mod tests {
     fn the_names_of_the_server_are_given_or_follow_from_its_address() {
         let hosts = |args: &[&str]| validate(args).unwrap().http.hosts;
         let bound = hosts(&["--bind=10.1.2.3:80"]);
-        assert_eq!(bound, Hosts::of_address(SocketAddr::from(([10, 1, 2, 3], 80))));
+        let address = SocketAddr::from(([10, 1, 2, 3], 80));
+        assert_eq!(bound, Hosts::with_names(address, Vec::new()));
         assert_ne!(bound, Hosts::default());
         assert_eq!(hosts(&["--hosts=*"]), Hosts::Any);
         let named = ["roots.example.org", "[::1]:8080"].map(|name| HostName::parse(name).unwrap());
         let given = hosts(&["--hosts=roots.example.org, [::1]:8080", "--bind=10.1.2.3:80"]);
-        assert_eq!(given, Hosts::Named(named.into()));
+        assert_eq!(given, Hosts::with_names(address, named.into()));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use reqwest::header::{COOKIE, HOST, ORIGIN};
 use roots_testkit::app::{TestApp, send};
 use roots_testkit::browser::Browser;
 use roots_testkit::database::TestDatabase;
+use roots_testkit::members::add_member;
 use roots_testkit::on_both;
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 on_both! {
@@ -25,6 +27,7 @@ on_both! {
     hostile_texts_are_shown_as_text,
     a_session_is_annotated_and_ended,
     a_key_is_made_with_the_key_typed_again,
+    an_export_is_downloaded_with_the_key_typed_again,
     sign_ins_are_listed_and_ended,
     accounts_are_for_operators,
     an_api_key_that_is_rotated_signs_its_browser_out_and_says_why,
@@ -411,6 +414,51 @@ async fn a_key_is_made_with_the_key_typed_again(database: TestDatabase) {
     // The member's key does not act for the owner.
     let audit = browser.get("/access/audit").await.text;
     assert!(audit.contains("key revoked"), "{audit}");
+}
+
+async fn an_export_is_downloaded_with_the_key_typed_again(database: TestDatabase) {
+    let app = TestApp::start(database, 10).await;
+    let owner = app.context.admit(&app.credentials).await;
+    let key = add_member(&app.database, &owner, 2).await;
+    app.post("/todos", &json!({"title": "Of the owner"})).await.expect(201);
+    let todo = json!({"title": "Of the member", "actor_id": 2});
+    app.post("/todos", &todo).await.expect(201);
+    let mut browser = Browser::signed_in(&app).await;
+    let page = browser.get("/access").await.text;
+    // Neither no key, nor a wrong one, nor that of another actor.
+    for (wrong, status) in [("", 401), ("wrong", 401), (key.expose_secret(), 401)] {
+        let refused = browser.submit(&page, "/access/export", &[("api_key", wrong)]).await;
+        assert_eq!(refused.status, status, "{}", refused.text);
+        assert!(!refused.text.contains("Of the owner"));
+        assert!(wrong.len() < 9 || !refused.text.contains(wrong));
+    }
+    let file = browser.submit(&page, "/access/export", &[("api_key", app.key())]).await;
+    assert_eq!(file.status, 200, "{}", file.text);
+    assert_eq!(file.header("content-type"), Some("application/x-ndjson"));
+    assert_eq!(file.header("cache-control"), Some("no-store"));
+    let name = file.header("content-disposition").unwrap();
+    assert!(name.starts_with("attachment; filename=\"roots-1-"), "{name}");
+    let lines: Vec<serde_json::Value> =
+        file.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.first().unwrap()["kind"], "export");
+    assert_eq!(lines.last().unwrap()["kind"], "end");
+    assert_eq!(lines.last().unwrap()["counts"]["todos"], 2);
+    // The key authored it, and that is on record.
+    let audit = app.get("/audit").await.expect(200);
+    assert!(audit.to_string().contains("exported"), "{audit}");
+
+    let mut member = Browser::new(&app);
+    assert_eq!(member.sign_in(key.expose_secret()).await.status, 303);
+    let page = member.get("/access").await.text;
+    let own = [("api_key", key.expose_secret())];
+    let file = member.submit(&page, "/access/export", &own).await;
+    assert!(file.text.contains("Of the member") && !file.text.contains("Of the owner"));
+    // Another site sends no such form.
+    let sent =
+        member.request(Method::POST, "/access/export").header(ORIGIN, "https://evil.example");
+    let form = "application/x-www-form-urlencoded";
+    let sent = sent.header("content-type", form).body(format!("api_key={}", key.expose_secret()));
+    assert_eq!(send(sent).await.status, 403);
 }
 
 async fn sign_ins_are_listed_and_ended(database: TestDatabase) {

@@ -16,6 +16,12 @@ roots_testkit::on_both! {
     activities_are_filtered_searched_and_downloaded,
     agents_and_credits_have_pages,
     a_member_sees_only_its_own_rows,
+    all_that_is_in_progress_shows_for_more_than_a_hundred_agents,
+    an_agent_beyond_the_first_hundred_is_named_and_chosen,
+    sessions_are_stepped_through_by_spans,
+    overdue_todos_are_shown_page_by_page,
+    lines_show_the_words_of_markdown_without_its_marks,
+    the_curve_of_a_new_account_begins_when_it_was_made,
 }
 
 async fn page(browser: &mut Browser, path: &str) -> String {
@@ -187,7 +193,7 @@ async fn agents_and_credits_have_pages(database: TestDatabase) {
     app.post("/sessions", &json!({})).await.expect(201);
     log(&app, "commit", 1, "One").await;
     let mut browser = Browser::signed_in(&app).await;
-    assert_shows(&page(&mut browser, "/agents").await, &["All agents (1)", "working"]);
+    assert_shows(&page(&mut browser, "/agents").await, &["Agents (1)", "working"]);
     let one = page(&mut browser, "/agents/1").await;
     assert_shows(&one, &["Seven days", "1 entry", "Spent", "Keys (1)"]);
     assert_eq!(browser.get("/agents/9").await.status, 404);
@@ -199,7 +205,7 @@ async fn a_member_sees_only_its_own_rows(database: TestDatabase) {
     let app = TestApp::start(database, 100).await;
     let owner = app.context.admit(&app.credentials).await;
     let key = add_member(&app.database, &owner, 2).await;
-    app.post("/sessions", &json!({})).await.expect(201);
+    app.post("/sessions", &json!({ "notes": "Owned" })).await.expect(201);
     log(&app, "question", 1, "Of the owner").await;
     let mut browser = Browser::new(&app);
     assert_eq!(browser.sign_in(key.expose_secret()).await.status, 303);
@@ -209,5 +215,147 @@ async fn a_member_sees_only_its_own_rows(database: TestDatabase) {
     assert!(!activity.contains("Of the owner"), "{activity}");
     assert_eq!(browser.get("/agents/1").await.status, 404);
     page(&mut browser, "/agents/2").await;
-    assert_eq!(browser.get("/?agent=1").await.status, 403);
+    for path in
+        ["/sessions", "/sessions?span=quarter&until=2999-01-01", "/agents", "/agents?after=1"]
+    {
+        let shown = browser.get(path).await;
+        assert!(!shown.text.contains("/sessions/1\"") && !shown.text.contains("Owned"), "{path}");
+        assert!(!shown.text.contains("name=\"agent\""), "{path}: {}", shown.text);
+    }
+    assert!(!activity.contains("name=\"agent\""), "{activity}");
+    for path in ["/?agent=1", "/sessions?agent=1", "/activity?agent=1"] {
+        assert_eq!(browser.get(path).await.status, 403, "{path}");
+    }
+}
+
+/// Adds members up to this id to the account of the owner, each with a session and a todo in
+/// progress.
+async fn many_agents(app: &TestApp, last: i64) {
+    let owner = app.context.admit(&app.credentials).await;
+    for id in 2..=last {
+        add_member(&app.database, &owner, id).await;
+    }
+    for id in 1..=last {
+        app.post("/sessions", &json!({ "actor_id": id })).await.expect(201);
+        let todo = json!({ "title": format!("Work of agent {id}."), "actor_id": id });
+        app.post("/todos", &todo).await.expect(201);
+        let claim = json!({ "actor_id": id, "session_id": id });
+        app.post("/todos/claim", &claim).await.expect(200);
+    }
+}
+
+async fn all_that_is_in_progress_shows_for_more_than_a_hundred_agents(database: TestDatabase) {
+    const AGENTS: i64 = 110;
+    let app = TestApp::start(database, 1_000).await;
+    many_agents(&app, AGENTS).await;
+    let mut browser = Browser::signed_in(&app).await;
+    let now = page(&mut browser, "/").await;
+    assert_shows(&now, &["At work (110 of 110 or more)", "href=\"/agents\">All agents"]);
+    for id in 1..=AGENTS {
+        assert_shows(&now, &[&format!("Work of agent {id}."), &format!("/sessions/{id}\"")]);
+    }
+    assert!(!now.contains("do not show here"));
+}
+
+async fn an_agent_beyond_the_first_hundred_is_named_and_chosen(database: TestDatabase) {
+    let app = TestApp::start(database, 1_000).await;
+    many_agents(&app, 105).await;
+    let mut browser = Browser::signed_in(&app).await;
+    let first = page(&mut browser, "/agents").await;
+    assert_shows(&first, &["Agents (100 of more)", "/agents?after=100"]);
+    assert!(!first.contains("Member 104"));
+    let second = page(&mut browser, "/agents?after=100").await;
+    assert_shows(&second, &["Agents (5)", "Member 104", "Work of agent 104."]);
+    // Every page names it, and its own page leads to those of its rows.
+    let one = page(&mut browser, "/agents/104").await;
+    for path in ["/", "/sessions", "/todos", "/activity", "/todos/new", "/access"] {
+        let link = format!("{path}?agent=104");
+        assert_shows(&one, &[&link]);
+        let of_agent = page(&mut browser, &link).await;
+        assert_shows(&of_agent, &["<option value=\"104\" selected>Member 104</option>"]);
+    }
+    for path in ["/sessions/104", "/todos/104", "/credits", "/access/audit", "/sessions", "/todos"]
+    {
+        let shown = page(&mut browser, path).await;
+        assert!(!shown.contains("agent 104"), "{path}: {shown}");
+    }
+    assert_eq!(browser.get("/agents?after=x").await.status, 400);
+}
+
+async fn sessions_are_stepped_through_by_spans(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    app.post("/sessions", &json!({ "notes": "the early one" })).await.expect(201);
+    app.patch("/sessions/1", &json!({ "status": "ended" })).await.expect(200);
+    app.context.clock.advance_seconds(30 * 3_600);
+    app.post("/sessions", &json!({ "notes": "the late one" })).await.expect(201);
+    let mut browser = Browser::signed_in(&app).await;
+    let link = |page: &str, which: &str| {
+        let (_, rest) = page.split_once(&format!("data-{which}=\"\" href=\"")).unwrap();
+        rest.split('"').next().unwrap().replace("&amp;", "&")
+    };
+    let now = page(&mut browser, "/sessions").await;
+    assert_shows(&now, &["data-href=\"/sessions/2\"", "the early one", "the late one", "to now"]);
+    assert!(!now.contains("data-href=\"/sessions/1\"") && !now.contains("data-later"));
+    let before = page(&mut browser, &link(&now, "earlier")).await;
+    assert_shows(&before, &["data-href=\"/sessions/1\"", "the early one", "data-later"]);
+    assert!(!before.contains("the late one"), "{before}");
+    assert_eq!(link(&before, "later"), "/sessions");
+    let week = page(&mut browser, "/sessions?span=week").await;
+    assert_shows(&week, &["data-href=\"/sessions/1\"", "data-href=\"/sessions/2\""]);
+    // Filters stay.
+    let filtered = page(&mut browser, "/sessions?agent=1&span=6h").await;
+    let earlier = link(&filtered, "earlier");
+    assert!(earlier.starts_with("/sessions?agent=1&span=6h&until="), "{earlier}");
+    let future = page(&mut browser, "/sessions?until=2999-01-01").await;
+    assert_shows(&future, &["to now"]);
+    let bad = browser.get("/sessions?until=yesterday").await;
+    assert!(bad.status == 400 && bad.text.contains("until"), "{}", bad.text);
+}
+
+async fn overdue_todos_are_shown_page_by_page(database: TestDatabase) {
+    let app = TestApp::start(database, 1_000).await;
+    for number in 1..=130 {
+        let due_at = format!("2026-01-01T00:{:02}:{:02}Z", number / 60, number % 60);
+        let title = format!("Late {number}.");
+        app.post("/todos", &json!({ "title": title, "due_at": due_at })).await.expect(201);
+    }
+    let mut browser = Browser::signed_in(&app).await;
+    let first = page(&mut browser, "/todos?overdue=true").await;
+    assert_shows(&first, &["Late 1.", "Late 100.", "Overdue 1 to 100 of 130"]);
+    assert!(!first.contains("Late 101."));
+    assert_shows(&first, &["/todos?overdue=true&amp;offset=100"]);
+    let second = page(&mut browser, "/todos?overdue=true&offset=100").await;
+    assert_shows(&second, &["Late 101.", "Late 130.", "Overdue 101 to 130 of 130", "Due earlier"]);
+    assert!(!second.contains("Due later"));
+    // A column alone is paged too, and its filters stay.
+    let open = page(&mut browser, "/todos?priority=0").await;
+    assert_shows(&open, &["/todos?priority=0&amp;status=open\">80 more"]);
+    let alone = page(&mut browser, "/todos?priority=0&status=open").await;
+    assert_shows(&alone, &["/todos?priority=0&amp;status=open&amp;offset=100\">30 more"]);
+    let last = page(&mut browser, "/todos?priority=0&status=open&offset=100").await;
+    assert_shows(&last, &["The cards before", "name=\"status\" value=\"open\""]);
+}
+
+async fn lines_show_the_words_of_markdown_without_its_marks(database: TestDatabase) {
+    let app = TestApp::start(database, 100).await;
+    let notes = json!({ "notes": "# Plan\n\n**First** the `parser`" });
+    app.post("/sessions", &notes).await.expect(201);
+    log(&app, "note", 1, "Read **RFC 9110** and `main.rs`").await;
+    let mut browser = Browser::signed_in(&app).await;
+    for path in ["/", "/activity"] {
+        assert_shows(&page(&mut browser, path).await, &["<bdi>Read RFC 9110 and main.rs</bdi>"]);
+    }
+    let sessions = page(&mut browser, "/sessions").await;
+    assert_shows(&sessions, &["<bdi>Plan First the parser</bdi>"]);
+}
+
+async fn the_curve_of_a_new_account_begins_when_it_was_made(database: TestDatabase) {
+    let app = TestApp::start(database, 50).await;
+    app.context.clock.advance_seconds(2 * 86_400);
+    let mut browser = Browser::signed_in(&app).await;
+    let credits = page(&mut browser, "/credits").await;
+    let (_, table) = credits.split_once("id=\"curve-numbers\"").unwrap();
+    let (table, _) = table.split_once("</table>").unwrap();
+    assert_eq!(table.matches("<td>50</td>").count(), 3, "{table}");
+    assert!(!table.contains("<td>0</td>"), "{table}");
 }

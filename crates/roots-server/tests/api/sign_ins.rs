@@ -117,7 +117,7 @@ async fn renew_code(
     } else {
         bearer.authorize(SecretString::from(text)).await?.caller()
     };
-    let code = state.services.accounts.renew_code(&caller).await?;
+    let code = state.services.accounts.renew_code(&caller, None).await?;
     Ok(code.expose_secret().len().to_string())
 }
 

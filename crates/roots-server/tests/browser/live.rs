@@ -21,6 +21,8 @@ async fn a_session_appears_and_goes_quiet_and_nothing_shifts() {
     browser.watch_shifts().await;
     let (_, scout) = agents.last().unwrap();
     let session = scout.post("/sessions", &json!({ "notes": "Look around" })).await;
+    let path = format!("/sessions/{}", session["session_id"]);
+    browser.until_there(&format!("#work .work a[href='{path}']")).await;
     for number in 1..=10 {
         let said = format!("Found trace number {number}");
         let body = json!({

@@ -5,11 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test has to fail it")]
 
 mod access;
+mod charts;
 mod hostile_texts;
+mod keys;
 mod live;
 mod no_script;
 mod processes;
 mod signing_in;
+mod swaps;
 mod the_bar;
 mod todos;
 mod visit;

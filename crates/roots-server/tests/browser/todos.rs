@@ -65,6 +65,12 @@ async fn a_todo_is_made_and_moved_by_drag_by_keys_and_by_menu() {
     let log = visit.owner().get("/todos/1/logs").await;
     assert!(log.to_string().contains("Nobody needs it"), "{log}");
 
+    // Escape leaves it where it is.
+    browser.value("document.querySelector('#todo-1').focus()").await;
+    browser.press(format!("m{}", Key::Escape.value())).await;
+    let told = "document.querySelector('#told').textContent === 'Not moved'";
+    browser.until("the end of the move to be told", told).await;
+
     // A step that the rules do not allow: the card goes back, and a sentence says why.
     drag(&visit, 1, "done").await;
     browser.until_says("there is no step from cancelled to done").await;
@@ -101,6 +107,20 @@ async fn who_is_second_sees_both_states_and_loses_nothing() {
     visit.owner().patch(&path, &json!({ "status": "done" })).await;
     browser.click("#todo-1 button[value=cancelled]").await;
     browser.until_says("since you opened it").await;
+    assert_eq!(status(&visit, 1).await, "done");
+    // The same by key, on a page that has not heard of it.
+    browser.set_scripts(true).await;
+    visit.owner().patch(&path, &json!({ "status": "in_progress" })).await;
+    visit.open("/todos").await;
+    browser.until_live().await;
+    browser.value("dispatchEvent(new Event('pagehide'))").await;
+    visit.owner().patch(&path, &json!({ "status": "done" })).await;
+    browser.value("document.querySelector('#todo-1').focus()").await;
+    browser.press("mc").await;
+    browser.until("a sentence", "document.querySelector('#toast')").await;
+    let said = browser.until_there("#toast").await.text().await.unwrap();
+    assert!(said.contains("since you opened it"), "{said}");
+    until_in(&visit, 1, "done").await;
     assert_eq!(status(&visit, 1).await, "done");
     // Chromium puts the status of every refused page on the console.
     let errors = browser.console_errors().await;

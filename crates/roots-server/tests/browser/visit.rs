@@ -37,6 +37,15 @@ impl Visit {
         self.browser.open(&format!("{}{path}", self.server.url())).await;
     }
 
+    /// The cookie of the sign-in, as a request sends it.
+    pub(crate) async fn sign_in_cookie(&self) -> String {
+        let (_, port) = self.server.address.rsplit_once(':').unwrap();
+        let name = format!("roots-{port}");
+        let cookies = self.browser.cookies().await;
+        let cookie = cookies.iter().find(|cookie| cookie.name == name).unwrap();
+        format!("{name}={}", cookie.value)
+    }
+
     /// The owner of the account.
     pub(crate) fn owner(&self) -> &Api {
         &self.seeded.owner

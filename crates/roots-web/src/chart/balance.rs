@@ -26,9 +26,11 @@ pub(crate) fn chart(
     id: &str,
     width: i64,
 ) -> Markup {
-    let Some(((first, begin), (today, now))) = curve.points.first().zip(curve.points.last()) else {
+    let Some(((known, begin), (today, now))) = curve.points.first().zip(curve.points.last()) else {
         return html! {};
     };
+    // Before the account was made there was no balance: that part stays blank.
+    let first = curve.first;
     let ends = forecast.map(|one| look.zone().wall_clock(one.ends_at).day);
     let ahead = ends.map_or(0, |day| (day.0 - today.0).clamp(0, AHEAD_MAX_DAYS));
     let days = (today.0 - first.0 + ahead).max(1);
@@ -47,7 +49,7 @@ pub(crate) fn chart(
     };
     let name = format!(
         "Balance since {}: {} to {}; {end}",
-        time::day(look, *first),
+        time::day(look, *known),
         number(*begin),
         number(*now),
     );
@@ -62,7 +64,7 @@ pub(crate) fn chart(
             @if forecast.is_some() {
                 path.proj d={ "M" (x(*today)) " " (y(*now)) "L" (width) " " (y(left)) } {}
             }
-            text x="0" y="106" { (time::day(look, *first)) }
+            text x="0" y="106" { (time::day(look, first)) }
             @if ahead > 0 {
                 text x=(x(*today)) y="106" text-anchor="middle" { "today" }
                 text x=(width) y="106" text-anchor="end" {

@@ -14,6 +14,8 @@ const RISE: i64 = 80;
 const DAY: i64 = 24;
 /// Most marks of the axis.
 const MARKS: usize = 4;
+/// The width of a character of a mark, at most.
+const CHARACTER: usize = 7;
 
 /// What the columns of each day count.
 pub(crate) struct Series<const N: usize> {
@@ -38,19 +40,24 @@ pub(crate) fn chart<const N: usize>(
     }
     let highest = days.iter().flat_map(|one| one.counts).max().unwrap_or_default().max(1);
     let length = i64::try_from(days.len()).unwrap_or_default();
-    let width = (length * DAY).max(DAY);
+    // A mark stands below the middle of its day. It is wider than the day.
+    let marked = |day| time::day(look, day);
+    let widest = days.iter().map(|one| CHARACTER * marked(one.day).len()).max().unwrap_or_default();
+    let mark = i64::try_from(widest).unwrap_or(DAY).max(DAY);
+    let margin = (mark - DAY + 1) / 2;
+    let width = (length * DAY).max(DAY) + 2 * margin;
     let column = (DAY - 4) / i64::try_from(N).unwrap_or(1).max(1);
     let told = series.names.iter().zip(sums);
     let told: Vec<_> = told.map(|((_, name), sum)| format!("{} {name}", number(sum))).collect();
     let name = format!("{} of {length} days: {}", series.what, told.join(", "));
-    // A date is wider than a day.
-    let each = days.len().div_ceil(MARKS).max(2);
+    let apart = usize::try_from((mark + DAY - 1) / DAY).unwrap_or(2);
+    let each = days.len().div_ceil(MARKS).max(apart);
     let drawing = html! {
         svg role="img" aria-labelledby={ (id) "-name" } width=(width) height=(HEIGHT)
             viewBox={ "0 0 " (width) " " (HEIGHT) } {
             title id={ (id) "-name" } { (name) }
             path.axis d={ "M0 " (ZERO) "H" (width) } {}
-            @for ((index, one), x) in days.iter().enumerate().zip((0_i64..).step_by(24)) {
+            @for ((index, one), x) in days.iter().enumerate().zip((margin..).step_by(24)) {
                 @let columns = series.names.iter().zip(one.counts).zip(0_i64..);
                 @for (((class, _), count), place) in columns {
                     @let height = scaled(count, highest, RISE).max(1);
@@ -59,7 +66,9 @@ pub(crate) fn chart<const N: usize>(
                             width=(column - 1) height=(height) {}
                     }
                 }
-                @if index % each == 0 { text x=(x) y="106" { (time::day(look, one.day)) } }
+                @if index % each == 0 {
+                    text x=(x + DAY / 2) y="106" text-anchor="middle" { (marked(one.day)) }
+                }
             }
         }
     };

@@ -5,13 +5,13 @@ use roots_domain::model::chart::{Bar, Timeline, WIDTH};
 use roots_domain::model::id::ActorId;
 use roots_domain::model::time::{Day, Timestamp};
 
-use super::frame::{plural, scrolling, shortened, table};
+use super::frame::{number, plural, scrolling, shortened, table};
 use crate::look::Look;
 use crate::text;
 use crate::time;
 
-/// The names stand left of the bars.
-const LEFT: i64 = 100;
+/// The names stand left of the bars, in a drawing of their own: they stay where bars scroll.
+const NAMES: i64 = 96;
 const BARS: i64 = 1_020;
 /// Height of the marks, of a bar and of the step from bar to bar, in units.
 const TOP: i64 = 18;
@@ -49,33 +49,42 @@ pub(crate) fn chart(
             (top, lane)
         })
         .collect();
-    let (width, height) = (LEFT + BARS, y + GAP);
+    let height = y + GAP;
+    // Readers have the names in the table.
+    let shown_names = html! {
+        svg aria-hidden="true" width=(NAMES) height=(height)
+            viewBox={ "0 0 " (NAMES) " " (height) } {
+            @for (top, lane) in &lanes {
+                text x="0" y=(top + 12) { (shortened(&names(lane.actor), NAME_CHARS)) }
+            }
+        }
+    };
     let drawing = html! {
-        svg role="img" aria-labelledby={ (id) "-name" } width=(width) height=(height)
-            viewBox={ "0 0 " (width) " " (height) } {
+        svg role="img" aria-labelledby={ (id) "-name" } width=(BARS) height=(height)
+            viewBox={ "0 0 " (BARS) " " (height) } {
             title id={ (id) "-name" } { (name) }
             @for (at, mark) in marks(look, timeline) {
                 @let x = x_of(timeline.position(at));
                 path.axis d={ "M" (x) " 14V" (height - GAP) } {}
                 text x=(x + 3) y="11" { (mark) }
             }
-            @for (top, lane) in lanes {
-                text x="0" y=(top + 12) { (shortened(&names(lane.actor), NAME_CHARS)) }
-                @for bar in &lane.bars { (drawn(bar, top)) }
-            }
+            @for (top, lane) in &lanes { @for bar in &lane.bars { (drawn(bar, *top)) } }
             @if timeline.since <= look.now && look.now <= timeline.until {
                 path.nowl d={ "M" (x_of(timeline.position(look.now))) " 14V" (height - GAP) } {}
             }
         }
     };
     html! {
-        (scrolling("Timeline", &drawing))
+        @if timeline.is_cut {
+            p.muted { "The newest " (number(timeline.sessions.into())) " of these sessions are drawn." }
+        }
+        div.beside { (shown_names) (scrolling("Timeline", &drawing)) }
         (numbers(look, names, timeline, id))
     }
 }
 
 fn x_of(position: u32) -> i64 {
-    LEFT + i64::from(position) * BARS / i64::from(WIDTH)
+    i64::from(position) * BARS / i64::from(WIDTH)
 }
 
 fn drawn(bar: &Bar, top: i64) -> Markup {

@@ -61,6 +61,9 @@ fn lanes_have_bars_a_quiet_tail_and_a_table_with_links() {
     let range = (at("2026-11-27T23:00:00Z"), at("2026-11-28T22:59:59Z"));
     let timeline = Timeline::of(sessions, range, Some(1_800), at(NOW));
     insta::assert_snapshot!("lanes", lines(lanes::chart(&look(), &name, &timeline, "lanes")));
+    let cut = Timeline { is_cut: true, ..timeline };
+    let drawn = lanes::chart(&look(), &name, &cut, "lanes").into_string();
+    assert!(drawn.contains("The newest 5 of these sessions are drawn."), "{drawn}");
 }
 
 #[test]
@@ -95,7 +98,7 @@ fn the_largest_year_has_at_most_7_kb_with_the_numbers_of_its_months() {
 #[test]
 fn a_balance_has_a_curve_and_the_dotted_rest() {
     let first = Day(today().0 - 4);
-    let days = curve(600, [(first, 590), (today(), 462)], (first, today()));
+    let days = curve(600, [(first, 590), (today(), 462)], (first, today()), first);
     let spending = Spending { balance: 462, whole_days: 98, last_day: 0 };
     let forecast = Forecast::of(spending, at(NOW));
     let drawn = balance::chart(&look(), &days, forecast, "balance", 330);
@@ -110,6 +113,17 @@ fn a_balance_has_a_curve_and_the_dotted_rest() {
 }
 
 #[test]
+fn the_days_before_an_account_was_made_stay_blank() {
+    let (first, made) = (Day(today().0 - 9), Day(today().0 - 1));
+    let days = curve(0, [(made, 500), (today(), 462)], (first, today()), made);
+    let drawn = balance::chart(&look(), &days, None, "balance", 330).into_string();
+    // The curve begins at the 8th of 9 days, not at 0.
+    assert!(drawn.contains(r#"<path class="curve" d="M293 8L330 15">"#), "{drawn}");
+    assert!(drawn.contains("Balance since 27 Nov: 500 to 462"), "{drawn}");
+    assert!(drawn.contains(">19 Nov</text>") && !drawn.contains("<td>0</td>"), "{drawn}");
+}
+
+#[test]
 fn columns_begin_at_0_and_say_what_they_count() {
     const TODOS: Series<2> = Series { what: "Todos", names: [("made", "made"), ("bar", "done")] };
     let days = [(3, 1), (0, 0), (5, 6)];
@@ -121,6 +135,32 @@ fn columns_begin_at_0_and_say_what_they_count() {
         })
         .collect();
     insta::assert_snapshot!("columns", lines(columns::chart(&look(), &days, &TODOS, "flow")));
+}
+
+#[test]
+fn every_mark_of_columns_is_inside_and_none_covers_another() {
+    const ONE: Series<1> = Series { what: "Entries", names: [("bar", "entries")] };
+    for (length, last) in [(7, "2026-11-29"), (30, "2026-11-29"), (7, "2027-01-02"), (1, NOW)] {
+        let last = Zone::parse("Europe/Vienna").unwrap().wall_clock(at(last)).day;
+        let days = (0..length).map(|index| Day(last.0 - length + 1 + index));
+        let days: Vec<_> = days.map(|day| DayColumn { day, counts: [1] }).collect();
+        let drawn = columns::chart(&look(), &days, &ONE, "entries").into_string();
+        let number = |text: &str, after: &str| -> i64 {
+            let (_, rest) = text.split_once(after).unwrap();
+            rest.split('"').next().unwrap().parse().unwrap()
+        };
+        let (_, drawing) = drawn.split_once("<svg role=\"img\"").unwrap();
+        let width = number(drawing, "width=\"");
+        let mut end = 0;
+        for text in drawing.split("<text ").skip(1) {
+            let label = text.split(['>', '<']).nth(1).unwrap();
+            let half = i64::try_from(label.len()).unwrap() * 6 / 2;
+            let middle = number(text, "x=\"");
+            assert!(middle - half >= end && middle + half <= width, "{label} of {length}: {drawn}");
+            end = middle + half;
+        }
+        assert!(end > 0);
+    }
 }
 
 #[test]

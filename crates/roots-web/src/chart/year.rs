@@ -13,9 +13,10 @@ use crate::time;
 
 /// A cell and the gap after it, in units.
 const PITCH: i64 = 13;
-/// Where the cells begin.
+/// The days of the week stand left of the cells, in a drawing of their own.
 const LEFT: i64 = 30;
 const TOP: i64 = 18;
+const HEIGHT: i64 = 112;
 
 /// What the year shows, in words: `4,812 on 214 days`.
 pub(crate) fn finding(year: &Year) -> String {
@@ -51,22 +52,29 @@ pub(crate) fn chart(
         most.unwrap_or_default(),
     );
     let weeks = (year.last.0 - year.first.0) / 7 + 1;
-    let width = LEFT + weeks * PITCH;
-    let drawing = html! {
-        svg role="img" aria-labelledby={ (id) "-name" } width=(width) height="112"
-            viewBox={ "0 0 " (width) " 112" } data-year=(year.first) {
-            title id={ (id) "-name" } { (name) }
-            @for (x, month) in months(year) { text x=(x) y="10" { (month) } }
+    let width = weeks * PITCH;
+    let week_days = html! {
+        svg aria-hidden="true" width=(LEFT) height=(HEIGHT)
+            viewBox={ "0 0 " (LEFT) " " (HEIGHT) } {
             @for (row, day) in [(0, "Mon"), (2, "Wed"), (4, "Fri")] {
                 text x="0" y=(TOP + row * PITCH + 9) { (day) }
             }
+        }
+    };
+    let drawing = html! {
+        svg role="img" aria-labelledby={ (id) "-name" } width=(width) height=(HEIGHT)
+            viewBox={ "0 0 " (width) " " (HEIGHT) } data-year=(year.first) {
+            title id={ (id) "-name" } { (name) }
+            @for (x, month) in months(year) { text x=(x) y="10" { (month) } }
             g stroke-width="10" {
                 @for level in 0..=LEVELS { path class={ "l" (level) } d=(cells(year, level)) {} }
             }
         }
     };
     html! {
-        (scrolling("The year", &drawing))
+        // Phones show the last 26 of its 53 weeks: the stylesheet cuts the others off.
+        div.beside.weeks { (week_days) (scrolling("The year", &drawing)) }
+        p.muted.phone { "The last 26 weeks." }
         @match numbers {
             Numbers::Months => (months_table(look, year, id, agent)),
             Numbers::Weeks => (weeks_table(look, year, id, agent)),
@@ -79,7 +87,7 @@ fn cells(year: &Year, level: u8) -> String {
     let mut path = String::new();
     for (day, ..) in year.iter().filter(|(.., of_day)| *of_day == level) {
         let index = day.0 - year.first.0;
-        let (x, y) = (LEFT + index / 7 * PITCH, TOP + index % 7 * PITCH + 5);
+        let (x, y) = (index / 7 * PITCH, TOP + index % 7 * PITCH + 5);
         // Writing to a string never fails.
         let _ = write!(path, "M{x} {y}h10");
     }
@@ -92,7 +100,7 @@ fn months(year: &Year) -> Vec<(i64, &'static str)> {
     let mut before = None;
     for week in 0..=(year.last.0 - year.first.0) / 7 {
         let (_, month, _) = Day(year.first.0 + week * 7).civil();
-        let x = LEFT + week * PITCH;
+        let x = week * PITCH;
         if before != Some(month) {
             // Only the month that the year begins with may be too short for its name.
             found.pop_if(|(last, _)| x - *last < 2 * PITCH);

@@ -14,16 +14,15 @@ use roots_domain::port::store::AccountOverview;
 use roots_domain::service::access::Caller;
 use roots_domain::service::accounts::Grant;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::path::Id;
-use roots_http_core::request::query::{FromParams, NoParams, Params, Query};
+use roots_http_core::request::query::{NoParams, Query};
 
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again, field};
 use crate::guard::{html, see_other};
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
-use crate::query::{link, optional};
+use crate::query::{Skip, link, optional};
 use crate::text;
 use crate::time;
 use crate::viewer::Viewer;
@@ -31,29 +30,16 @@ use crate::viewer::Viewer;
 /// Accounts of a page.
 const PAGE_ROWS: u32 = 50;
 
-/// Where the list begins.
-pub(crate) struct AccountsQuery {
-    offset: i64,
-}
-
-impl FromParams for AccountsQuery {
-    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
-        let offset = optional(params, "offset", PageRequest::parse_offset);
-        Ok(Self { offset: offset?.unwrap_or_default() })
-    }
-}
-
 /// The list, newest first.
 pub(crate) async fn list(
     State(app): State<App>,
     mut viewer: Viewer,
-    Query(AccountsQuery { offset }): Query<AccountsQuery>,
+    Query(Skip(offset)): Query<Skip>,
 ) -> Result<Response, Problem> {
     let operators = &app.services.operators;
     let request = PageRequest::skipping(offset, PAGE_ROWS);
-    let _permit = app.shared.list_permits.permit(viewer.bearer.account.id).await?;
     let find = |caller: Arc<Caller>| async move { operators.list(&caller, request).await };
-    let page = viewer.bearer.read(find).await?;
+    let page = viewer.bearer.read_in_turn(find).await?;
     let end = offset + i64::try_from(page.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/accounts", &[("offset", Some(offset.to_string()))]);
     Ok(html(layout::page(
@@ -147,11 +133,11 @@ async fn page(
             tools: html! {},
             next_change: None,
             content: html! {
-                div.grid {
+                div.grid.even {
                     section.card.c6 #account data-live="" { (facts(&viewer.look, &found)) }
                     section.card.c6 aria-labelledby="grant-title" {
                         header { h2 id="grant-title" { "Grant credits" } }
-                        (grant_form(id, filled, faults))
+                        (grant_form(app, id, filled, faults))
                     }
                     @if !is_own {
                         section.card.c6 #state data-live="" aria-labelledby="state-title" {
@@ -184,7 +170,7 @@ fn facts(
     }
 }
 
-fn grant_form(id: AccountId, filled: &Filled, faults: &Faults) -> Markup {
+fn grant_form(app: &App, id: AccountId, filled: &Filled, faults: &Faults) -> Markup {
     let amount = html! {
         input #amount name="amount" inputmode="numeric" required value=(filled.amount)
             autocomplete="off" aria-describedby=[faults.described("amount")];
@@ -196,6 +182,7 @@ fn grant_form(id: AccountId, filled: &Filled, faults: &Faults) -> Markup {
     html! {
         form.stack method="post" action={ "/accounts/" (id) "/credits" } {
             (faults.above())
+            (form::hidden(app, None))
             (field(faults, "amount", "Credits", &amount))
             (field(faults, "note", "Note for the ledger, if any", &note))
             div.buttons { button.primary { "Grant" } }
@@ -257,8 +244,8 @@ async fn try_grant(app: &App, id: AccountId, posted: &Posted) -> Result<(), Prob
             None => Err(params.error("amount", "is required")),
         }
     })?;
-    let bearer = &posted.viewer.bearer;
-    bearer.checked(app.services.operators.grant(bearer, id, amount, note).await)?;
+    let (bearer, repeat) = (&posted.viewer.bearer, Some(posted.idempotent()?));
+    bearer.checked(app.services.operators.grant(bearer, id, amount, note, repeat).await)?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use roots_domain::model::sign_in::{SignInEnd, Stay};
 use roots_http_core::auth::client_context::ClientContext;
 use roots_http_core::auth::cookie::{CookieMode, browser_label};
-use roots_http_core::auth::page_bearer::{NotSignedIn, PageBearer, typed_key};
+use roots_http_core::auth::page_bearer::{NotSignedIn, SignOutBearer, typed_key};
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::query::{FromParams, Params, Query};
@@ -64,7 +64,7 @@ fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>)
             @if let Some(said) = said { (said) }
             @if mode == CookieMode::Dropped {
                 p.fault role="alert" {
-                    "This page was called over plain HTTP from another machine. A key that is typed here \
+                    "This page was opened over plain HTTP from another machine. A key that is typed here \
                      could be read on the way, and browsers drop the cookie, so nobody can sign in."
                 }
                 p { "Put a proxy with TLS in front and name it in " code { "ROOTS_TRUSTED_PROXIES" }
@@ -98,17 +98,16 @@ fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>)
 /// cookie.
 pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request) -> Response {
     let mode = mode(&app, &request);
+    if mode == CookieMode::Dropped {
+        return again(StatusCode::FORBIDDEN, html(page(&look, mode, None, None)));
+    }
     let (parts, body) = request.into_parts();
     let (headers, extensions) = (parts.headers.clone(), parts.extensions.clone());
-    let typed = match Sent::of(&parts, body).await {
+    let typed = match Sent::of_anybody(&parts, body).await {
         Ok(Sent { typed }) => typed,
         Err(response) => return response,
     };
     let next = typed.get("next").and_then(own_path).map(str::to_owned);
-    let shown = |status, said| again(status, html(page(&look, mode, next.as_deref(), said)));
-    if mode == CookieMode::Dropped {
-        return shown(StatusCode::FORBIDDEN, None);
-    }
     let problem = match attempt(&app, &extensions, &headers, mode, &typed).await {
         Ok(cookie) => {
             let mut response = see_other(next.as_deref().unwrap_or("/"));
@@ -124,7 +123,8 @@ pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request
                     "This is no valid API key. Type it as it was shown, with its beginning."
                 }
             };
-            shown(StatusCode::UNAUTHORIZED, Some(said))
+            let page = page(&look, mode, next.as_deref(), Some(said));
+            again(StatusCode::UNAUTHORIZED, html(page))
         }
         _ => form::failed(problem.into_response(), typed),
     }
@@ -146,12 +146,13 @@ async fn attempt(
         .ok_or_else(|| Problem::internal("the cookie of a sign-in can't be set"))
 }
 
-/// Ends the sign-in and removes its cookie. Signing out twice is no error.
+/// Ends the sign-in and removes its cookie. Signing out twice is no error. It works when the
+/// sign-in's allowance is used up, and uses none of it.
 pub(crate) async fn sign_out(State(app): State<App>, request: Request) -> Response {
     let mode = mode(&app, &request);
     let (mut parts, _) = request.into_parts();
-    match PageBearer::from_request_parts(&mut parts, &app).await {
-        Ok(bearer) => {
+    match SignOutBearer::from_request_parts(&mut parts, &app).await {
+        Ok(SignOutBearer(bearer)) => {
             let ended = app.services.sign_ins.sign_out(&bearer).await;
             if let Err(problem) = bearer.checked(ended) {
                 return problem.into_response();

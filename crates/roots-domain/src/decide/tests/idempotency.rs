@@ -14,7 +14,7 @@ fn named_request(key: u8, request: u8) -> IdempotencyMacs {
 
 /// The conditions of a command with this idempotency key and request, in the first epoch of its
 /// caller's key.
-fn name_of(key: u8, request: u8) -> Conditions {
+pub(super) fn name_of(key: u8, request: u8) -> Conditions {
     let now = named_request(key, request);
     Conditions { idempotency: Some(Idempotency { now, before: vec![] }), ..Conditions::default() }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::idempotency::name_of;
 use super::*;
 use crate::command::{
     KeyOrigin, NewActor, NewCode, NewKey, RecoverAction, RenewedCode, Reservation,
@@ -456,6 +457,29 @@ fn under(
 }
 
 const FIRST: KeyId = KeyId(1);
+
+#[test]
+fn a_key_or_code_that_is_asked_for_again_is_refused_since_no_record_holds_its_secret() {
+    let mut scope = KeysFixture::new();
+    scope.manage(FIRST, ManageAction::ReserveIds(Reservation::Key)).unwrap();
+    scope.manage(FIRST, ManageAction::ReserveIds(Reservation::Code)).unwrap();
+    let (id, account_epoch) = (RecoveryId(scope.account.last_ids.recovery), KeyEpoch::FIRST);
+    let wraps = vec![wrapped(WrapHolder::Recovery(id), WrapSubject::Account(account_epoch))];
+    let code = NewCode { id, lookup: LookupHash([6; 32]) };
+    for action in [
+        scope.next_key(MEMBER, KeyOrigin::Beside),
+        scope.next_key(OWNER, KeyOrigin::Rotation { grace_seconds: 0 }),
+        ManageAction::RenewCode(RenewedCode { code, account_epoch, wraps }),
+    ] {
+        let command = Command { conditions: name_of(7, 1), ..scope.managing(FIRST, action) };
+        let mut working_set = scope.load(std::slice::from_ref(&command));
+        assert!(!working_set.decide(command.clone()).unwrap().is_replay);
+        assert_refused(&mut working_set, command, &Refusal::ShownOnce);
+        let kept = working_set.into_write_set().idempotency_records;
+        let rows: Vec<_> = kept.into_values().map(|record| record.row).collect();
+        assert_eq!(rows, [AppliedRow::ShownOnce]);
+    }
+}
 
 #[test]
 fn a_rotated_key_begins_its_grace_at_the_first_use_of_its_successor() {

@@ -1,6 +1,10 @@
 //! The operations of operators.
 
+use std::collections::BTreeSet;
+
+use super::idempotency::name_of;
 use super::*;
+use crate::model::idempotency::Mac;
 
 /// A third account, of operators.
 const OPERATORS: AccountId = AccountId(3);
@@ -89,6 +93,24 @@ fn an_operators_grant_to_its_own_account_is_audited_once() {
     assert_eq!(granted.balance, BALANCE + 1);
     let noted = noted(61, own_event(AuditAction::CreditsGranted, OPERATORS));
     assert_eq!(working_set.into_write_set().audit_log, [(OPERATORS, noted)]);
+}
+
+#[test]
+fn a_grant_that_is_repeated_is_done_once_and_answered_as_it_was_then() {
+    let mut working_set = with_operators();
+    let named =
+        |request, action| Command { conditions: name_of(7, request), ..by_operator(action) };
+    let command = named(1, grant(HOME, 40));
+    let records = ReadSet::of([&command]).idempotency_records;
+    assert_eq!(records, BTreeSet::from([(OPERATORS, PEER, Mac([7; 32]))]));
+    let first = working_set.decide(command.clone()).unwrap();
+    decided(&mut working_set, grant(HOME, 1));
+    let again = working_set.decide(command).unwrap();
+    assert_eq!((&again.row, again.is_replay), (&first.row, true));
+    assert_refused(&mut working_set, named(2, grant(HOME, 40)), &Refusal::KeyOfAnotherRequest);
+    assert_eq!(working_set.account(HOME).unwrap().balance, BALANCE + 41);
+    let kept = working_set.into_write_set().idempotency_records;
+    assert_eq!(kept.into_values().map(|record| record.row).collect::<Vec<_>>(), [first.row]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub use omitted::{BriefActors, BriefList, Omitted, Resource};
 pub use reader::{Holder, Reader};
 pub use rows::{
     BriefChange, BriefCounts, BriefRows, BriefSessions, COUNTED_MAX, TodoCounts, WAITING_TYPES,
-    claim_order,
+    WaitingSessions, claim_order,
 };
 pub use text::BriefText;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::model::activity::Activity;
 use crate::model::id::{ActorId, SessionId, Uid};
-use crate::model::session::{ListedSession, SessionStatusKind};
+use crate::model::session::{EndReason, ListedSession, SessionStatus, SessionStatusKind};
 use crate::model::time::Timestamp;
 use crate::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoStatus};
 
@@ -15,6 +15,27 @@ pub const COUNTED_MAX: i64 = 1_000;
 /// The types of the activities by which an agent says that it waits for a person, until a later
 /// activity of its session.
 pub const WAITING_TYPES: [&str; 2] = ["question", "blocked"];
+
+/// The sessions that wait if their latest entry has a [waiting type](WAITING_TYPES).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitingSessions {
+    /// Active ones: a dashboard tells who waits now.
+    Active,
+    /// Also those that were ended for their silence: a brief tells what was never answered.
+    ActiveOrIdle,
+}
+
+impl WaitingSessions {
+    /// Whether a session of that status is one of them. No session waits that a caller has ended.
+    #[must_use]
+    pub const fn has(self, status: SessionStatus) -> bool {
+        match (self, status) {
+            (_, SessionStatus::Active)
+            | (Self::ActiveOrIdle, SessionStatus::Ended { reason: EndReason::Idle, .. }) => true,
+            (_, SessionStatus::Ended { .. }) => false,
+        }
+    }
+}
 
 /// The rows of a brief, of one snapshot, and the counts in it. `T` is the type of their texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +54,7 @@ pub struct BriefRows<T> {
     /// Those sessions of the todos' claims that are active.
     pub working: BTreeSet<SessionId>,
     /// Activities of a [waiting type](WAITING_TYPES), if their session has no later one (by id) and
-    /// is active or was ended for its silence. The newest first.
+    /// is one of [`WaitingSessions::ActiveOrIdle`]. The newest first.
     pub waiting: Vec<Activity<T>>,
     /// Activities, the newest first.
     pub activities: Vec<Activity<T>>,

@@ -9,7 +9,7 @@ use super::*;
 use crate::model::activity::Activity;
 use crate::model::claim::{Claim, ClaimToken, Claims, LeaseSeconds};
 use crate::model::id::{ActivityId, ActorId, SessionId, TodoId, Uid};
-use crate::model::session::{ListedSession, Session, SessionStatus};
+use crate::model::session::{EndReason, ListedSession, Session, SessionStatus};
 use crate::model::text::ActivityType;
 use crate::model::time::Timestamp;
 use crate::model::todo::{ListedTodo, Priority, Todo, TodoContent, TodoStatus};
@@ -94,6 +94,16 @@ fn ids(todos: &[ListedTodo<BriefText>]) -> Vec<i64> {
 fn action(todos: Vec<ListedTodo<BriefText>>) -> (&'static str, Option<i64>) {
     let brief = Brief::of(rows(todos), 10);
     (brief.next_action.name(), brief.next_action.todo().map(|todo| todo.id.0))
+}
+
+#[test]
+fn only_active_sessions_wait_and_for_a_brief_also_those_that_were_ended_for_silence() {
+    let idle = SessionStatus::Ended { at: at(0), reason: EndReason::Idle };
+    let of = |sessions: WaitingSessions| {
+        [SessionStatus::Active, idle, SessionStatus::ended(at(0))].map(|it| sessions.has(it))
+    };
+    assert_eq!(of(WaitingSessions::Active), [true, false, false]);
+    assert_eq!(of(WaitingSessions::ActiveOrIdle), [true, true, false]);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Sessions as bars, in a lane for each agent.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::id::{ActorId, SessionId};
 use crate::model::session::SessionActivity;
-use crate::model::time::{TimeRange, Timestamp};
+use crate::model::time::Timestamp;
 
 /// A lane has so many units from its left to its right.
 pub const WIDTH: u32 = 1_000;
@@ -66,8 +67,23 @@ impl LaneSpan {
 
     /// The range that ends at that time.
     #[must_use]
-    pub fn until(self, end: Timestamp) -> TimeRange {
-        TimeRange { since: Some(end.plus_seconds(-self.seconds())), until: Some(end) }
+    pub fn range(self, end: Timestamp) -> (Timestamp, Timestamp) {
+        (end.plus_seconds(-self.seconds()), end)
+    }
+
+    /// The end of the span before the one that ends at that time, to the second; `None` where time
+    /// begins.
+    #[must_use]
+    pub fn earlier(self, end: Timestamp) -> Option<Timestamp> {
+        let (since, _) = self.range(end);
+        let since = Timestamp::from_micros(since.micros() - since.micros().rem_euclid(1_000_000));
+        (since > Timestamp::FIRST).then_some(since)
+    }
+
+    /// The end of the span after the one that ends at that time; `None` if that is now or ahead.
+    #[must_use]
+    pub fn later(self, end: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        Some(end.plus_seconds(self.seconds())).filter(|later| *later < now)
     }
 }
 
@@ -84,6 +100,35 @@ pub struct LaneSession {
     pub ended_at: Option<Timestamp>,
     /// When something was last written to it.
     pub last_active_at: Timestamp,
+}
+
+impl LaneSession {
+    /// Its signs of life.
+    const fn activity(self) -> SessionActivity {
+        let Self { id: session, last_active_at, .. } = self;
+        SessionActivity { session, last_active_at, is_open: self.ended_at.is_none() }
+    }
+}
+
+/// The sessions of a timeline as they are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneSessions {
+    /// The sessions, the newest first.
+    pub sessions: Vec<LaneSession>,
+    /// Whether older ones are left out.
+    pub are_cut: bool,
+}
+
+impl LaneSessions {
+    /// The newest of these sessions, at most `most`.
+    #[must_use]
+    pub fn newest(mut sessions: Vec<LaneSession>, most: u32) -> Self {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let are_cut = sessions.len() > most;
+        sessions.sort_by_key(|one| Reverse((one.started_at, one.id)));
+        sessions.truncate(most);
+        Self { sessions, are_cut }
+    }
 }
 
 /// A bar, in units of [`WIDTH`].
@@ -146,9 +191,25 @@ pub struct Timeline {
     pub lanes: Vec<Lane>,
     /// The number of sessions in it.
     pub sessions: u32,
+    /// When the next of its sessions becomes quiet, if nothing is written meanwhile.
+    pub next_quiet: Option<Timestamp>,
+    /// Whether older sessions are left out.
+    pub is_cut: bool,
 }
 
 impl Timeline {
+    /// Lays out the sessions that were read for a range, as [`of`](Self::of) does.
+    #[must_use]
+    pub fn of_read(
+        read: LaneSessions,
+        range: (Timestamp, Timestamp),
+        quiet_after_seconds: Option<i64>,
+        now: Timestamp,
+    ) -> Self {
+        let is_cut = read.are_cut;
+        Self { is_cut, ..Self::of(read.sessions, range, quiet_after_seconds, now) }
+    }
+
     /// Lays sessions out. Those outside of the range are left out. An active session that was
     /// silent for `quiet_after_seconds` at `now` is quiet since its last write.
     #[must_use]
@@ -162,12 +223,14 @@ impl Timeline {
         sessions.sort_by_key(|one| (one.started_at, one.id));
         let scale = Scale { since, until };
         let (mut lanes, mut count) = (BTreeMap::<ActorId, Vec<Bar>>::new(), 0);
+        let mut flips = Vec::new();
         for session in sessions {
             let end = session.ended_at.unwrap_or(now);
             if session.started_at > until || end < since {
                 continue;
             }
             count += 1;
+            flips.extend(quiet_after_seconds.and_then(|it| session.activity().silent_from(it)));
             let bar = scale.bar(session, quiet_after_seconds, now);
             place(lanes.entry(session.actor).or_default(), bar);
         }
@@ -176,7 +239,7 @@ impl Timeline {
             Lane { actor, bars, tracks }
         };
         let lanes = lanes.into_iter().map(lane).collect();
-        Self { since, until, lanes, sessions: count }
+        Self { since, until, lanes, sessions: count, is_cut: false, next_quiet: now.next_of(flips) }
     }
 
     /// Where an instant lies, in units of [`WIDTH`]; beyond an end it is that end.
@@ -232,8 +295,7 @@ impl Scale {
 
     fn bar(self, session: LaneSession, quiet_after: Option<i64>, now: Timestamp) -> Bar {
         let LaneSession { id, started_at, ended_at, last_active_at, .. } = session;
-        let activity = SessionActivity { session: id, last_active_at, is_open: ended_at.is_none() };
-        let is_quiet = quiet_after.is_some_and(|seconds| activity.is_silent(seconds, now));
+        let is_quiet = quiet_after.is_some_and(|it| session.activity().is_silent(it, now));
         let known_until = match ended_at {
             Some(at) => at,
             None if is_quiet => last_active_at.max(started_at),
@@ -329,6 +391,17 @@ mod tests {
     }
 
     #[test]
+    fn a_timeline_knows_when_its_next_session_becomes_quiet() {
+        // 160 s after their last writes, of which the first is quiet already.
+        let silent = [400, 159, 100, 20].map(|ago| session(ago, 1, NOW - 900, None, NOW - ago));
+        assert_eq!(timeline(&silent).next_quiet, Some(at(NOW + 1)));
+        assert_eq!(timeline(&silent[..1]).next_quiet, None);
+        assert_eq!(timeline(&[ended(1, 0, 990)]).next_quiet, None);
+        let never = Timeline::of(silent, (at(NOW - 1_000), at(NOW)), None, at(NOW));
+        assert_eq!(never.next_quiet, None);
+    }
+
+    #[test]
     fn short_sessions_beside_each_other_merge() {
         let short: Vec<_> = (0..5).map(|n| ended(n, n * 10, n * 10 + 2)).collect();
         assert_eq!(bars(&timeline(&short)), [(0, 0, 46, 5)]);
@@ -355,6 +428,30 @@ mod tests {
         assert_eq!(LaneSpan::from_name("year"), None);
         let days = LaneSpan::ALL.map(|span| span.seconds() / 3_600);
         assert_eq!(days, [6, 24, 7 * 24, 30 * 24, 90 * 24]);
+    }
+
+    #[test]
+    fn one_steps_from_span_to_span_and_not_beyond_now() {
+        let (now, day) = (at(NOW), LaneSpan::Day);
+        let before = day.earlier(now).unwrap();
+        assert_eq!(before, at(NOW - 86_400));
+        assert_eq!(day.range(before), (at(NOW - 2 * 86_400), before));
+        assert_eq!(day.later(before, now), None, "the span that ends now");
+        assert_eq!(day.later(at(NOW - 86_401), now), Some(at(NOW - 1)));
+        assert_eq!(day.later(now, now), None);
+        assert_eq!(LaneSpan::Quarter.earlier(at(60)), None);
+    }
+
+    #[test]
+    fn the_newest_sessions_are_kept_and_it_is_known_that_others_were_not() {
+        let sessions = || [session(1, 1, 5, None, 5), ended(2, 0, 1), session(3, 1, 9, None, 9)];
+        let ids =
+            |read: &LaneSessions| read.sessions.iter().map(|one| one.id.0).collect::<Vec<_>>();
+        let cut = LaneSessions::newest(sessions().to_vec(), 2);
+        assert_eq!((ids(&cut), cut.are_cut), (vec![2, 3], true));
+        let whole = LaneSessions::newest(sessions().to_vec(), 3);
+        assert_eq!((ids(&whole), whole.are_cut), (vec![2, 3, 1], false));
+        assert!(Timeline::of_read(cut, (at(0), at(NOW)), None, at(NOW)).is_cut);
     }
 
     proptest! {

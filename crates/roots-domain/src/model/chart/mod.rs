@@ -11,7 +11,7 @@ mod year;
 pub use ages::{AGE_BOUNDS_SECONDS, Ages};
 pub use columns::{DayColumn, columns};
 pub use curve::{Curve, curve};
-pub use lanes::{Bar, Lane, LaneSession, LaneSpan, MERGE_BELOW, Timeline, WIDTH};
+pub use lanes::{Bar, Lane, LaneSession, LaneSessions, LaneSpan, MERGE_BELOW, Timeline, WIDTH};
 pub use mix::{MIX_MAX, Mix, mix};
 pub use week::WeekHours;
 pub use year::{LEVELS, WEEKS, Year, YearMonth};

@@ -17,8 +17,8 @@ pub use at_work::{AgentAtWork, AgentState};
 pub use flips::REFRESH_SECONDS;
 pub use needs::{LONG_IN_PROGRESS_SECONDS, Need, NeedKind, NeedSubject, SOON_SECONDS};
 pub use rows::{
-    AgentRow, DashboardCounts, DashboardRows, DashboardRules, DashboardTodo, ExpiringKey,
-    OpenSession, TodoSession,
+    AgentRow, BUSIEST_MAX, DashboardCounts, DashboardRows, DashboardRules, DashboardTodo,
+    ExpiringKey, OpenSession, TodoSession,
 };
 pub use spans::DashboardSpans;
 pub use text::ShownText;

@@ -30,7 +30,7 @@ pub enum NeedKind {
     Overdue,
     /// A todo is in progress for more than [`LONG_IN_PROGRESS_SECONDS`].
     LongInProgress,
-    /// The credits end within [`SOON_SECONDS`].
+    /// The credits end within [`SOON_SECONDS`], or none are left.
     CreditsEnd,
     /// A key expires within [`SOON_SECONDS`].
     KeyExpires,
@@ -102,7 +102,8 @@ fn of_todo<T>(
         TodoSession::Deleted if is_in_progress => Some(since),
         _ => None,
     };
-    let due_at = todo.due_at.filter(|_| todo.is_overdue(now));
+    let is_overdue = todo.overdue_from().is_some_and(|from| from <= now);
+    let due_at = todo.due_at.filter(|_| is_overdue);
     let is_long = is_in_progress && since.plus_seconds(LONG_IN_PROGRESS_SECONDS) < now;
     let reasons = [
         left_at.map(|at| (at, NeedKind::LeftBehind)),
@@ -142,7 +143,7 @@ impl<T> DashboardRows<T> {
                 add(NeedSubject::Todo(todo.id), reason);
             }
         }
-        if let Some(since) = self.forecast().map(|one| soon(one.ends_at))
+        if let Some(since) = self.spending.ends_at(self.at).map(soon)
             && since < self.at
         {
             add(NeedSubject::Credits, (since, NeedKind::CreditsEnd));

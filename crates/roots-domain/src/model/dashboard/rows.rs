@@ -1,5 +1,8 @@
 //! What the database tells for a dashboard.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use crate::model::account::Actor;
 use crate::model::activity::Activity;
 use crate::model::brief::TodoCounts;
@@ -10,18 +13,24 @@ use crate::model::text::{ActivityType, Name};
 use crate::model::time::Timestamp;
 use crate::model::todo::{Priority, TodoStatus};
 
+/// Most actors whose activities of today are told one by one.
+pub const BUSIEST_MAX: usize = 12;
+
 /// The rows of a dashboard, of one snapshot. `T` is the type of their texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DashboardRows<T> {
     /// When they were read, by the clock that judges deadlines.
     pub at: Timestamp,
-    /// The first active actors, by id.
+    /// Active actors, by id: the first ones, or those after one that the query names.
     pub agents: Vec<AgentRow>,
+    /// Whether more active actors follow.
+    pub has_more_agents: bool,
     /// Active sessions: those that have been silent longest, those that were written to last, and
     /// the newest of each of the agents, each once, in any order.
     pub sessions: Vec<OpenSession>,
-    /// Activities of a waiting type after which nothing was logged in their session, as a brief
-    /// tells them. Each once, in any order.
+    /// Activities of a waiting type after which nothing was logged in their session, if that is one
+    /// of [`WaitingSessions::Active`](crate::model::brief::WaitingSessions::Active). Each once, in
+    /// any order.
     pub waiting: Vec<Activity<T>>,
     /// Todos in progress and todos past their due date, the oldest of both, each once.
     pub todos: Vec<DashboardTodo<T>>,
@@ -132,11 +141,10 @@ impl<T> DashboardTodo<T> {
         self.claim_until.is_some_and(|until| until <= now)
     }
 
-    /// Whether it is past its due date, as a brief and the filter `overdue` judge.
+    /// The instant from which it is past its due date, as a brief and the filter `overdue` judge.
     #[must_use]
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
-        let is_unfinished = matches!(self.status, TodoStatus::Open | TodoStatus::InProgress);
-        is_unfinished && self.due_at.is_some_and(|due| due < now)
+    pub fn overdue_from(&self) -> Option<Timestamp> {
+        self.status.overdue_from(self.due_at)
     }
 }
 
@@ -197,6 +205,50 @@ impl<T> DashboardRows<T> {
         let DashboardCounts { todos, sessions_active, sessions_ended, activities } = self.counts;
         let todos = todos.open + todos.in_progress + todos.done + todos.cancelled;
         todos + sessions_active + sessions_ended + activities == 0
+    }
+
+    /// The number of todos in progress that are not read: the newest ones.
+    #[must_use]
+    pub fn todos_left_out(&self) -> i64 {
+        let read = self.todos.iter().filter(|todo| todo.status == TodoStatus::InProgress).count();
+        let read = i64::try_from(read).unwrap_or(i64::MAX);
+        self.counts.todos.in_progress.saturating_sub(read).max(0)
+    }
+
+    /// Whether all todos in progress are read. If not, an agent may work on others.
+    #[must_use]
+    pub fn has_all_in_progress(&self) -> bool {
+        self.todos_left_out() == 0
+    }
+
+    /// The actors that logged the most activities today, the busiest first, at most
+    /// [`BUSIEST_MAX`].
+    pub fn busiest_today(&self) -> impl Iterator<Item = ActorId> + use<T> {
+        let mut entries = BTreeMap::<ActorId, i64>::new();
+        for (actor, _, count) in &self.today {
+            let sum = entries.entry(*actor).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+        let mut busiest: Vec<_> = entries.into_iter().collect();
+        busiest.sort_by_key(|(actor, count)| (Reverse(*count), *actor));
+        busiest.into_iter().take(BUSIEST_MAX).map(|(actor, _)| actor)
+    }
+
+    /// The number of active sessions that are not read.
+    #[must_use]
+    pub fn sessions_left_out(&self) -> i64 {
+        let read = i64::try_from(self.sessions.len()).unwrap_or(i64::MAX);
+        self.counts.sessions_active.saturating_sub(read).max(0)
+    }
+
+    /// The actors of all rows.
+    pub fn actors(&self) -> impl Iterator<Item = ActorId> {
+        let agents = self.agents.iter().map(|agent| agent.actor.id);
+        let sessions = self.sessions.iter().map(|session| session.actor);
+        let todos = self.todos.iter().chain(&self.next_up).map(|todo| todo.actor);
+        let entries = self.waiting.iter().chain(&self.latest).map(|entry| entry.actor);
+        let rest = self.keys.iter().map(|key| key.actor);
+        agents.chain(sessions).chain(todos).chain(entries).chain(rest)
     }
 
     /// The texts of all rows, each with the actor of its row.

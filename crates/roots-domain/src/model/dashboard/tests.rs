@@ -30,6 +30,7 @@ fn rows() -> DashboardRows<()> {
     DashboardRows {
         at: at(NOW),
         agents: Vec::new(),
+        has_more_agents: false,
         sessions: Vec::new(),
         waiting: Vec::new(),
         todos: Vec::new(),
@@ -145,6 +146,13 @@ fn what_needs_a_person_comes_oldest_first_and_each_once() {
 }
 
 #[test]
+fn an_empty_balance_needs_a_person_although_nothing_was_spent_lately() {
+    let mut rows = rows();
+    rows.spending = Spending { balance: 0, whole_days: 0, last_day: 0 };
+    assert_eq!(told(&rows, RULES), [(NeedSubject::Credits, vec![NeedKind::CreditsEnd])]);
+}
+
+#[test]
 fn nothing_needs_a_person_before_its_time() {
     let mut rows = rows();
     rows.sessions = vec![session(1, 1, ago(1_859))];
@@ -207,6 +215,46 @@ fn each_agent_has_a_state_a_todo_and_a_last_sign_of_life() {
         (3, "idle", vec![], None, Some(ago(9_000))),
     ];
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn what_is_not_read_is_counted() {
+    let mut rows = rows();
+    rows.sessions = vec![session(1, 1, ago(9))];
+    rows.todos = vec![
+        todo(1, TodoStatus::InProgress, ago(9)),
+        DashboardTodo { due_at: Some(ago(5)), ..todo(2, TodoStatus::Open, ago(9)) },
+    ];
+    rows.counts.sessions_active = 4;
+    rows.counts.todos.in_progress = 3;
+    assert_eq!((rows.sessions_left_out(), rows.todos_left_out()), (3, 2));
+    assert!(!rows.has_all_in_progress());
+    rows.counts.todos.in_progress = 1;
+    assert_eq!((rows.todos_left_out(), rows.has_all_in_progress()), (0, true));
+}
+
+#[test]
+fn the_busiest_of_today_come_first_and_are_few() {
+    let mut rows = rows();
+    let counted = |actor, name, count| (ActorId(actor), ActivityType::parse(name).unwrap(), count);
+    rows.today = (1..=20).map(|actor| counted(actor, "note", actor)).collect();
+    rows.today.push(counted(3, "test", 90));
+    let busiest: Vec<_> = rows.busiest_today().map(|actor| actor.0).collect();
+    assert_eq!(busiest.len(), BUSIEST_MAX);
+    assert_eq!(&busiest[..3], [3, 20, 19]);
+}
+
+#[test]
+fn all_actors_of_the_rows_are_named() {
+    let mut rows = rows();
+    rows.agents = vec![agent(1, None)];
+    rows.sessions = vec![session(1, 2, ago(9))];
+    rows.todos = vec![DashboardTodo { actor: ActorId(3), ..todo(1, TodoStatus::Open, ago(9)) }];
+    rows.next_up = vec![DashboardTodo { actor: ActorId(4), ..todo(2, TodoStatus::Open, ago(9)) }];
+    rows.waiting = vec![Activity { actor: ActorId(5), ..entry(1, "question", ago(9)) }];
+    rows.latest = vec![Activity { actor: ActorId(6), ..entry(1, "note", ago(9)) }];
+    rows.keys = vec![ExpiringKey { actor: ActorId(7), ..key(ago(-9)) }];
+    assert_eq!(rows.actors().map(|actor| actor.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
 }
 
 #[test]

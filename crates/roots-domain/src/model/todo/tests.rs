@@ -150,3 +150,15 @@ fn todo_statuses_have_the_names_of_the_api_contract() {
     }
     assert_eq!(TodoStatus::from_name("canceled"), None);
 }
+
+#[test]
+fn a_todo_is_overdue_right_after_its_due_date_while_it_is_to_be_done() {
+    let due_at = Timestamp::FIRST.plus_seconds(60);
+    let overdue_from = |status: TodoStatus| status.overdue_from(Some(due_at));
+    for to_be_done in [TodoStatus::Open, TodoStatus::InProgress] {
+        assert_eq!(overdue_from(to_be_done), Some(due_at.just_after()));
+        assert_eq!(to_be_done.overdue_from(None), None);
+    }
+    assert_eq!(overdue_from(TodoStatus::Done), None);
+    assert_eq!(overdue_from(TodoStatus::Cancelled), None);
+}

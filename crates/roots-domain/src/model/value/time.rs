@@ -51,6 +51,17 @@ impl Timestamp {
         QuarterHour(self.0.div_euclid(QUARTER_HOUR_MICROS))
     }
 
+    /// The instant right after it.
+    #[must_use]
+    pub fn just_after(self) -> Self {
+        Self::from_micros(self.0.saturating_add(1))
+    }
+
+    /// The first of these times that is still to come.
+    pub fn next_of(self, times: impl IntoIterator<Item = Self>) -> Option<Self> {
+        times.into_iter().filter(|time| *time > self).min()
+    }
+
     /// The instant `seconds` later, clamped to the valid years.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
@@ -366,6 +377,15 @@ mod tests {
 
     fn message_of(text: &str) -> String {
         Timestamp::parse(text).map_or_else(|error| error.to_string(), |at| at.to_string())
+    }
+
+    #[test]
+    fn the_next_of_some_times_is_the_first_that_is_still_to_come() {
+        let at = |micros| Timestamp::from_micros(micros);
+        assert_eq!(at(5).next_of([at(9), at(7), at(5), at(1)]), Some(at(7)));
+        assert_eq!(at(9).next_of([at(9), at(7)]), None);
+        assert_eq!(at(5).just_after(), at(6));
+        assert_eq!(Timestamp::LAST.just_after(), Timestamp::LAST);
     }
 
     #[test]

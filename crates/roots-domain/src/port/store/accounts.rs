@@ -175,6 +175,9 @@ pub trait AccountReader: Send + Sync {
     /// The first of its actors, by id, at most `most`.
     async fn first_actors(&self, account: AccountId, most: u32) -> StoreResult<Vec<Actor>>;
 
+    /// Those of its actors that have these ids, in any order. MUST NOT read others.
+    async fn actors_of_ids(&self, account: AccountId, ids: &[ActorId]) -> StoreResult<Vec<Actor>>;
+
     /// A page of its actors, descending by id.
     async fn actor_page(&self, by: Admission, page: PageRequest) -> StoreResult<Page<Actor>>;
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::admission::Admission;
 use super::commands::StoreResult;
-use crate::model::chart::LaneSession;
+use crate::model::chart::LaneSessions;
 use crate::model::dashboard::{DashboardRows, DashboardSpans};
 use crate::model::forecast::Spending;
 use crate::model::id::ActorId;
@@ -27,7 +27,7 @@ pub const OVERDUE_MAX: u32 = 50;
 pub const NEXT_UP_MAX: u32 = 5;
 /// Most of the newest activities.
 pub const LATEST_MAX: u32 = 30;
-/// Most sessions of a timeline that started in it, the newest ones.
+/// Most sessions of a timeline, the newest ones.
 pub const LANE_SESSIONS_MAX: u32 = 2_000;
 /// Most keys that expire soon.
 pub const EXPIRING_KEYS_MAX: u32 = 20;
@@ -39,6 +39,8 @@ pub struct DashboardQuery {
     pub by: Admission,
     /// Only rows of this actor; `None` for all actors of the account.
     pub actor: Option<ActorId>,
+    /// The agents that are read are those after this one, by id.
+    pub agents_after: Option<ActorId>,
     /// The viewer's zone, whose days are counted.
     pub zone: Zone,
 }
@@ -90,8 +92,8 @@ pub trait DashboardReader: Send + Sync {
         query: &QuarterHourQuery,
     ) -> StoreResult<Vec<(QuarterHour, i64)>>;
 
-    /// The sessions that overlap a range, each once, in any order: those that started in it, up to
-    /// [`LANE_SESSIONS_MAX`], and those that started earlier. MUST NOT read notes. MUST read a
-    /// bounded number of rows: of very many sessions that started earlier it may leave out some.
-    async fn lane_sessions(&self, query: &TimelineQuery) -> StoreResult<Vec<LaneSession>>;
+    /// The sessions that overlap a range: those that started in it and those that started earlier,
+    /// [`LaneSessions::newest`] of [`LANE_SESSIONS_MAX`]. MUST NOT read notes. MUST read a bounded
+    /// number of rows: of very many sessions that started earlier it may leave out some.
+    async fn lane_sessions(&self, query: &TimelineQuery) -> StoreResult<LaneSessions>;
 }

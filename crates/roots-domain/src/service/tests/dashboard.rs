@@ -50,6 +50,7 @@ fn rows() -> SealedDashboard {
     DashboardRows {
         at: now(),
         agents: Vec::new(),
+        has_more_agents: false,
         sessions: Vec::new(),
         waiting: vec![entry(None)],
         todos: vec![todo(1, ME, title(1)), todo(2, ME, damaged())],
@@ -79,11 +80,11 @@ fn a_dashboard_is_of_the_actors_that_the_caller_may_see() {
     ] {
         let mut reader = MockDashboardReader::new();
         if let Ok(actor) = expected {
-            let query = DashboardQuery { by: BY, actor, zone: Zone::UTC };
+            let query = DashboardQuery { by: BY, actor, agents_after: None, zone: Zone::UTC };
             let asked = reader.expect_dashboard().once();
             asked.withf(move |asked, _| *asked == query).returning(|_, _| Ok(rows()));
         }
-        let found = ready(dashboards(reader, no_others()).find(&caller, scope, Zone::UTC));
+        let found = ready(dashboards(reader, no_others()).find(&caller, scope, None, Zone::UTC));
         match expected {
             Ok(_) => assert_eq!(found, Ok(rows())),
             Err(refusal) => assert_eq!(found, Err(ReadError::Refused(refusal))),

@@ -146,7 +146,7 @@ fn a_new_key_is_wrapped_for_the_id_reserved_before() {
     let own = wrap(WrapHolder::ApiKey(NEXT));
 
     let (keys, asked) = keys();
-    let made = ready(keys.rotate(&owner(), None, Grace::parse(60).unwrap())).unwrap().value;
+    let made = ready(keys.rotate(&owner(), None, Grace::parse(60).unwrap(), None)).unwrap().value;
     assert_eq!(made.api_key.expose_secret(), "the secret of key 8");
     let (new, origin) =
         (new_key(ME, 3, vec![own.clone()]), KeyOrigin::Rotation { grace_seconds: 60 });
@@ -154,19 +154,19 @@ fn a_new_key_is_wrapped_for_the_id_reserved_before() {
 
     for actor in [ME, PEER] {
         let (keys, asked) = self::keys();
-        ready(keys.add(&owner(), draft(actor, false))).unwrap();
+        ready(keys.add(&owner(), draft(actor, false), None)).unwrap();
         let (new, origin) = (new_key(actor, 3, vec![own.clone()]), KeyOrigin::Beside);
         assert_applied(&asked, Reservation::Key, ManageAction::AddKey { new, origin });
     }
 
     let (keys, asked) = self::keys();
-    ready(keys.add(&owner(), draft(PEER, true))).unwrap();
+    ready(keys.add(&owner(), draft(PEER, true), None)).unwrap();
     let wraps = vec![own.clone(), wrap(WrapHolder::Actor(PEER, KeyEpoch(4)))];
     let (new, origin) = (new_key(PEER, 4, wraps), KeyOrigin::Renewal);
     assert_applied(&asked, Reservation::Renewal(PEER), ManageAction::AddKey { new, origin });
 
     let (keys, asked) = self::keys();
-    let made = ready(keys.add(&owner(), draft(ME, true))).unwrap().value;
+    let made = ready(keys.add(&owner(), draft(ME, true), None)).unwrap().value;
     assert_eq!(made.recovery_code.unwrap().expose_secret(), "the code");
     let wraps =
         vec![own, wrap(WrapHolder::Recovery(NEXT_CODE)), wrap(WrapHolder::Account(KeyEpoch(3)))];
@@ -176,7 +176,7 @@ fn a_new_key_is_wrapped_for_the_id_reserved_before() {
     assert_applied(&asked, Reservation::AccountRenewal(ME), ManageAction::AddKey { new, origin });
 
     let (keys, _) = self::keys();
-    let nobody = ready(keys.add(&owner(), draft(ActorId(9), false))).map(drop);
+    let nobody = ready(keys.add(&owner(), draft(ActorId(9), false), None)).map(drop);
     assert_eq!(nobody, Err(WriteError::Refused(Refusal::NoSuchActor(ActorId(9)))));
 }
 

@@ -194,7 +194,7 @@ fn every_code_not_in_force_is_refused_in_the_same_way() {
 fn a_renewed_code_wraps_the_account_key_in_force() {
     let (accounts, asked) = accounts(vec![], (2, 3), Err(CryptoError::WrapMissing));
     let caller = Caller { keys: Arc::new(minting()), ..caller() };
-    let made = ready(accounts.renew_code(&caller)).unwrap();
+    let made = ready(accounts.renew_code(&caller, None)).unwrap();
     assert_eq!(made.expose_secret(), "the-new-code");
     let code = NewCode { id: NEXT_CODE, lookup: LookupHash([9; 32]) };
     let wraps = vec![wrap(WrapHolder::Recovery(NEXT_CODE))];

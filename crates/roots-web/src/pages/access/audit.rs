@@ -9,45 +9,33 @@ use roots_domain::model::audit::AuditEntry;
 use roots_domain::model::page::PageRequest;
 use roots_domain::service::access::Caller;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::fields::InvalidNoted;
-use roots_http_core::request::query::{FromParams, Params, Query};
+use roots_http_core::request::query::Query;
 
 use crate::agents::Agents;
 use crate::app::App;
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
-use crate::query::{link, optional};
+use crate::query::{Skip, link};
 use crate::time;
 use crate::viewer::Viewer;
 
 /// Entries of a page.
 const PAGE_ROWS: u32 = 100;
 
-/// Where the entries begin.
-pub(crate) struct AuditQuery {
-    offset: i64,
-}
-
-impl FromParams for AuditQuery {
-    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
-        let offset = optional(params, "offset", PageRequest::parse_offset);
-        Ok(Self { offset: offset?.unwrap_or_default() })
-    }
-}
-
 /// The page.
 pub(crate) async fn show(
     State(app): State<App>,
     mut viewer: Viewer,
-    Query(AuditQuery { offset }): Query<AuditQuery>,
+    Query(Skip(offset)): Query<Skip>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let request = PageRequest::skipping(offset, PAGE_ROWS);
-    let _permit = app.shared.list_permits.permit(viewer.bearer.account.id).await?;
     let accounts = &app.services.accounts;
     let find = |caller: Arc<Caller>| async move { accounts.audit_log(&caller, request).await };
-    let page = viewer.bearer.read(find).await?;
+    let page = viewer.bearer.read_in_turn(find).await?;
+    let named = page.items.iter().flat_map(|entry| [entry.event.subject_actor, entry.event.actor]);
+    agents.learn(&app, &mut viewer, named.flatten().collect()).await?;
     let end = offset + i64::try_from(page.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/access/audit", &[("offset", Some(offset.to_string()))]);
     Ok(html(layout::page(

@@ -2,7 +2,7 @@
 //! authored by an API key that is typed again.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::Invalid;
 use roots_domain::model::id::{ActorId, KeyId};
@@ -13,6 +13,7 @@ use roots_http_core::auth::authenticate::Bearer;
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::fields::InvalidField;
 use roots_http_core::request::path::Id;
+use secrecy::SecretString;
 
 use super::overview::{self, Filled};
 use super::page;
@@ -67,6 +68,10 @@ fn show_again(
     title: &str,
     form: impl Fn(&Faults) -> Markup,
 ) -> Response {
+    // What its state does not allow, or what was done already, it does not help to send again.
+    if problem.kind() == ProblemKind::Conflict {
+        return problem.into_response();
+    }
     let problem = at_key(problem);
     let status = problem.status();
     let faults = match Faults::of(problem, &["api_key"]) {
@@ -109,22 +114,24 @@ async fn try_add(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
             renew: false,
         })
     })?;
+    let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
-    Ok(author.checked(app.services.keys.add(&author, draft).await)?.value)
+    Ok(author.checked(app.services.keys.add(&author, draft, once).await)?.value)
 }
 
 /// Rotates the key that was typed, and shows the new one, once.
 pub(crate) async fn rotate(State(app): State<App>, posted: Posted) -> Response {
     match try_rotate(&app, &posted).await {
         Ok(made) => show(&posted, &made, "Rotated key"),
-        Err(problem) => show_again(posted, problem, "Rotate a key", overview::rotation),
+        Err(problem) => show_again(posted, problem, "Rotate a key", |faults| overview::rotation(&app, faults)),
     }
 }
 
 async fn try_rotate(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
+    let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
     let grace = Grace::default();
-    Ok(author.checked(app.services.keys.rotate(&author, None, grace).await)?.value)
+    Ok(author.checked(app.services.keys.rotate(&author, None, grace, once).await)?.value)
 }
 
 fn show(posted: &Posted, made: &ShownKey, title: &str) -> Response {
@@ -152,16 +159,18 @@ async fn try_revoke(app: &App, id: KeyId, posted: &Posted) -> Result<(), Problem
 
 /// Makes a recovery code and shows it, once.
 pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Response {
-    let made = match authorize(&posted).await {
-        Ok(author) => author.checked(app.services.accounts.renew_code(&author).await),
-        Err(problem) => Err(problem),
-    };
-    match made {
+    match try_recovery_code(&app, &posted).await {
         Ok(code) => {
             let secret = Secret { label: "Recovery code", id: "code", value: &code };
-            let said = "Keep it where no agent and no thief of your keys finds it.";
+            let said = "Keep it apart from your keys, where no agent can read it.";
             shown_once::page(&posted.viewer, "New recovery code", said, &[secret])
         }
-        Err(problem) => show_again(posted, problem, "Recovery code", overview::recovery_code),
+        Err(problem) => show_again(posted, problem, "Recovery code", |faults| overview::recovery_code(&app, faults)),
     }
+}
+
+async fn try_recovery_code(app: &App, posted: &Posted) -> Result<SecretString, Problem> {
+    let once = Some(posted.idempotent()?);
+    let author = authorize(posted).await?;
+    author.checked(app.services.accounts.renew_code(&author, once).await)
 }

@@ -8,13 +8,14 @@ use roots_domain::service::keys::KeyEntry;
 use roots_domain::service::sign_ins::SignInEntry;
 
 use crate::agents::Agents;
-use crate::form::{Faults, field};
+use crate::app::App;
+use crate::form::{self, Faults, field};
 use crate::look::Look;
 use crate::text;
 use crate::time;
 
 /// The field of the API key that authors an act, and its fault.
-fn own_key(id: &str, faults: &Faults) -> Markup {
+pub(super) fn own_key(id: &str, faults: &Faults) -> Markup {
     html! {
         div.field {
             label for=(id) { "Your API key, again" }
@@ -49,7 +50,9 @@ fn key_row(look: &Look, entry: &KeyEntry) -> Markup {
             td {
                 @match key.status {
                     _ if !entry.is_active => span.tag { "ended" },
-                    KeyStatus::InGrace { .. } => span.tag.warn { "rotated, in its grace" },
+                    KeyStatus::InGrace { until } => {
+                        span.tag.warn { "rotated, still valid" } " ends " (time::when(look, until))
+                    }
                     _ => @match key.expires_at {
                         Some(at) => { (time::when(look, at)) }
                         None => { "when it is revoked" }
@@ -121,7 +124,7 @@ pub(super) struct Filled {
 }
 
 /// The form of a new key, for owners.
-pub(super) fn new_key(agents: &Agents, filled: &Filled, faults: &Faults) -> Markup {
+pub(super) fn new_key(app: &App, agents: &Agents, filled: &Filled, faults: &Faults) -> Markup {
     let label = html! {
         input #label name="label" maxlength="100" value=(filled.label) autocomplete="off"
             aria-describedby=[faults.described("label")];
@@ -134,6 +137,7 @@ pub(super) fn new_key(agents: &Agents, filled: &Filled, faults: &Faults) -> Mark
     html! {
         form.stack method="post" action="/access/keys" {
             (faults.above())
+            (form::hidden(app, None))
             input type="hidden" name="zone" value=(filled.zone);
             (field(faults, "actor_id", "For", &agents.choice("actor_id", "Me", filled.actor)))
             (field(faults, "label", "Label, if any", &label))
@@ -145,12 +149,13 @@ pub(super) fn new_key(agents: &Agents, filled: &Filled, faults: &Faults) -> Mark
 }
 
 /// The form that rotates the key that is typed.
-pub(super) fn rotation(faults: &Faults) -> Markup {
+pub(super) fn rotation(app: &App, faults: &Faults) -> Markup {
     html! {
         p { "The key that you type is replaced. It stays valid until the new one is first used; then \
              browsers that signed in with it are signed out." }
         form.stack method="post" action="/access/keys/rotate" {
             (faults.above())
+            (form::hidden(app, None))
             (own_key("rotate-own", faults))
             div.buttons { button { "Rotate it" } }
         }
@@ -158,12 +163,13 @@ pub(super) fn rotation(faults: &Faults) -> Markup {
 }
 
 /// The form of a new recovery code.
-pub(super) fn recovery_code(faults: &Faults) -> Markup {
+pub(super) fn recovery_code(app: &App, faults: &Faults) -> Markup {
     html! {
         p { "It gets the owner a new key when all keys are lost. A new code replaces the old one at \
              once." }
         form.stack method="post" action="/access/recovery-code" {
             (faults.above())
+            (form::hidden(app, None))
             (own_key("code-own", faults))
             div.buttons { button { "Make a new code" } }
         }

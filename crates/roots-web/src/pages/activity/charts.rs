@@ -50,34 +50,35 @@ pub(super) async fn read(
             async move { activities.stats(&caller, selection, zone).await }
         }
     };
-    let found = viewer.bearer.read(stats(selected)).await?;
-    let year = viewer.bearer.read(stats(of_year)).await?;
+    let found = viewer.bearer.read_in_turn(stats(selected)).await?;
+    let year = viewer.bearer.read_in_turn(stats(of_year)).await?;
     // Hours are counted for agents, not for types and sessions.
     let has_hours = filter.activity_type.is_none() && filter.session.is_none();
     let dashboards = &app.services.dashboards;
     let week = if has_hours {
         let week =
             |caller: Arc<_>| async move { dashboards.week_hours(&caller, scope, zone).await };
-        Some(viewer.bearer.read(week).await?)
+        Some(viewer.bearer.read_in_turn(week).await?)
     } else {
         None
     };
     let (first, range) = last_days(viewer);
     let todos = &app.services.todos;
     let flow = |caller: Arc<Caller>| async move { todos.stats(&caller, scope, range, zone).await };
-    let flow = viewer.bearer.read(flow).await?;
+    let flow = viewer.bearer.read_in_turn(flow).await?;
     let flow = flow.by_day.iter().map(|(day, counts)| (*day, [counts.made, counts.done]));
     let flow = columns(flow, (first, today));
     let year = Year::of(year.by_day, today);
     Ok(html! {
-        (drawn(viewer, filter, &found, week.as_ref(), &year))
-        section.card.c12 #flow data-live aria-labelledby="flow-h" {
+        (drawn(viewer, filter, &found, week.as_ref()))
+        section.card.c8 #flow data-live aria-labelledby="flow-h" {
             header {
                 h2 #flow-h { "Todos made and done" }
                 span.muted { "the last " (FLOW_DAYS) " days" }
             }
             (chart::columns::chart(&viewer.look, &flow, &TODOS, "made-and-done"))
         }
+        (drawn_year(viewer, filter, &year))
     })
 }
 
@@ -93,12 +94,10 @@ fn drawn(
     filter: &Filter,
     stats: &ActivityStats,
     week: Option<&WeekHours>,
-    year: &Year,
 ) -> Markup {
-    let agent = filter.agent.map(|agent| agent.to_string());
     html! {
         @if stats.total > 0 {
-            section.card.c4 #mix data-live aria-labelledby="mix-h" {
+            section.card.c4.tall #mix data-live aria-labelledby="mix-h" {
                 header { h2 #mix-h { "By type" } }
                 (chart::mix::chart(&by_type(filter, stats), ("entry", "entries"), "types"))
             }
@@ -112,6 +111,12 @@ fn drawn(
                 (chart::week::chart(week, WEEKS, "week"))
             }
         }
+    }
+}
+
+fn drawn_year(viewer: &Viewer, filter: &Filter, year: &Year) -> Markup {
+    let agent = filter.agent.map(|agent| agent.to_string());
+    html! {
         section.card.c12 #year data-live aria-labelledby="year-h" {
             header {
                 h2 #year-h { "A year of work" }

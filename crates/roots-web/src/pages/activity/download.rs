@@ -29,7 +29,8 @@ const ATTACHED: HeaderValue = HeaderValue::from_static("attachment; filename=\"a
 const HEADS: [&str; 6] = ["activity_id", "logged_at", "agent", "session_id", "type", "description"];
 
 /// `GET /activity.csv`: the newest rows that fit the filters, page by page, so that no more than a
-/// page of them is held at a time. A read that fails breaks the download off.
+/// page of them is held at a time. Each further page counts as a request of its own, and only while
+/// the sign-in is in force. A read that fails breaks the download off.
 pub(crate) async fn download(
     State(app): State<App>,
     mut viewer: Viewer,
@@ -48,7 +49,7 @@ pub(crate) async fn download(
     }
     let first = stream::iter([Ok::<_, io::Error>(Bytes::from(first))]);
     let others = stream::try_unfold(rest, |mut rest| async move {
-        let page = rest.read().await.map_err(|_| io::Error::other("a read failed"))?;
+        let page = rest.read_on().await.map_err(|_| io::Error::other("a read failed"))?;
         Ok(page.map(|page| (Bytes::from(page), rest)))
     });
     let body = Body::from_stream(stream::StreamExt::chain(first, others));
@@ -66,6 +67,14 @@ struct Rest {
 }
 
 impl Rest {
+    /// The lines of a further page, if there is one.
+    async fn read_on(&mut self) -> Result<Option<String>, Problem> {
+        if self.next.is_some() && self.rows < ROWS_MAX {
+            self.viewer.admit_again().await?;
+        }
+        self.read().await
+    }
+
     /// The lines of the next page, if there is one.
     async fn read(&mut self) -> Result<Option<String>, Problem> {
         let Some(start) = self.next.take().filter(|_| self.rows < ROWS_MAX) else {
@@ -78,12 +87,13 @@ impl Rest {
             let (activities, selection) = (activities.clone(), selection.clone());
             async move { activities.find(&caller, selection, request).await }
         };
-        let agents = &self.agents;
-        let keep = |item: Opened<Activity>| line(agents, &item.row);
+        let keep = |item: Opened<Activity>| item.row;
         let found = rows::page(&self.app, &mut self.viewer, find, keep).await?;
+        let written = found.items.iter().map(|entry| entry.actor);
+        self.agents.learn(&self.app, &mut self.viewer, written.collect()).await?;
         self.rows += LIMIT_MAX;
         self.next = found.next.map(Start::After);
-        Ok(Some(found.items.concat()))
+        Ok(Some(found.items.iter().map(|entry| line(&self.agents, entry)).collect()))
     }
 }
 

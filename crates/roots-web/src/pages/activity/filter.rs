@@ -113,12 +113,14 @@ impl Filter {
         query::link(path, &params)
     }
 
-    /// The form with the filters.
-    pub(super) fn form(&self, agents: &Agents) -> Markup {
+    /// The form with the filters. Owners may choose an agent.
+    pub(super) fn form(&self, agents: &Agents, is_owner: bool) -> Markup {
         let activity_type = self.activity_type.as_ref().map(ActivityType::as_str);
         html! {
             form.filters action="/activity" role="search" {
-                label { span { "Agent" } (agents.choice("agent", "All agents", self.agent)) }
+                @if is_owner {
+                    label { span { "Agent" } (agents.choice("agent", "All agents", self.agent)) }
+                }
                 label {
                     span { "Type" }
                     input name="type" value=[activity_type] autocomplete="off" size="10";

@@ -1,7 +1,8 @@
 //! The feed, by day.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::feed::{self, FeedRow};
@@ -10,7 +11,7 @@ use roots_domain::model::search::{SearchHit, SearchKind, SearchedKinds};
 use roots_domain::model::time::Day;
 use roots_domain::service::search::SearchSelection;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::pagination::{List, RequestedPage};
+use roots_http_core::request::pagination::List;
 
 use super::charts;
 use super::download::ROWS_MAX;
@@ -29,8 +30,8 @@ use crate::text;
 use crate::time;
 use crate::viewer::Viewer;
 
-/// Most characters of an entry that are kept of its text.
-const LINE_CHARS: usize = 240;
+/// Most characters of an entry that are kept of its text: more than show, as some are marks.
+const LINE_CHARS: usize = 640;
 /// Most results of a search on a page.
 const HITS: u32 = 20;
 
@@ -41,9 +42,14 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     list: List<Filter>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
-    if list.query.search.is_some() {
-        return search(&app, &mut viewer, &agents, &list).await;
+    let is_search = list.query.search.is_some();
+    if is_search && viewer.is_refresh {
+        // The page of a search does not ask again, and whatever else does shall not search.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let mut agents = Agents::read(&app, &mut viewer).await?;
+    if is_search {
+        return search(&app, &mut viewer, &mut agents, &list).await;
     }
     let List { query: filter, page } = &list;
     let selection = filter.selection(&viewer)?;
@@ -54,6 +60,8 @@ pub(crate) async fn show(
         async move { activities.find(&caller, selection, request).await }
     };
     let found = rows::page(&app, &mut viewer, find, line).await?;
+    let shown = found.items.iter().map(|entry| entry.actor);
+    agents.learn(&app, &mut viewer, shown.chain(filter.agent).collect()).await?;
     let charts = charts::read(&app, &mut viewer, filter).await?;
     Ok(guard::html(layout::page(
         &viewer,
@@ -67,12 +75,12 @@ pub(crate) async fn show(
             },
             next_change: None,
             content: html! {
-                (filter.form(&agents))
-                div.grid {
+                (filter.form(&agents, viewer.is_owner()))
+                div.grid.even {
                     section.card.c12 #feed data-live aria-labelledby="feed-h" {
                         header {
                             h2 #feed-h { (plural(found.total, "entry", "entries")) }
-                            span.muted { "entries of a session within ten minutes are one row" }
+                            span.muted { "entries of a session in the same ten minutes are one row" }
                         }
                         @if found.items.is_empty() {
                             @if !filter.is_open() { p.muted { "Nothing matches." } }
@@ -82,7 +90,7 @@ pub(crate) async fn show(
                             }
                         }
                         (days(&viewer, &agents, &found))
-                        (next(&viewer, page, &found))
+                        (next(&viewer, &list, &found))
                     }
                     (charts)
                 }
@@ -109,7 +117,7 @@ fn days(viewer: &Viewer, agents: &Agents, found: &Page<Activity>) -> Markup {
             _ => by_day.push((day, vec![row])),
         }
     }
-    let write = |text: &String, _: i64, chars| text::start_of(text, chars);
+    let write = |text: &String, _: i64, chars| text::excerpt(text, chars);
     html! {
         @for (day, rows) in &by_day {
             h3.day { (time::day(&viewer.look, *day)) }
@@ -118,18 +126,25 @@ fn days(viewer: &Viewer, agents: &Agents, found: &Page<Activity>) -> Markup {
     }
 }
 
-/// The link to what happened earlier.
-fn next(viewer: &Viewer, page: &RequestedPage, found: &Page<Activity>) -> Markup {
-    let limit = found.request.limit;
-    let link = found.next.map(|last| page.after_link(&viewer.bearer, last, limit));
-    html! { @if let Some(link) = link { p { a.earlier href=(link) { "Earlier" } } } }
+/// The links to what happened earlier, and back to the newest.
+fn next(viewer: &Viewer, list: &List<Filter>, found: &Page<Activity>) -> Markup {
+    let (limit, start) = (found.request.limit, found.request.start);
+    let link = found.next.map(|last| list.page.after_link(&viewer.bearer, last, limit));
+    html! {
+        p.buttons {
+            @if let Some(link) = link { a.earlier href=(link) { "Earlier" } }
+            @if matches!(start, Start::After(_)) {
+                a.button data-later="" href=(list.query.link("/activity", &[])) { "Newest" }
+            }
+        }
+    }
 }
 
 /// What a search for activities has found.
 async fn search(
     app: &App,
     viewer: &mut Viewer,
-    agents: &Agents,
+    agents: &mut Agents,
     list: &List<Filter>,
 ) -> Result<Response, Problem> {
     let List { query: filter, page } = list;
@@ -159,43 +174,43 @@ async fn search(
     };
     let searches = &app.shared.searches;
     let found = viewer.bearer.read(|caller| searches.run(actor, find(caller))).await??;
+    let shown = found.hits.iter().map(|hit| hit.actor);
+    agents.learn(app, viewer, shown.chain(filter.agent).collect()).await?;
     let further = found.next.map(|last| page.after_link(&viewer.bearer, last, HITS));
     let look = &viewer.look;
-    Ok(guard::html(layout::page(
-        viewer,
-        Frame {
-            title: "Activity",
-            section: Section::Activity,
-            tools: html! {},
-            next_change: None,
-            content: html! {
-                (filter.form(agents))
-                div.grid {
-                    section.card.c12 #feed aria-labelledby="feed-h" {
-                        header { h2 #feed-h { "Found" } span.muted { "latest first" } }
-                        @if found.hits.is_empty() { p.muted { "No entry has these words." } }
-                        ul.rows { @for hit in &found.hits { (hit_row(look, agents, hit)) } }
-                        @if found.unreadable > 0 {
-                            p.muted {
-                                (number(i64::try_from(found.unreadable).unwrap_or(i64::MAX)))
-                                " texts can't be read: they are damaged, and were not searched."
-                            }
-                        }
-                        @if let Some(link) = further {
-                            p { a.earlier href=(link) { "Search further back" } }
+    let frame = Frame {
+        title: "Activity",
+        section: Section::Activity,
+        tools: html! {},
+        next_change: None,
+        content: html! {
+            (filter.form(agents, viewer.is_owner()))
+            div.grid.even {
+                section.card.c12 #feed aria-labelledby="feed-h" {
+                    header { h2 #feed-h { "Found" } span.muted { "latest first" } }
+                    @if found.hits.is_empty() { p.muted { "No entry has these words." } }
+                    ul.rows { @for hit in &found.hits { (hit_row(look, agents, hit)) } }
+                    @if found.unreadable > 0 {
+                        p.muted {
+                            (number(i64::try_from(found.unreadable).unwrap_or(i64::MAX)))
+                            " texts can't be read: they are damaged, and were not searched."
                         }
                     }
+                    @if let Some(link) = further {
+                        p { a.earlier href=(link) { "Search further back" } }
+                    }
                 }
-            },
+            }
         },
-    )))
+    };
+    Ok(guard::html(layout::still_page(viewer, frame, "A search is not refreshed")))
 }
 
 fn hit_row(look: &crate::look::Look, agents: &Agents, hit: &SearchHit) -> Markup {
     html! {
         li.feedrow {
             span.t { (time::when(look, hit.at)) }
-            span.what { a href={ "/activity/" (hit.id) } { (text::start_of(&hit.excerpt, 240)) } }
+            span.what { a href={ "/activity/" (hit.id) } { (text::excerpt(&hit.excerpt, 240)) } }
             span.t { (agents.name(hit.actor)) }
         }
     }

@@ -24,11 +24,12 @@ pub(crate) async fn show(
     Id(id): Id<ActivityId>,
     _: Query<NoParams>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let activities = &app.services.activities;
     let find = |caller: std::sync::Arc<_>| async move { activities.find_one(&caller, id).await };
     let (found, room) = rows::one(&app, &mut viewer, "activity", find).await?;
     let entry = found.row;
+    agents.learn(&app, &mut viewer, vec![entry.actor]).await?;
     let look = &viewer.look;
     let title = format!("Entry {id}");
     let answer = guard::html(layout::page(

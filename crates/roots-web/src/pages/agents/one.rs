@@ -39,6 +39,15 @@ const DAYS: i64 = 7;
 /// The days of what was spent.
 const SPENT_DAYS: i64 = 30;
 
+/// The pages that can show an agent alone.
+const PAGES: [(&str, &str); 4] =
+    [("/", "Now"), ("/sessions", "Sessions"), ("/todos", "Todos"), ("/activity", "Activity")];
+
+/// The link to a page with an agent chosen.
+fn with_agent(path: &str, id: ActorId) -> String {
+    query::link(path, &[("agent", Some(id.to_string()))])
+}
+
 /// `GET /agents/{id}`.
 pub(crate) async fn show(
     State(app): State<App>,
@@ -49,16 +58,11 @@ pub(crate) async fn show(
     if !viewer.bearer.reaches(id) {
         return Err(Problem::not_found("agent"));
     }
-    Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let scope = ActorScope::Of(id);
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
-    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
-    let (found, room) = rows::read(&mut viewer, find).await?;
-    if found.name(id).is_none() {
-        return Err(Problem::not_found("agent"));
-    }
-    let today = zone.wall_clock(found.at).day;
+    let today = zone.wall_clock(viewer.look.now).day;
     let first = Day(today.0 - DAYS + 1);
     let range = TimeRange { since: Some(zone.first_instant(first)), until: None };
     let activities = &app.services.activities;
@@ -66,41 +70,52 @@ pub(crate) async fn show(
         let selection = ActivitySelection { scope, range, ..ActivitySelection::default() };
         activities.stats(&caller, selection, zone).await
     };
-    let week = viewer.bearer.read(stats).await?;
+    let week = viewer.bearer.read_in_turn(stats).await?;
     let keys = &app.services.keys;
     let of_agent = |caller: Arc<_>| async move {
         keys.keys_of_actor(&caller, id, PageRequest::skipping(0, LIMIT_MAX)).await
     };
-    let keys = viewer.bearer.read(of_agent).await?.items;
+    let keys = viewer.bearer.read_in_turn(of_agent).await?.items;
     let spent = balance::spent(&app, &mut viewer, scope, SPENT_DAYS).await?;
     let spent_days = balance::window(&viewer, SPENT_DAYS);
+    // The rows come last: whoever holds their room waits for nothing.
+    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
+    let (found, room) = rows::read(&mut viewer, find).await?;
+    if found.name(id).is_none() {
+        return Err(Problem::not_found("agent"));
+    }
+    agents.learn(&app, &mut viewer, vec![id]).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let look = &viewer.look;
     let at_work = rows.at_work(app.rules);
-    let name = work::name(&rows, id);
+    let name = agents.plain_name(id);
+    let ends = keys.iter().filter_map(|entry| entry.listed.key.validity().end());
     let answer = guard::html(layout::page(
         &viewer,
         Frame {
             title: &name,
             section: Section::Agents,
             tools: html! {
-                a href=(query::link("/", &[("agent", Some(id.to_string()))])) { "Now" }
-                a href=(query::link("/todos", &[("agent", Some(id.to_string()))])) { "Todos" }
-                a href=(query::link("/activity", &[("agent", Some(id.to_string()))])) { "Activity" }
+                @for (path, what) in PAGES { a href=(with_agent(path, id)) { (what) } }
+                @if viewer.is_owner() {
+                    a href=(with_agent("/access", id)) { "New key" }
+                    a.button href=(with_agent("/todos/new", id)) { "New todo" }
+                }
             },
-            next_change: Some(rows.next_flip(app.rules)),
+            next_change: look.now.next_of(ends.chain([rows.next_flip(app.rules)])),
             content: html! {
-                div.grid {
+                div.grid.even {
                     section.card.c12 #now data-live aria-labelledby="now-h" {
                         header { h2 #now-h { "Now" } }
                         ul.rows {
                             @for agent in at_work.iter().filter(|one| one.actor == id) {
-                                (work::row(look, &rows, agent))
+                                (work::row(look, &agents, &rows, agent))
                             }
                         }
                     }
-                    (of_week(look, id, &week, (first, today)))
+                    (of_week(look, &week, (first, today)))
                     (of_credits(look, &spent, spent_days))
+                    (of_types(id, &week))
                     (of_keys(&viewer, &keys))
                 }
             },
@@ -109,11 +124,24 @@ pub(crate) async fn show(
     Ok(room.hold(answer).await)
 }
 
-/// The entries of the week, by day and by type.
-fn of_week(look: &Look, id: ActorId, week: &ActivityStats, days: (Day, Day)) -> Markup {
+/// The entries of the week, by day.
+fn of_week(look: &Look, week: &ActivityStats, days: (Day, Day)) -> Markup {
     const ENTRIES: Series<1> = Series { what: "Entries", names: [("bar", "entries")] };
     let by_day = week.by_day.iter().map(|(day, count)| (*day, [*count]));
     let by_day: Vec<DayColumn<1>> = columns(by_day, days);
+    html! {
+        section.card.c4 #week data-live aria-labelledby="week-h" {
+            header {
+                h2 #week-h { "Seven days" }
+                span.muted { (plural(week.total, "entry", "entries")) }
+            }
+            (chart::columns::chart(look, &by_day, &ENTRIES, "entries"))
+        }
+    }
+}
+
+/// The entries of the week, by type.
+fn of_types(id: ActorId, week: &ActivityStats) -> Markup {
     let types = week.by_type.iter().map(|(name, count)| (name.as_str(), *count));
     let by_type = mix(types).map_names(|name| Part {
         name: name.to_owned(),
@@ -123,13 +151,6 @@ fn of_week(look: &Look, id: ActorId, week: &ActivityStats, days: (Day, Day)) -> 
         ),
     });
     html! {
-        section.card.c8 #week data-live aria-labelledby="week-h" {
-            header {
-                h2 #week-h { "Seven days" }
-                span.muted { (plural(week.total, "entry", "entries")) }
-            }
-            (chart::columns::chart(look, &by_day, &ENTRIES, "entries"))
-        }
         section.card.c4 #mix data-live aria-labelledby="mix-h" {
             header { h2 #mix-h { "By type" } }
             @if week.total == 0 { p.muted { "Nothing was logged in these days." } }
@@ -143,7 +164,7 @@ fn of_credits(look: &Look, spent: &CreditStats, days: (Day, Day)) -> Markup {
     const SPENT: Series<1> = Series { what: "Credits", names: [("bar", "spent")] };
     let by_day = columns(spent.by_day.iter().map(|day| (day.day, [day.spent])), days);
     html! {
-        section.card.c12 #spent data-live aria-labelledby="spent-h" {
+        section.card.c8 #spent data-live aria-labelledby="spent-h" {
             header { h2 #spent-h { "Spent" } span.muted { "30 days" } }
             (chart::columns::chart(look, &by_day, &SPENT, "spent-by-day"))
         }
@@ -156,11 +177,11 @@ fn of_keys(viewer: &Viewer, keys: &[KeyEntry]) -> Markup {
     let in_force = keys.iter().filter(|entry| entry.is_active).map(|entry| &entry.listed.key);
     let in_force: Vec<_> = in_force.collect();
     html! {
-        section.card.c12 #keys data-live aria-labelledby="keys-h" {
+        section.card.c8 #keys data-live aria-labelledby="keys-h" {
             header { h2 #keys-h { "Keys (" (in_force.len()) ")" } a href="/access" { "Access" } }
             @if in_force.is_empty() { p.muted { "No key is in force: this agent can't write." } }
             @else {
-                div.scroll tabindex="0" role="region" aria-label="Keys, scroll sideways" {
+                div.scroll tabindex="0" role="region" aria-label="Keys, scrolls sideways" {
                     table {
                         thead {
                             tr {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use roots_domain::model::chart::{Curve, Mix, columns, mix};
 use roots_domain::model::credit::{LedgerEntry, Reason};
 use roots_domain::model::forecast::Forecast;
-use roots_domain::model::page::Page;
+use roots_domain::model::page::{Page, Start};
 use roots_domain::model::time::Day;
 use roots_domain::model::usage::{Month, MonthUsage};
 use roots_domain::model::work::CreditStats;
@@ -18,14 +18,14 @@ use crate::text;
 use crate::time;
 
 /// Width of the curve of the balance.
-const CURVE_WIDTH: i64 = 700;
+const CURVE_WIDTH: i64 = 350;
 
 /// The balance, its rate, and the day on which nothing is left.
 pub(super) fn balance(look: &Look, curve: &Curve, forecast: Option<Forecast>) -> Markup {
     let balance = curve.points.last().map_or(0, |(_, balance)| *balance);
     html! {
         section.card.c8 #balance data-live aria-labelledby="balance-h" {
-            header { h2 #balance-h { "Balance" } span.muted { "90 days and what is left" } }
+            header { h2 #balance-h { "Balance" } span.muted { "90 days, and how long it lasts" } }
             div.num {
                 (number(balance))
                 @if let Some(forecast) = forecast {
@@ -67,7 +67,7 @@ pub(super) fn by_day(look: &Look, spent: &CreditStats, days: (Day, Day)) -> Mark
     const SPENT: Series<1> = Series { what: "Credits", names: [("bar", "spent")] };
     let by_day = columns(spent.by_day.iter().map(|day| (day.day, [day.spent])), days);
     html! {
-        section.card.c12 #daily data-live aria-labelledby="daily-h" {
+        section.card.c8 #daily data-live aria-labelledby="daily-h" {
             header { h2 #daily-h { "Spent by day" } span.muted { "30 days" } }
             (chart::columns::chart(look, &by_day, &SPENT, "spent-by-day"))
         }
@@ -82,7 +82,7 @@ pub(super) fn ledger(
     next: Option<&str>,
 ) -> Markup {
     html! {
-        section.card.c8 #ledger data-live aria-labelledby="ledger-h" {
+        section.card.c12 #ledger data-live aria-labelledby="ledger-h" {
             header {
                 h2 #ledger-h { "Ledger" }
                 span.muted { (plural(found.total, "entry", "entries")) }
@@ -94,8 +94,8 @@ pub(super) fn ledger(
                         thead {
                             tr {
                                 th scope="col" { "When" }
-                                th scope="col" { "Change" }
-                                th scope="col" { "Balance" }
+                                th.n scope="col" { "Change" }
+                                th.n scope="col" { "Balance" }
                                 th scope="col" { "For" }
                                 th scope="col" { "Agent" }
                             }
@@ -104,7 +104,12 @@ pub(super) fn ledger(
                     }
                 }
             }
-            @if let Some(next) = next { p { a.earlier href=(next) { "Earlier" } } }
+            p.buttons {
+                @if let Some(next) = next { a.earlier href=(next) { "Earlier" } }
+                @if matches!(found.request.start, Start::After(_)) {
+                    a.button data-later="" href="/credits" { "Newest" }
+                }
+            }
         }
     }
 }
@@ -130,7 +135,7 @@ fn row(look: &Look, agents: &Agents, entry: &LedgerEntry) -> Markup {
 
 const fn reason(reason: Reason) -> &'static str {
     match reason {
-        Reason::BootstrapGrant => "the credits of the start",
+        Reason::BootstrapGrant => "the first credits",
         Reason::OperatorGrant => "granted",
         Reason::ApiWrite => "a write",
         Reason::Import => "an import",
@@ -145,7 +150,7 @@ pub(super) fn calls(month: Month, calls: &MonthUsage) -> Markup {
                 h2 #calls-h { "Calls in " (month) " (UTC)" }
                 span.muted { (number(calls.used)) }
             }
-            @if calls.top.is_empty() { p.muted { "No call was counted yet." } }
+            @if calls.top.is_empty() { p.muted { "No calls in this month yet." } }
             ul.rows {
                 @for (endpoint, count) in &calls.top {
                     li {

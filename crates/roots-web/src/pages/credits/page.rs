@@ -39,19 +39,22 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     List { page, .. }: List<NoFilter>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let request = page.request(&viewer.bearer)?;
     let (accounts, usage) = (&app.services.accounts, &app.services.usage);
     let ledger = |caller: Arc<_>| async move { accounts.ledger(&caller, None, request).await };
-    let ledger = viewer.bearer.read(ledger).await?;
+    let ledger = viewer.bearer.read_in_turn(ledger).await?;
     let calls = |caller: Arc<_>| async move { usage.of_month(&caller, None).await };
-    let (month, calls) = viewer.bearer.read(calls).await?;
+    let (month, calls) = viewer.bearer.read_in_turn(calls).await?;
     let scope = query::scope(None, viewer.is_owner());
     let spent = balance::spent(&app, &mut viewer, scope, DAYS).await?;
-    let curve = balance::of_days(&viewer, &spent, DAYS);
+    let curve = balance::of_days(&viewer, &spent, DAYS, agents.account_made);
     let (dashboards, zone) = (&app.services.dashboards, &viewer.look.zone().clone());
     let forecast = |caller: Arc<_>| async move { dashboards.forecast(&caller, zone).await };
-    let forecast = viewer.bearer.read(forecast).await?;
+    let forecast = viewer.bearer.read_in_turn(forecast).await?;
+    let spenders = spent.by_actor.iter().map(|(actor, _)| *actor);
+    let named = ledger.items.iter().filter_map(|entry| entry.actor).chain(spenders);
+    agents.learn(&app, &mut viewer, named.collect()).await?;
     let next = ledger.next.map(|last| page.after_link(&viewer.bearer, last, request.limit));
     let look = &viewer.look;
     Ok(guard::html(layout::page(
@@ -62,12 +65,12 @@ pub(crate) async fn show(
             tools: html! {},
             next_change: None,
             content: html! {
-                div.grid {
+                div.grid.even {
                     (cards::balance(look, &curve, forecast))
                     (cards::by_agent(&agents, &spent))
                     (cards::by_day(look, &spent, balance::window(&viewer, SPENT_DAYS)))
-                    (cards::ledger(look, &agents, &ledger, next.as_deref()))
                     (cards::calls(month, &calls))
+                    (cards::ledger(look, &agents, &ledger, next.as_deref()))
                 }
             },
         },

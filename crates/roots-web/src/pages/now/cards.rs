@@ -1,12 +1,13 @@
 //! The other cards of the page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::dashboard::ShownText;
 use roots_domain::model::feed;
 use roots_domain::model::id::ActorId;
+use roots_domain::model::session::SessionStatusKind;
 use roots_domain::model::todo::TodoStatus;
 
 use super::shown::Shown;
@@ -53,28 +54,45 @@ pub(super) fn at_work(shown: &Shown<'_>) -> Markup {
     let busy = agents.iter().filter(|agent| agent.is_busy()).count();
     let (busy_rows, idle): (Vec<_>, Vec<_>) = agents.iter().partition(|agent| agent.is_busy());
     let (first, rest) = idle.split_at(idle.len().min(IDLE_ROWS));
-    let in_progress = shown.rows.counts.todos.in_progress;
-    let read = shown.rows.todos.iter().filter(|todo| todo.status == TodoStatus::InProgress).count();
-    let left = in_progress.saturating_sub(i64::try_from(read).unwrap_or(i64::MAX));
+    let (todos_left, sessions_left) = (shown.rows.todos_left_out(), shown.rows.sessions_left_out());
+    let agent = || shown.agent.map(|agent| agent.to_string());
+    let of_status = |path, status: &str| {
+        query::link(path, &[("agent", agent()), ("status", Some(status.to_owned()))])
+    };
     html! {
         section.card.c12 #work data-live aria-labelledby="work-h" {
             header {
-                h2 #work-h { "At work (" (busy) " of " (agents.len()) ")" }
-                span.muted { "oldest sign of life last" }
+                h2 #work-h {
+                    "At work (" (busy) " of " (agents.len())
+                    @if shown.rows.has_more_agents { " or more" } ")"
+                }
+                span.muted { "latest sign of life first" }
             }
             ul.rows {
-                @for agent in busy_rows { (work::row(shown.look, shown.rows, agent)) }
-                @for agent in first { (work::row(shown.look, shown.rows, agent)) }
+                @for agent in busy_rows { (work::row(shown.look, shown.agents, shown.rows, agent)) }
+                @for agent in first { (work::row(shown.look, shown.agents, shown.rows, agent)) }
             }
             @if !rest.is_empty() {
                 details #work-rest {
                     summary { "and " (plural(count(rest.len()), "idle agent", "idle agents")) }
-                    ul.rows { @for agent in rest { (work::row(shown.look, shown.rows, agent)) } }
+                    ul.rows { @for agent in rest { (work::row(shown.look, shown.agents, shown.rows, agent)) } }
                 }
             }
-            @if left > 0 {
-                p { a href="/todos?status=in_progress" { (number(left)) " more in progress" } }
+            @if todos_left > 0 {
+                p {
+                    a href=(of_status("/todos", TodoStatus::InProgress.name())) {
+                        "All in progress: " (number(todos_left)) " newer todos do not show here"
+                    }
+                }
             }
+            @if sessions_left > 0 {
+                p {
+                    a href=(of_status("/sessions", SessionStatusKind::Active.name())) {
+                        "All active sessions: " (number(sessions_left)) " do not show here"
+                    }
+                }
+            }
+            @if shown.rows.has_more_agents { p { a href="/agents" { "All agents" } } }
         }
     }
 }
@@ -85,9 +103,15 @@ fn count(length: usize) -> i64 {
 
 /// The sessions of today, and what was logged.
 pub(super) fn today(shown: &Shown<'_>) -> Markup {
+    let busiest: Vec<_> = shown.rows.busiest_today().collect();
     let mut by_agent = BTreeMap::<ActorId, Vec<(&str, i64)>>::new();
+    let mut others = BTreeSet::new();
     for (actor, activity_type, entries) in &shown.rows.today {
-        by_agent.entry(*actor).or_default().push((activity_type.as_str(), *entries));
+        if busiest.contains(actor) {
+            by_agent.entry(*actor).or_default().push((activity_type.as_str(), *entries));
+        } else {
+            others.insert(*actor);
+        }
     }
     let total: i64 = shown.rows.today.iter().map(|(.., entries)| entries).sum();
     let names = |actor| shown.name(actor);
@@ -95,6 +119,7 @@ pub(super) fn today(shown: &Shown<'_>) -> Markup {
         section.card.c12 #today data-live aria-labelledby="today-h" {
             header {
                 h2 #today-h { "Today by agent" }
+                span.muted { (shown.look.zone().name()) }
                 a href="/sessions?span=day" { "Timeline" }
             }
             @if shown.today.lanes.is_empty() { p.muted { "No session today." } }
@@ -104,6 +129,9 @@ pub(super) fn today(shown: &Shown<'_>) -> Markup {
                     (plural(total, "entry", "entries"))
                     @for (actor, types) in &mut by_agent {
                         (of_agent(&shown.name(*actor), types))
+                    }
+                    @if !others.is_empty() {
+                        " · " (plural(count(others.len()), "other agent", "other agents"))
                     }
                 }
             }
@@ -130,7 +158,7 @@ fn of_agent(name: &str, types: &mut [(&str, i64)]) -> Markup {
 pub(super) fn latest(shown: &Shown<'_>) -> Markup {
     let mut rows = feed::fold(shown.rows.latest.iter().cloned());
     rows.truncate(FEED_ROWS);
-    let write = |text: &ShownText, id, chars| entries::shown(text, ("activity", id), chars);
+    let write = |text: &ShownText, id, chars| entries::description(text, ("activity", id), chars);
     let who = |entry: &Activity<ShownText>| text::line(&shown.name(entry.actor));
     let agent = shown.agent.map(|agent| agent.to_string());
     html! {
@@ -157,7 +185,7 @@ pub(super) fn next_up(shown: &Shown<'_>) -> Markup {
                         span.tag { "P" (todo.priority.level()) }
                         span.what {
                             a href={ "/todos/" (todo.id) } {
-                                (entries::shown(&todo.title, ("todo", todo.id.0), TITLE_CHARS))
+                                (entries::title(&todo.title, todo.id.0, TITLE_CHARS))
                             }
                         }
                         span.t {

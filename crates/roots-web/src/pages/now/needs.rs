@@ -22,7 +22,7 @@ pub(super) fn card(shown: &Shown<'_>) -> Markup {
     let more = if shown.rows.has_more_overdue { "+" } else { "" };
     let class = if needs.is_empty() { "card c8" } else { "card c8 need" };
     html! {
-        section class=(class) #needs data-live data-told aria-labelledby="needs-h" {
+        section class=(class) #needs data-live aria-labelledby="needs-h" {
             @if needs.is_empty() {
                 header { h2 #needs-h { "Needs you" } }
                 p.calm { "Nothing needs you." (last_entry(shown)) }
@@ -56,7 +56,7 @@ fn last_entry(shown: &Shown<'_>) -> Markup {
 fn row(shown: &Shown<'_>, need: &Need) -> Markup {
     let (what, actor) = subject(shown, need);
     html! {
-        li.needrow {
+        li.needrow data-told=(told(need)) {
             span.tags { @for (since, kind) in &need.reasons { (tag(shown, *kind, *since)) } }
             span.what { (what) }
             span.t { @if let Some(actor) = actor { (text::line(&shown.name(actor))) } }
@@ -64,10 +64,21 @@ fn row(shown: &Shown<'_>, need: &Need) -> Markup {
     }
 }
 
-/// Why, and for how long: by colour, by a glyph and by a word.
-fn tag(shown: &Shown<'_>, kind: NeedKind, since: Timestamp) -> Markup {
-    let for_so_long = time::span(time::seconds_between(since, shown.look.now));
-    let (class, glyph, word) = match kind {
+/// What is said aloud when it is new: what needs a person, and each reason, but no age.
+fn told(need: &Need) -> String {
+    let subject = match need.subject {
+        NeedSubject::Session(id) => format!("session {id}"),
+        NeedSubject::Todo(id) => format!("todo {id}"),
+        NeedSubject::Credits => "credits".to_owned(),
+        NeedSubject::Key(id) => format!("key {id}"),
+    };
+    let reasons = need.reasons.iter().map(|(_, kind)| look_of(*kind).2);
+    reasons.fold(subject, |told, reason| told + ", " + &reason.to_lowercase())
+}
+
+/// How a reason looks: its class, its glyph and its word.
+const fn look_of(kind: NeedKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
         NeedKind::Asks => ("tag bad", "?", "Asks"),
         NeedKind::Blocked => ("tag bad", "!", "Blocked"),
         NeedKind::Overdue => ("tag bad", "!", "Overdue"),
@@ -76,7 +87,13 @@ fn tag(shown: &Shown<'_>, kind: NeedKind, since: Timestamp) -> Markup {
         NeedKind::LongInProgress => ("tag warn", "◷", "In progress"),
         NeedKind::CreditsEnd => ("tag bad", "!", "Credits end"),
         NeedKind::KeyExpires => ("tag warn", "◷", "Key expires"),
-    };
+    }
+}
+
+/// Why, and for how long: by colour, by a glyph and by a word.
+fn tag(shown: &Shown<'_>, kind: NeedKind, since: Timestamp) -> Markup {
+    let for_so_long = time::span(time::seconds_between(since, shown.look.now));
+    let (class, glyph, word) = look_of(kind);
     let has_age = !matches!(kind, NeedKind::CreditsEnd | NeedKind::KeyExpires);
     html! {
         span class=(class) {
@@ -97,7 +114,7 @@ fn subject(shown: &Shown<'_>, need: &Need) -> (Markup, Option<ActorId>) {
             let what = if let Some(entry) = asked {
                 html! {
                     a href=(link) {
-                        (entries::shown(&entry.description, ("activity", entry.id.0), TITLE_CHARS))
+                        (entries::description(&entry.description, ("activity", entry.id.0), TITLE_CHARS))
                     }
                 }
             } else {
@@ -110,7 +127,7 @@ fn subject(shown: &Shown<'_>, need: &Need) -> (Markup, Option<ActorId>) {
             let title = html! {
                 a href={ "/todos/" (id) } {
                     @match todo {
-                        Some(todo) => (entries::shown(&todo.title, ("todo", id.0), TITLE_CHARS)),
+                        Some(todo) => (entries::title(&todo.title, id.0, TITLE_CHARS)),
                         None => { "Todo " (id) },
                     }
                 }
@@ -120,7 +137,9 @@ fn subject(shown: &Shown<'_>, need: &Need) -> (Markup, Option<ActorId>) {
             (what, todo.map(|todo| todo.actor))
         }
         NeedSubject::Credits => {
-            let what = if let Some(forecast) = rows.forecast() {
+            let what = if rows.spending.balance <= 0 {
+                html! { a href="/credits" { "No credits are left" } ": agents can only read" }
+            } else if let Some(forecast) = rows.forecast() {
                 html! {
                     a href="/credits" { (number(rows.spending.balance)) " credits" }
                     ", " (number(forecast.per_day())) " a day: none left on "

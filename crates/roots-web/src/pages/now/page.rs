@@ -48,17 +48,15 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     Query(query): Query<NowQuery>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let scope = query::scope(query.agent, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
-    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, zone.clone()).await };
-    let (found, room) = rows::read(&mut viewer, find).await?;
-    let today = zone.wall_clock(found.at).day;
+    let today = zone.wall_clock(viewer.look.now).day;
     let since = zone.first_instant(Year::first_day(today));
     let range = TimeRange { since: Some(since), until: None };
     let activities = &app.services.activities;
-    let stats = viewer.bearer.read(|caller| async move {
+    let stats = viewer.bearer.read_in_turn(|caller| async move {
         let selection = ActivitySelection { scope, range, ..ActivitySelection::default() };
         activities.stats(&caller, selection, zone).await
     });
@@ -66,17 +64,24 @@ pub(crate) async fn show(
     let of_today = (zone.first_instant(today), zone.last_instant(today));
     let lanes =
         |caller: Arc<_>| async move { dashboards.lane_sessions(&caller, scope, of_today).await };
-    let sessions = viewer.bearer.read(lanes).await?;
+    let sessions = viewer.bearer.read_in_turn(lanes).await?;
     let spent = balance::spent(&app, &mut viewer, scope, BALANCE_DAYS).await?;
-    let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS);
+    let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS, agents.account_made);
+    // The rows come last: whoever holds their room waits for nothing.
+    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
+    let (found, room) = rows::read(&mut viewer, find).await?;
+    let drawn = sessions.sessions.iter().map(|session| session.actor);
+    let named = found.actors().chain(drawn).chain(query.agent).chain(found.busiest_today());
+    agents.learn(&app, &mut viewer, named.collect()).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let year = Year::of(stats.by_day, today);
     let quiet = app.rules.quiet_after_seconds;
-    let timeline = Timeline::of(sessions, of_today, quiet, rows.at);
+    let timeline = Timeline::of_read(sessions, of_today, quiet, rows.at);
     let shown = Shown {
         look: &viewer.look,
         rules: app.rules,
         rows: &rows,
+        agents: &agents,
         today: &timeline,
         year: &year,
         balance: &balance,
@@ -98,7 +103,7 @@ pub(crate) async fn show(
 /// The choice of an agent, and the way to a new todo.
 fn tools(agents: &Agents, chosen: Option<ActorId>, is_owner: bool) -> Markup {
     html! {
-        @if is_owner && agents.all().count() > 1 {
+        @if is_owner && agents.are_several() {
             form.filters method="get" action="/" data-filter="" {
                 label.vh for="agent" { "Agent" }
                 (agents.choice("agent", "All agents", chosen))
@@ -123,7 +128,7 @@ pub(super) fn content(shown: &Shown<'_>, address: &Address) -> Markup {
         };
     }
     html! {
-        div.grid {
+        div.grid.even {
             (needs_card(shown))
             (cards::credits(shown))
             (cards::at_work(shown))

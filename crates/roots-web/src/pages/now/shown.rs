@@ -4,14 +4,15 @@ use roots_domain::model::chart::{Curve, Timeline, Year};
 use roots_domain::model::dashboard::{DashboardRows, DashboardRules, ShownText};
 use roots_domain::model::id::ActorId;
 
+use crate::agents::Agents;
 use crate::look::Look;
-use crate::work;
 
 /// What the page shows.
 pub(super) struct Shown<'a> {
     pub(super) look: &'a Look,
     pub(super) rules: DashboardRules,
     pub(super) rows: &'a DashboardRows<ShownText>,
+    pub(super) agents: &'a Agents,
     pub(super) today: &'a Timeline,
     pub(super) year: &'a Year,
     pub(super) balance: &'a Curve,
@@ -22,6 +23,6 @@ pub(super) struct Shown<'a> {
 impl Shown<'_> {
     /// The name of an agent.
     pub(super) fn name(&self, actor: ActorId) -> String {
-        work::name(self.rows, actor)
+        self.agents.plain_name(actor)
     }
 }

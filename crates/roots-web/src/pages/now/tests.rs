@@ -21,6 +21,7 @@ use roots_domain::model::todo::{Priority, TodoStatus};
 use super::page::content;
 use super::shown::Shown;
 use crate::address::Address;
+use crate::agents::Agents;
 use crate::look::Look;
 
 const RULES: DashboardRules = DashboardRules { quiet_after_seconds: Some(1_800) };
@@ -107,6 +108,7 @@ fn nothing() -> DashboardRows<ShownText> {
     DashboardRows {
         at: now(),
         agents: Vec::new(),
+        has_more_agents: false,
         sessions: Vec::new(),
         waiting: Vec::new(),
         todos: Vec::new(),
@@ -219,9 +221,10 @@ fn page(rows: &DashboardRows<ShownText>, days: &[(Day, i64)]) -> String {
         look: &look,
         rules: RULES,
         rows,
+        agents: &Agents::of(rows.agents.iter().map(|agent| agent.actor.clone())),
         today: &timeline,
         year: &year,
-        balance: &Curve { points },
+        balance: &Curve { first: Day(today.0 - 29), points },
         agent: None,
     };
     content(&shown, &Address("http://localhost:8080".to_owned())).into_string()

@@ -6,13 +6,11 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use roots_domain::model::id::SessionId;
-use roots_domain::model::page::PageRequest;
 use roots_domain::model::session::{Session, SessionStatus};
 use roots_domain::service::access::Caller;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::path::Id;
-use roots_http_core::request::query::{FromParams, Params, Query};
+use roots_http_core::request::query::Query;
 
 use super::entries::{self, Entry};
 use super::list::status;
@@ -21,38 +19,27 @@ use crate::app::App;
 use crate::form::{self, Faults, field};
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
-use crate::query::optional;
+use crate::query::Skip;
 use crate::rows::{self, Opened};
 use crate::text;
 use crate::time;
 use crate::viewer::Viewer;
-
-/// How many of the latest activities are left out.
-pub(crate) struct SessionQuery {
-    offset: i64,
-}
-
-impl FromParams for SessionQuery {
-    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
-        let offset = optional(params, "offset", PageRequest::parse_offset);
-        Ok(Self { offset: offset?.unwrap_or_default() })
-    }
-}
 
 /// The session.
 pub(crate) async fn show(
     State(app): State<App>,
     mut viewer: Viewer,
     Id(id): Id<SessionId>,
-    Query(query): Query<SessionQuery>,
+    Query(Skip(offset)): Query<Skip>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
-    let (entries, earlier) = entries::of_session(&app, &mut viewer, id, query.offset).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
+    let (entries, earlier) = entries::of_session(&app, &mut viewer, id, offset).await?;
     let sessions = &app.services.sessions;
     let find = |caller: Arc<Caller>| async move { sessions.find_one(&caller, id).await };
     let (session, room) = rows::one(&app, &mut viewer, "session", find).await?;
+    agents.learn(&app, &mut viewer, vec![session.row.actor]).await?;
     let page = Item { app: &app, viewer: &viewer, agents: &agents, session: &session };
-    let answer = html(page.show(&entries, earlier, query.offset));
+    let answer = html(page.show(&entries, earlier, offset));
     Ok(room.hold(answer).await)
 }
 

@@ -8,13 +8,15 @@ use maud::{Markup, html};
 use roots_domain::model::chart::LaneSpan;
 use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::page::{Page, PageRequest};
-use roots_domain::model::session::{EndReason, ListedSession, SessionStatus, SessionStatusKind};
-use roots_domain::model::time::Timestamp;
+use roots_domain::model::session::{
+    EndReason, ListedSession, SessionStatus, SessionStatusKind, SessionWindow,
+};
+use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::service::access::Caller;
 use roots_domain::service::sessions::SessionFilter;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::{InvalidNoted, one_of};
-use roots_http_core::request::query::{FromParams, Params, Query};
+use roots_http_core::request::query::{FromParams, Params, Query, time as time_of_query};
 
 use super::timeline::Lanes;
 use crate::address::Address;
@@ -41,6 +43,8 @@ pub(crate) struct SessionsQuery {
     agent: Option<ActorId>,
     status: Option<SessionStatusKind>,
     span: LaneSpan,
+    /// The end of the span; `None` for now. Sessions that started later are left out.
+    until: Option<Timestamp>,
     offset: i64,
 }
 
@@ -51,17 +55,25 @@ impl FromParams for SessionsQuery {
         let status = optional(params, "status", named);
         let named = |text: &str| one_of(&LaneSpan::ALL, LaneSpan::name, text);
         let span = optional(params, "span", named);
+        let until =
+            optional(params, "until", |text| Timestamp::parse(&time_of_query(text.to_owned())));
         let offset = optional(params, "offset", PageRequest::parse_offset);
         Ok(Self {
             agent: agent?,
             status: status?,
             span: span?.unwrap_or_default(),
+            until: until?,
             offset: offset?.unwrap_or_default(),
         })
     }
 }
 
 impl SessionsQuery {
+    /// Whether it leaves any session out.
+    const fn has_filter(&self) -> bool {
+        self.offset > 0 || self.status.is_some() || self.agent.is_some() || self.until.is_some()
+    }
+
     fn path(&self) -> String {
         let is_other_span = self.span != LaneSpan::default();
         link(
@@ -70,6 +82,7 @@ impl SessionsQuery {
                 ("agent", self.agent.map(|id| id.to_string())),
                 ("status", self.status.map(|status| status.name().to_owned())),
                 ("span", is_other_span.then(|| self.span.name().to_owned())),
+                ("until", self.until.map(|at| at.to_string())),
                 ("offset", (self.offset > 0).then(|| self.offset.to_string())),
             ],
         )
@@ -96,7 +109,7 @@ impl Row {
             status: session.status,
             started_at: session.started_at,
             last_active_at,
-            notes: notes.chars().take(2 * NOTES_CHARS).collect(),
+            notes: notes.chars().take(4 * NOTES_CHARS).collect(),
         }
     }
 }
@@ -108,23 +121,33 @@ pub(crate) async fn show(
     Query(query): Query<SessionsQuery>,
     address: Address,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let shown = scope(query.agent, viewer.is_owner());
-    let lanes = Lanes::read(&app, &mut viewer, shown, query.span).await?;
+    let now = viewer.look.now;
+    let until = query.until.map_or(now, |until| until.min(now));
+    let lanes = if query.offset == 0 {
+        Some(Lanes::read(&app, &mut viewer, shown, query.span, until).await?)
+    } else {
+        None
+    };
     let request = PageRequest::skipping(query.offset, PAGE_ROWS);
-    let filter = SessionFilter { scope: shown, status: query.status, ..SessionFilter::default() };
+    let window = SessionWindow::Started(TimeRange { since: None, until: query.until });
+    let filter = SessionFilter { scope: shown, status: query.status, window };
     let sessions = &app.services.sessions;
     let find = |caller: Arc<Caller>| async move { sessions.find(&caller, filter, request).await };
     let page = rows::page(&app, &mut viewer, find, Row::of).await?;
+    let of_rows = page.items.iter().map(|row| row.actor).chain(query.agent);
+    let drawn = lanes.iter().flat_map(Lanes::agents);
+    agents.learn(&app, &mut viewer, of_rows.chain(drawn).collect()).await?;
     let frame = Frame {
         title: "Sessions",
         section: Section::Sessions,
         tools: controls(&query, &agents, viewer.is_owner()),
-        next_change: None,
+        next_change: lanes.next_change(),
         content: html! {
-            @if query.offset == 0 {
-                (lanes.show(&viewer.look, &agents, query.span, |span| {
-                    SessionsQuery { span, ..query.clone() }.path()
+            @if let Some(lanes) = &lanes {
+                (lanes.show(&viewer.look, &agents, |span, until| {
+                    SessionsQuery { span, until, ..query.clone() }.path()
                 }))
             }
             section.card #sessions data-live="" aria-label="Sessions" {
@@ -156,6 +179,7 @@ fn controls(query: &SessionsQuery, agents: &Agents, is_owner: bool) -> Markup {
                 }
             }
             input type="hidden" name="span" value=(query.span.name());
+            @if let Some(until) = query.until { input type="hidden" name="until" value=(until); }
             button { "Filter" }
         }
     }
@@ -169,7 +193,7 @@ fn show_row(look: &Look, agents: &Agents, row: &Row) -> Markup {
                 a href={ "/sessions/" (row.id) } { "Session " (row.id) }
                 " " (agents.name(row.actor)) " " (status(row.status))
                 @if !row.notes.is_empty() {
-                    br; span.muted { (text::start_of(&row.notes, NOTES_CHARS)) }
+                    br; span.muted { (text::excerpt(&row.notes, NOTES_CHARS)) }
                 }
             }
             span.t { (time::span(time::seconds_between(row.started_at, end))) }
@@ -189,7 +213,7 @@ pub(super) fn status(status: SessionStatus) -> Markup {
             SessionStatus::Active => span.tag.ok { "active" },
             SessionStatus::Ended { reason: EndReason::Ended, .. } => span.tag { "ended" },
             SessionStatus::Ended { reason: EndReason::Idle, .. } => {
-                span.tag.warn { "ended for silence" }
+                span.tag.warn { "ended as idle" }
             }
         }
     }
@@ -197,8 +221,8 @@ pub(super) fn status(status: SessionStatus) -> Markup {
 
 fn empty(query: &SessionsQuery, address: &Address) -> Markup {
     html! {
-        @if query.offset > 0 || query.status.is_some() || query.agent.is_some() {
-            p { "No session fits. " a href="/sessions" { "All sessions" } }
+        @if query.has_filter() {
+            p { "No session matches. " a href="/sessions" { "All sessions" } }
         } @else {
             p { "No session yet. An agent starts one like this:" }
             (first_steps::start_a_session(address))

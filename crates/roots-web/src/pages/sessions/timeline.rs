@@ -3,102 +3,108 @@
 use std::sync::Arc;
 
 use maud::{Markup, html};
-use roots_domain::model::chart::{LaneSession, LaneSpan, Timeline};
-use roots_domain::model::page::{PageRequest, Start};
-use roots_domain::model::session::SessionWindow;
+use roots_domain::model::chart::{LaneSpan, Timeline};
+use roots_domain::model::id::ActorId;
+use roots_domain::model::time::Timestamp;
 use roots_domain::service::access::{ActorScope, Caller};
-use roots_domain::service::sessions::SessionFilter;
 use roots_http_core::problem::Problem;
 
 use crate::agents::Agents;
 use crate::app::App;
 use crate::chart::lanes;
 use crate::look::Look;
-use crate::rows;
+use crate::time;
 use crate::viewer::Viewer;
 
-/// Sessions that one read returns, and the most reads of a page.
-const ROWS: u32 = 100;
-const READS_MAX: usize = 5;
-
-/// The sessions that were active in a span that ends now.
+/// The sessions that were active in a span.
 pub(super) struct Lanes {
+    span: LaneSpan,
     timeline: Timeline,
-    /// The sessions that are left out, those that ended earliest.
-    omitted: i64,
 }
 
 impl Lanes {
-    /// Reads them. Their notes stay sealed.
+    /// Reads those of the span that ends at `until`. Their notes are not read.
     ///
     /// # Errors
-    /// As [`rows::read`].
+    /// The refusal, or a database error.
     pub(super) async fn read(
         app: &App,
         viewer: &mut Viewer,
         scope: ActorScope,
         span: LaneSpan,
+        until: Timestamp,
     ) -> Result<Self, Problem> {
-        let now = viewer.look.now;
-        let since = now.plus_seconds(-span.seconds());
-        let window = SessionWindow::ActiveSince(since);
-        let filter = SessionFilter { scope, status: None, window };
-        let sessions = &app.services.sessions;
-        let (mut found, mut total) = (Vec::new(), 0);
-        let mut start = Start::Offset(0);
-        for _ in 0..READS_MAX {
-            let request = PageRequest { limit: ROWS, start };
-            let find =
-                |caller: Arc<Caller>| async move { sessions.find(&caller, filter, request).await };
-            let (page, _room) = rows::read(viewer, find).await?;
-            total = page.total;
-            found.extend(page.items.iter().map(|listed| LaneSession {
-                id: listed.session.id,
-                actor: listed.session.actor,
-                started_at: listed.session.started_at,
-                ended_at: listed.session.status.ended_at(),
-                last_active_at: listed.last_active_at,
-            }));
-            match page.next {
-                Some(next) => start = Start::After(next),
-                None => break,
-            }
-        }
-        let omitted = total - i64::try_from(found.len()).unwrap_or(total);
-        let timeline = Timeline::of(found, (since, now), app.rules.quiet_after_seconds, now);
-        Ok(Self { timeline, omitted: omitted.max(0) })
+        let range = span.range(until);
+        let dashboards = &app.services.dashboards;
+        let find = |caller: Arc<Caller>| async move {
+            dashboards.lane_sessions(&caller, scope, range).await
+        };
+        let found = viewer.bearer.read_in_turn(find).await?;
+        let (quiet, now) = (app.rules.quiet_after_seconds, viewer.look.now);
+        Ok(Self { span, timeline: Timeline::of_read(found, range, quiet, now) })
     }
 
-    /// The drawing, and the choice of the span, each of which `path` leads to.
+    /// When the next tail is drawn as quiet.
+    pub(super) const fn next_change(&self) -> Option<Timestamp> {
+        self.timeline.next_quiet
+    }
+
+    /// The agents of the sessions.
+    pub(super) fn agents(&self) -> impl Iterator<Item = ActorId> {
+        self.timeline.lanes.iter().map(|lane| lane.actor)
+    }
+
+    /// The drawing, the choice of the span, and the steps to the spans before and after. `path`
+    /// leads to a span that ends at that time, or now.
     pub(super) fn show(
         &self,
         look: &Look,
         agents: &Agents,
-        chosen: LaneSpan,
-        path: impl Fn(LaneSpan) -> String,
+        path: impl Fn(LaneSpan, Option<Timestamp>) -> String,
     ) -> Markup {
         let names = |id| agents.plain_name(id);
+        let Self { span, timeline } = self;
+        let end = timeline.until;
+        let is_now = end >= look.now;
+        let chosen_end = (!is_now).then_some(end);
         html! {
-            section.card.hide-s #lanes data-live="" aria-labelledby="lanes-title" {
+            section.card #lanes data-live="" aria-labelledby="lanes-title" {
                 header {
                     h2 id="lanes-title" { "Who was at work" }
                     span.buttons {
-                        @for span in LaneSpan::ALL {
-                            a href=(path(span)) aria-current=[(span == chosen).then_some("true")] {
-                                (span.name())
-                            }
+                        @for one in LaneSpan::ALL {
+                            a href=(path(one, chosen_end))
+                                aria-current=[(one == *span).then_some("true")] { (one.name()) }
                         }
                     }
                 }
-                @if self.timeline.lanes.is_empty() {
-                    p.muted { "Nobody was at work in this span." }
-                } @else {
-                    (lanes::chart(look, &names, &self.timeline, "lanes-chart"))
+                p.buttons {
+                    @if let Some(earlier) = span.earlier(end) {
+                        a.earlier data-earlier="" href=(path(*span, Some(earlier))) { "Earlier" }
+                    }
+                    span.muted {
+                        (time::full(look, timeline.since)) " to " (until(look, end))
+                        " (" (look.zone().name()) ")"
+                    }
+                    @if !is_now {
+                        a.earlier data-later="" href=(path(*span, span.later(end, look.now))) {
+                            "Later"
+                        }
+                        a.earlier href=(path(*span, None)) { "Now" }
+                    }
                 }
-                @if self.omitted > 0 {
-                    p.muted { (self.omitted) " more, which ended earlier, are not drawn." }
+                div.hide-s {
+                    @if timeline.lanes.is_empty() {
+                        p.muted { "Nobody was at work in this span." }
+                    } @else {
+                        (lanes::chart(look, &names, timeline, "lanes-chart"))
+                    }
                 }
             }
         }
     }
+}
+
+fn until(look: &Look, end: Timestamp) -> String {
+    if end < look.now { time::full(look, end) } else { "now".to_owned() }
 }

@@ -17,6 +17,7 @@ use super::filter::BoardQuery;
 use super::labels;
 use crate::agents::Agents;
 use crate::app::App;
+use crate::chart::number;
 use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::rows;
@@ -36,12 +37,15 @@ pub(crate) async fn show(
     mut viewer: Viewer,
     Query(query): Query<BoardQuery>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
-    let columns = if query.is_overdue {
-        overdue(&app, &mut viewer, &query).await?
+    let mut agents = Agents::read(&app, &mut viewer).await?;
+    let (columns, overdue) = if query.is_overdue {
+        let (columns, overdue) = overdue(&app, &mut viewer, &query).await?;
+        (columns, Some(overdue))
     } else {
-        by_status(&app, &mut viewer, &query).await?
+        (by_status(&app, &mut viewer, &query).await?, None)
     };
+    let shown = columns.iter().flat_map(|(_, page)| &page.items).map(|card| card.actor);
+    agents.learn(&app, &mut viewer, shown.chain(query.agent).collect()).await?;
     let next_change = next_due(&columns, viewer.look.now);
     let board = Board { app: &app, viewer: &viewer, agents: &agents, query: &query };
     let page = Frame {
@@ -54,10 +58,11 @@ pub(crate) async fn show(
         next_change,
         content: html! {
             (agents.cost_when_out())
-            div.board role="region" aria-label="Board" tabindex="0"
+            div.board #board data-live role="region" aria-label="Board" tabindex="0"
                 data-one[query.status.is_some()] {
                 @for column in &columns { (board.column(column)) }
             }
+            @if let Some(overdue) = overdue { (overdue.steps(&query)) }
         },
     };
     Ok(html(layout::page(&viewer, page)))
@@ -82,17 +87,51 @@ async fn by_status(
     Ok(columns)
 }
 
-/// The overdue cards, the earliest due first, in their columns.
+/// A page of all overdue todos, the earliest due first. Its cards stand in the columns of the board,
+/// and of one status or priority only those of the page: no index has them alone.
+struct OverduePage {
+    /// How many were read before it, and with it.
+    before: i64,
+    end: i64,
+    total: i64,
+}
+
+impl OverduePage {
+    /// Which of all overdue todos these are, and the ways to the pages before and after.
+    fn steps(&self, query: &BoardQuery) -> Markup {
+        let Self { before, end, total } = *self;
+        let at = |offset| BoardQuery { offset, ..query.clone() }.path();
+        let rows = i64::from(PAGE_CARDS);
+        html! {
+            @if before > 0 || end < total {
+                p.buttons {
+                    @if before > 0 {
+                        a.button data-earlier="" href=(at((before - rows).max(0))) { "Due earlier" }
+                    }
+                    @if end < total { a.button data-later="" href=(at(end)) { "Due later" } }
+                    span.muted {
+                        "Overdue " (number(before + 1)) " to " (number(end)) " of " (number(total))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A page of the overdue cards, in their columns.
 async fn overdue(
     app: &App,
     viewer: &mut Viewer,
     query: &BoardQuery,
-) -> Result<Vec<Column>, Problem> {
+) -> Result<(Vec<Column>, OverduePage), Problem> {
     let filter = query.overdue(viewer.is_owner());
-    let request = PageRequest::skipping(0, PAGE_CARDS);
+    let request = PageRequest::skipping(query.offset, PAGE_CARDS);
     let todos = &app.services.todos;
     let find = |caller: Arc<Caller>| async move { todos.find(&caller, filter, request).await };
-    let mut rest = rows::page(app, viewer, find, Card::of).await?.items;
+    let found = rows::page(app, viewer, find, Card::of).await?;
+    let (total, mut rest) = (found.total, found.items);
+    let read = i64::try_from(rest.len()).unwrap_or_default();
+    let page = OverduePage { before: query.offset, end: query.offset + read, total };
     rest.retain(|card| query.priority.is_none_or(|priority| priority == card.priority));
     let mut columns = Vec::new();
     for status in [TodoStatus::Open, TodoStatus::InProgress] {
@@ -103,13 +142,13 @@ async fn overdue(
         let total = i64::try_from(items.len()).unwrap_or_default();
         columns.push((status, Page { items, total, request, next: None }));
     }
-    Ok(columns)
+    Ok((columns, page))
 }
 
 /// When the next card becomes overdue.
 fn next_due(columns: &[Column], now: Timestamp) -> Option<Timestamp> {
     let cards = columns.iter().flat_map(|(_, page)| &page.items);
-    cards.filter_map(|card| card.due_at).filter(|due| *due > now).min()
+    now.next_of(cards.filter_map(|card| card.status.overdue_from(card.due_at)))
 }
 
 struct Board<'a> {
@@ -124,11 +163,11 @@ impl Board<'_> {
         let Self { app, viewer, agents, query } = self;
         let back = query.path();
         html! {
-            section.col id={ "column-" (status.name()) } data-live="" data-column=(status.name())
+            section.col id={ "column-" (status.name()) } data-column=(status.name())
                 aria-labelledby={ "title-" (status.name()) } {
                 header {
                     h2 id={ "title-" (status.name()) } { (labels::status(*status)) }
-                    span.muted { (page.total) }
+                    span.muted { (number(page.total)) }
                 }
                 @for card in &page.items { (card.show(app, &viewer.look, agents, &back)) }
                 @if page.items.is_empty() { p.muted.empty { (nothing(*status)) } }
@@ -140,16 +179,26 @@ impl Board<'_> {
     /// The link to the rest of a column.
     fn more(&self, status: TodoStatus, page: &Page<Card>) -> Markup {
         let shown = i64::try_from(page.items.len()).unwrap_or_default();
-        let end = page.request.offset() + shown;
-        let offset = if self.query.status.is_some() { end } else { 0 };
-        let rest = BoardQuery { status: Some(status), offset, ..self.query.clone() };
+        let begin = page.request.offset();
+        let end = begin + shown;
+        let is_alone = self.query.status.is_some();
+        let at = |status, offset| BoardQuery { status, offset, ..self.query.clone() }.path();
+        let next = at(Some(status), if is_alone { end } else { 0 });
+        let before = at(Some(status), (begin - i64::from(PAGE_CARDS)).max(0));
+        // The pages of overdue todos go through all columns.
+        let is_paged = !self.query.is_overdue;
         html! {
-            @if end < page.total { p { a href=(rest.path()) { (page.total - end) " more" } } }
-            @if self.query.status.is_some() {
-                p { a href=(BoardQuery { status: None, offset: 0, ..self.query.clone() }.path()) {
-                    "The whole board"
-                } }
+            @if is_paged && begin > 0 {
+                p { a.earlier data-earlier="" href=(before) { "The cards before" } }
             }
+            @if is_paged && end < page.total {
+                p {
+                    a.earlier data-later=[is_alone.then_some("")] href=(next) {
+                        (number(page.total - end)) " more"
+                    }
+                }
+            }
+            @if is_alone { p { a.earlier href=(at(None, 0)) { "The whole board" } } }
         }
     }
 }
@@ -157,7 +206,7 @@ impl Board<'_> {
 const fn nothing(status: TodoStatus) -> &'static str {
     match status {
         TodoStatus::Open => "Nothing is open.",
-        TodoStatus::InProgress => "Nobody works on a todo.",
+        TodoStatus::InProgress => "No todo is in progress.",
         TodoStatus::Done => "Nothing is done yet.",
         TodoStatus::Cancelled => "Nothing was cancelled.",
     }

@@ -20,7 +20,7 @@ pub(super) struct Card {
     id: TodoId,
     tag: EntityTag,
     title: String,
-    actor: ActorId,
+    pub(super) actor: ActorId,
     pub(super) status: TodoStatus,
     pub(super) priority: Priority,
     pub(super) due_at: Option<Timestamp>,
@@ -42,10 +42,6 @@ impl Card {
         }
     }
 
-    fn is_to_be_done(&self) -> bool {
-        matches!(self.status, TodoStatus::Open | TodoStatus::InProgress)
-    }
-
     /// The card. Its menu moves it without script, and leads back to `back`.
     pub(super) fn show(&self, app: &App, look: &Look, agents: &Agents, back: &str) -> Markup {
         let next: Vec<_> = self.status.next().iter().map(|status| status.name()).collect();
@@ -56,7 +52,7 @@ impl Card {
                 div.meta {
                     (labels::priority(self.priority))
                     @if let Some(due_at) = self.due_at {
-                        (labels::due(look, due_at, self.is_to_be_done()))
+                        (labels::due(look, due_at, self.status))
                     }
                     (self.age(look))
                     span.tag { (agents.name(self.actor)) }

@@ -3,10 +3,12 @@
 use axum::extract::State;
 use axum::response::Response;
 use maud::html;
+use roots_domain::model::id::ActorId;
 use roots_domain::model::todo::TodoContent;
 use roots_domain::service::todos::TodoDraft;
 use roots_http_core::problem::Problem;
-use roots_http_core::request::query::{NoParams, Query};
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::query::{FromParams, Params, Query};
 
 use super::fields::{self, Filled, NAMES, ReadTodo};
 use crate::agents::Agents;
@@ -14,15 +16,27 @@ use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::guard::{html, see_other};
 use crate::layout::{self, Frame, Section};
+use crate::query;
 use crate::viewer::Viewer;
+
+/// For whom a todo is to be made.
+pub(crate) struct NewQuery {
+    agent: Option<ActorId>,
+}
+
+impl FromParams for NewQuery {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        Ok(Self { agent: query::agent(params)? })
+    }
+}
 
 /// The empty form.
 pub(crate) async fn form(
     State(app): State<App>,
     mut viewer: Viewer,
-    Query(NoParams): Query<NoParams>,
+    Query(NewQuery { agent }): Query<NewQuery>,
 ) -> Result<Response, Problem> {
-    let filled = Filled::empty(&viewer.look);
+    let filled = Filled::empty(&viewer.look, agent);
     page(&app, &mut viewer, &filled, &Faults::default()).await
 }
 
@@ -60,7 +74,8 @@ async fn page(
     filled: &Filled,
     faults: &Faults,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(app, viewer).await?;
+    let mut agents = Agents::read(app, viewer).await?;
+    agents.learn(app, viewer, filled.agent().into_iter().collect()).await?;
     let offered = viewer.is_owner().then_some(&agents);
     Ok(html(layout::page(
         viewer,

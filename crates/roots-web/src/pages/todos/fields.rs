@@ -40,9 +40,19 @@ pub(super) struct ReadTodo {
 }
 
 impl Filled {
-    /// The fields of a new todo.
-    pub(super) fn empty(look: &Look) -> Self {
-        Self { priority: "0".to_owned(), zone: look.zone().name().to_owned(), ..Self::default() }
+    /// The fields of a new todo, for an agent if one was chosen.
+    pub(super) fn empty(look: &Look, agent: Option<ActorId>) -> Self {
+        Self {
+            actor: agent.map(|id| id.to_string()).unwrap_or_default(),
+            priority: "0".to_owned(),
+            zone: look.zone().name().to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The agent that is chosen.
+    pub(super) fn agent(&self) -> Option<ActorId> {
+        ActorId::parse(&self.actor)
     }
 
     /// The fields of a todo as it is.
@@ -148,7 +158,7 @@ impl Filled {
             (field(faults, "description", "Description, in Markdown", &description))
             @if let Some(agents) = agents {
                 (field(faults, "actor_id", "For",
-                    &agents.choice("actor_id", "Me", ActorId::parse(&self.actor))))
+                    &agents.choice("actor_id", "Me", self.agent())))
             }
             div.row {
                 (field(faults, "priority", "Priority", &priority))

@@ -100,6 +100,9 @@ impl BoardQuery {
                 }
                 label.check { input type="checkbox" name="overdue" value="true"
                     checked[self.is_overdue]; "Overdue" }
+                @if let Some(status) = self.status {
+                    input type="hidden" name="status" value=(status.name());
+                }
                 button { "Filter" }
             }
         }

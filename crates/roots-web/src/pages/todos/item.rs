@@ -74,17 +74,17 @@ pub(crate) async fn show(
     Id(id): Id<TodoId>,
     Query(query): Query<ItemQuery>,
 ) -> Result<Response, Problem> {
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
     let (steps, next) = history(&app, &mut viewer, id, query.after).await?;
     let todos = &app.services.todos;
     let until = |caller: Arc<Caller>| async move { todos.claim_until(&caller, id).await };
     let until = viewer.bearer.read(until).await?;
     let find = |caller: Arc<Caller>| async move { todos.find_one(&caller, id).await };
     let (todo, room) = rows::one(&app, &mut viewer, "todo", find).await?;
+    agents.learn(&app, &mut viewer, vec![todo.row.actor]).await?;
     let item = Item { app: &app, viewer: &viewer, agents: &agents, todo: &todo, until };
     let row = &todo.row;
-    let flips = row.content.due_at.into_iter().chain(until);
-    let next_change = flips.filter(|at| *at > viewer.look.now).min();
+    let next_change = viewer.look.now.next_of(row.overdue_from().into_iter().chain(until));
     let page = Frame {
         title: &format!("Todo {id}"),
         section: Section::Todos,
@@ -156,7 +156,6 @@ impl Item<'_> {
 
     fn facts(&self) -> Markup {
         let (todo, look) = (&self.todo.row, &self.viewer.look);
-        let is_to_be_done = matches!(todo.status, TodoStatus::Open | TodoStatus::InProgress);
         html! {
             dl.facts {
                 dt { "Status" } dd { span.tag { (labels::status(todo.status)) } }
@@ -165,7 +164,7 @@ impl Item<'_> {
                 dd { a href={ "/agents/" (todo.actor) } { (self.agents.name(todo.actor)) } }
                 @if let Some(due_at) = todo.content.due_at {
                     dt { "Due" }
-                    dd { (labels::due(look, due_at, is_to_be_done)) " " (time::full(look, due_at)) }
+                    dd { (labels::due(look, due_at, todo.status)) " " (time::full(look, due_at)) }
                 }
                 @if let Some(session) = todo.content.session {
                     dt { "Session" } dd { a href={ "/sessions/" (session) } { (session) } }
@@ -233,7 +232,7 @@ impl Item<'_> {
                 summary { "Delete" }
                 form.stack method="post" action={ "/todos/" (todo.id) "/delete" } {
                     (form::hidden(self.app, Some(todo.tag())))
-                    p { "It goes for good, with its history." }
+                    p { "This deletes the todo with its history. It can't be undone." }
                     div.buttons { button.bad { "Delete todo " (todo.id) } (self.agents.cost()) }
                 }
             }

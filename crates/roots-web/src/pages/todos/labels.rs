@@ -42,11 +42,12 @@ pub(super) const fn priority_name(priority: Priority) -> &'static str {
     }
 }
 
-/// When a todo is due: in red if it is overdue, which only one that is still to be done can be.
-pub(super) fn due(look: &Look, due_at: Timestamp, is_to_be_done: bool) -> Markup {
-    let late = time::seconds_between(due_at, look.now);
+/// When a todo of that status is due: in red if it is overdue.
+pub(super) fn due(look: &Look, due_at: Timestamp, status: TodoStatus) -> Markup {
+    let is_overdue = status.overdue_from(Some(due_at)).is_some_and(|from| from <= look.now);
     html! {
-        @if is_to_be_done && late > 0 {
+        @if is_overdue {
+            @let late = time::seconds_between(due_at, look.now);
             span.tag.bad { span aria-hidden="true" { "!" } "overdue " (time::span(late)) }
         } @else {
             span.tag { "due " (time::when(look, due_at)) }

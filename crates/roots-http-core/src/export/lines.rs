@@ -14,8 +14,8 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Ref, SchemaFormat, Typ
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::problem::Problem;
 use crate::wire::NDJSON;
-use roots_http_core::problem::Problem;
 
 /// A line of an export: its `kind` comes first.
 #[derive(Serialize, ToSchema)]
@@ -32,7 +32,7 @@ pub(crate) enum ExportLine {
 }
 
 /// A whole export. This type only describes it.
-pub(crate) enum ExportBody {}
+pub enum ExportBody {}
 
 impl PartialSchema for ExportBody {
     fn schema() -> RefOr<Schema> {

@@ -1,4 +1,5 @@
-//! `/export`: a file of JSON lines, sent while it is read.
+//! Exports: a file of JSON lines, sent while it is read. The API answers one to a key, and the pages
+//! to a key that is typed.
 
 mod lines;
 
@@ -10,65 +11,110 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use roots_domain::model::Invalid;
-use roots_domain::model::account::Role;
 use roots_domain::model::id::{AccountId, ActorId};
-use roots_domain::service::exports::{Export, ExportHeader, Record};
+use roots_domain::service::exports::{Export, ExportHeader, Exports, Record};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
-use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use self::lines::{EndLine, ErrorLine, ExportBody, ExportLine};
-use crate::app::App;
-use crate::long_requests::LongRequestPermit;
+use self::lines::{EndLine, ErrorLine, ExportLine};
+use crate::auth::authenticate::Bearer;
+use crate::middleware::fair_permits::{FairPermits, PermitLimits};
+use crate::middleware::long_requests::{LongRequestPermit, LongRequests};
+use crate::middleware::progress::{Pace, Progress, WINDOW};
+use crate::problem::{Problem, ProblemKind};
+use crate::shutdown::Shutdown;
 use crate::wire::NDJSON;
-use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::fair_permits::{FairPermits, PermitLimits};
-use roots_http_core::middleware::progress::{Pace, Progress, WINDOW};
-use roots_http_core::problem::{Problem, ProblemKind};
-use roots_http_core::request::fields::InvalidNoted;
-use roots_http_core::request::query::{FromParams, Params, Query};
-use roots_http_core::shutdown::Shutdown;
+
+pub use self::lines::ExportBody;
 
 /// Size of a chunk; the last line may exceed it.
 const CHUNK_BYTES: usize = 32 * 1024;
 /// How often the server checks that clients still read their exports.
 const WATCH_PERIOD: Duration = Duration::from_secs(5);
-
 /// How many exports read a chunk of rows at the same time. Exports are few, so all may wait.
-pub(crate) const CHUNKS_READ: PermitLimits =
+const CHUNKS_READ: PermitLimits =
     PermitLimits { at_once: 2, at_once_each: 1, waiting: 1_024, waiting_each: 1_024 };
 
-/// The route of exports.
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(export))
+/// The exports of this process: how many run, and which reads its next chunk.
+#[derive(Clone)]
+pub struct RunningExports {
+    running: LongRequests,
+    /// Accounts take turns to read the next chunk.
+    permits: FairPermits,
+    shutdown: Shutdown,
 }
 
-/// The scope of the export.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ExportQuery {
-    /// Export only this actor's rows. Without it, an owner exports the account with all its actors,
-    /// and a member its own rows.
-    #[param(value_type = Option<i64>, minimum = 1)]
-    actor_id: Option<ActorId>,
-}
-
-impl FromParams for ExportQuery {
-    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
-        let actor_id = params.take("actor_id", |text| {
-            ActorId::parse(&text).ok_or_else(|| Invalid::new("must be a positive integer"))
-        });
-        Ok(Self { actor_id: actor_id? })
+impl RunningExports {
+    /// None, until the server shuts down.
+    #[must_use]
+    pub fn new(shutdown: Shutdown) -> Self {
+        let permits = FairPermits::new(CHUNKS_READ);
+        Self { running: LongRequests::new("exports"), permits, shutdown }
     }
+
+    /// Takes a place for one more export of that account. It does not wait for one.
+    ///
+    /// # Errors
+    /// 429: the account or the process has reached its limit.
+    pub fn begin(&self, account: AccountId) -> Result<LongRequestPermit, Problem> {
+        self.running.begin(account)
+    }
+
+    /// Begins an export of what the caller, or that actor, has, and answers it. It ends with the
+    /// caller's key.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn answer(
+        &self,
+        place: LongRequestPermit,
+        exports: &Exports,
+        caller: &mut Bearer,
+        actor: Option<ActorId>,
+    ) -> Result<Response, Problem> {
+        let lookup = caller.lookup();
+        let export = caller.read(|caller| exports.begin(caller, lookup, actor)).await?;
+        if let Some(error) = export.unnoted() {
+            let account = export.header().account.id;
+            tracing::warn!(%account, %error, "an owner's export is not noted in the audit log");
+        }
+        let headers = headers(export.header());
+        let mut head = Vec::new();
+        ExportLine::Export(export.header().into()).write(&mut head);
+        let telling = Telling {
+            permits: self.permits.clone(),
+            account: export.header().account.id,
+            export,
+            records: VecDeque::new(),
+            end: EndLine::default(),
+            is_over: false,
+            shutdown: self.shutdown.clone(),
+            _place: place,
+        };
+        let first = stream::once(async { Ok::<_, Infallible>(Bytes::from(head)) });
+        let span = Span::current();
+        let rest = stream::unfold(Handed::new(telling), move |handed| {
+            let next = async {
+                let chunk = handed.next().await?;
+                Some((Ok(chunk), handed))
+            };
+            next.instrument(span.clone())
+        });
+        Ok((headers, Body::from_stream(first.chain(rest))).into_response())
+    }
+}
+
+/// The answer without the export: only its headers.
+#[must_use]
+pub fn head(header: &ExportHeader) -> Response {
+    // Its length is not known.
+    let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+    (headers(header), body).into_response()
 }
 
 /// A running export. It reads as fast as its caller does.
@@ -251,75 +297,6 @@ impl Telling {
         last.write(chunk);
         self.is_over = true;
     }
-}
-
-/// Export
-///
-/// Everything of the account, or of one actor, as JSON lines: a header, then actors, sessions,
-/// todos each with its log, and activities, by id within each kind. The last line counts them or,
-/// if the export failed, says so. A file without such a line was cut off. Costs nothing, and works
-/// while the account is suspended. An account may have two exports running at once. An export ends
-/// if its client takes less than 1 KiB/s over a minute.
-#[utoipa::path(
-    get, path = "/api/v1/export", operation_id = "export", tag = "accounts",
-    params(ExportQuery),
-    responses(
-        (status = 200, description = "One line for each row, decrypted.", content_type = "application/x-ndjson", body = ExportBody, example = json!(concat!(
-            r#"{"kind":"session","session_id":2,"status":"active","notes":"Working on API docs","#,
-            r#""started_at":"2026-04-09T10:00:00Z","ended_at":null,"ended_reason":null,"actor_id":1}"#,
-        ))),
-        (status = 403, description = "The caller is a member and named another actor."),
-        (status = 429, description = "The account has two exports running, or the server has 16, or a rate limit is reached. An owner's export counts as a change of keys.")
-    )
-)]
-async fn export(
-    State(app): State<App>,
-    method: Method,
-    mut caller: Bearer,
-    Query(query): Query<ExportQuery>,
-) -> Result<Response, Problem> {
-    let exports = &app.services.exports;
-    if method == Method::HEAD {
-        let header = caller
-            .read(|caller| async move { exports.header(&caller, query.actor_id).await })
-            .await?;
-        // Its length is not known.
-        let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
-        return Ok((headers(&header), body).into_response());
-    }
-    let place = app.exports.begin(caller.account.id)?;
-    if caller.actor.role == Role::Owner {
-        caller.count_noted()?;
-    }
-    let lookup = caller.lookup();
-    let export = caller.read(|caller| exports.begin(caller, lookup, query.actor_id)).await?;
-    if let Some(error) = export.unnoted() {
-        let account = export.header().account.id;
-        tracing::warn!(%account, %error, "an owner's export is not noted in the audit log");
-    }
-    let headers = headers(export.header());
-    let mut head = Vec::new();
-    ExportLine::Export(export.header().into()).write(&mut head);
-    let telling = Telling {
-        permits: app.export_permits.clone(),
-        account: export.header().account.id,
-        export,
-        records: VecDeque::new(),
-        end: EndLine::default(),
-        is_over: false,
-        shutdown: app.shared.shutdown.clone(),
-        _place: place,
-    };
-    let first = stream::once(async { Ok::<_, Infallible>(Bytes::from(head)) });
-    let span = Span::current();
-    let rest = stream::unfold(Handed::new(telling), move |handed| {
-        let next = async {
-            let chunk = handed.next().await?;
-            Some((Ok(chunk), handed))
-        };
-        next.instrument(span.clone())
-    });
-    Ok((headers, Body::from_stream(first.chain(rest))).into_response())
 }
 
 fn headers(header: &ExportHeader) -> [(HeaderName, HeaderValue); 2] {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roots_domain::model::id::AccountId;
 
-use roots_http_core::problem::Problem;
+use crate::problem::Problem;
 
 /// Most requests of one kind that an account may have running.
 const ACCOUNT_MAX: u32 = 2;
@@ -16,7 +16,7 @@ const RETRY_SECONDS: u32 = 10;
 
 /// The running long requests of one kind in this process.
 #[derive(Clone)]
-pub(crate) struct LongRequests {
+pub struct LongRequests {
     /// Their name: `imports`.
     what: &'static str,
     /// The number of running requests of each account that has any.
@@ -24,14 +24,15 @@ pub(crate) struct LongRequests {
 }
 
 /// A running long request. Dropping it frees its place.
-pub(crate) struct LongRequestPermit {
+pub struct LongRequestPermit {
     of: LongRequests,
     account: AccountId,
 }
 
 impl LongRequests {
     /// Long requests of that kind, none of them running.
-    pub(crate) fn new(what: &'static str) -> Self {
+    #[must_use]
+    pub fn new(what: &'static str) -> Self {
         Self { what, under_way: Arc::default() }
     }
 
@@ -39,7 +40,7 @@ impl LongRequests {
     ///
     /// # Errors
     /// 429: the account or the process has reached its limit. The answer says which.
-    pub(crate) fn begin(&self, account: AccountId) -> Result<LongRequestPermit, Problem> {
+    pub fn begin(&self, account: AccountId) -> Result<LongRequestPermit, Problem> {
         let mut under_way = self.lock();
         if under_way.get(&account).is_some_and(|count| *count >= ACCOUNT_MAX) {
             return Err(Problem::too_many_at_once(
