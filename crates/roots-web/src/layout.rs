@@ -89,7 +89,8 @@ impl Section {
     pub(crate) fn of_path(path: &str) -> Self {
         let is_of = |section: &Self| {
             let rest = path.strip_prefix(section.path());
-            *section != Self::Now && rest.is_some_and(|it| it.is_empty() || it.starts_with(['/', '.']))
+            *section != Self::Now
+                && rest.is_some_and(|it| it.is_empty() || it.starts_with(['/', '.']))
         };
         Self::ALL.into_iter().find(is_of).unwrap_or(Self::Now)
     }

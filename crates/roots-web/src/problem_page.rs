@@ -49,7 +49,11 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
         Some(Framed { viewer, section }) if !is_signed_out => {
             layout::error(&viewer, section, title, &content)
         }
-        _ => layout::bare(&look, title, &bare(content, !is_signed_out && cookie::is_signed_in(cookies))),
+        _ => layout::bare(
+            &look,
+            title,
+            &bare(content, !is_signed_out && cookie::is_signed_in(cookies)),
+        ),
     };
     let body = page.into_string();
     *response.status_mut() = problem.status();

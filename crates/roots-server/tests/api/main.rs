@@ -16,6 +16,7 @@ mod conditional;
 mod credits;
 mod dashboard;
 mod dashboard_costs;
+mod dashboard_forms;
 mod dashboard_memory;
 mod erasures;
 mod errors;
