@@ -22,6 +22,7 @@ const NEEDED: [&str; 5] = ["createdb", "dropdb", "vacuumdb", "psql", "pgbench"];
 const DATABASES: [&str; 3] = ["small", "large", "floor"];
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct BenchOptions {
     /// Run a smoke test for a minute; its figures mean nothing
     #[arg(long)]

@@ -9,7 +9,7 @@ use roots_domain::service::usage::Usage;
 
 use crate::auth::caller_cache::Callers;
 use crate::auth::cookie::CookiePolicy;
-use crate::export::RunningExports;
+use crate::export::running::RunningExports;
 use crate::middleware::list_permits::ListPermits;
 use crate::middleware::searches::Searches;
 use crate::settings::HttpSettings;

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::export::{ExportBody, head};
+use roots_http_core::export::{ExportBody, answer, head};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, Query};
@@ -78,5 +78,5 @@ async fn export(
     if caller.actor.role == Role::Owner {
         caller.count_noted()?;
     }
-    running.answer(place, exports, &mut caller, query.actor_id).await
+    answer(running, place, exports, &mut caller, query.actor_id).await
 }

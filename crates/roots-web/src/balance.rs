@@ -38,8 +38,8 @@ pub(crate) fn window(viewer: &Viewer, days: i64) -> (Day, Day) {
     (Day(today.0 - days + 1), today)
 }
 
-/// The balance of the account at the end of each of the last `days` days. `made` is when the account
-/// was made.
+/// The balance of the account at the end of each of the last `days` days. `made` is when the
+/// account was made.
 pub(crate) fn of_days(viewer: &Viewer, stats: &CreditStats, days: i64, made: Timestamp) -> Curve {
     let changed = stats.by_day.iter().map(|day| (day.day, day.balance));
     let made = viewer.look.zone().wall_clock(made).day;

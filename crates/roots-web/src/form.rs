@@ -44,8 +44,6 @@ const OF_PAGES: [&str; 3] = ["back", "next", "zone"];
 const REPEATED_MAX_BYTES: usize = LONG_TEXT_MAX_BYTES + 16 * 1024;
 /// Most bytes that it repeats to anybody, whether signed in or not.
 const REPEATED_TO_ANYBODY_MAX_BYTES: usize = 16 * 1024;
-/// Longest path to lead back to.
-const OWN_PATH_MAX_BYTES: usize = 2_048;
 /// What a field takes beside its name and its content.
 const FIELD_BYTES: usize = 64;
 
@@ -316,17 +314,6 @@ pub(crate) fn again(status: StatusCode, mut page: Response) -> Response {
     page
 }
 
-/// A path of this server that a form or a link brings to lead back to. Anything that a browser
-/// could take for another server's is none, nor is what is longer than any path of ours: a page
-/// repeats it.
-pub(crate) fn own_path(text: &str) -> Option<&str> {
-    let is_own = text.len() <= OWN_PATH_MAX_BYTES
-        && text.starts_with('/')
-        && !text.starts_with("//")
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    is_own.then_some(text)
-}
-
 /// A labelled control, and its fault.
 pub(crate) fn field(faults: &Faults, name: &str, label: &str, control: &Markup) -> Markup {
     html! {
@@ -471,31 +458,6 @@ mod tests {
             assert!(status.is_server_error(), "{status}");
             assert!(page.contains(r#"name="title" value="Kept &amp; shown""#), "{page}");
         }
-    }
-
-    #[test]
-    fn only_paths_of_this_server_are_led_back_to() {
-        for own in ["/", "/todos", "/todos?status=open&agent=1", "/todos/7#x"] {
-            assert_eq!(own_path(own), Some(own));
-        }
-        for other in [
-            "",
-            "todos",
-            "//evil.example",
-            "/\\evil.example",
-            "\\/evil",
-            "https://evil.example",
-            "javascript:alert(1)",
-            "/a b",
-            "/a\nb",
-            "/a\tb",
-            "/\u{e9}",
-        ] {
-            assert_eq!(own_path(other), None, "{other:?}");
-        }
-        let longest = format!("/{}", "\"".repeat(OWN_PATH_MAX_BYTES - 1));
-        assert_eq!(own_path(&longest), Some(&*longest));
-        assert_eq!(own_path(&(longest + "x")), None);
     }
 
     /// The page of an error of a form, if its sender is known and if not.

@@ -1,23 +1,19 @@
 //! What every page's request must pass, and the headers of every page.
 
-use std::sync::{Arc, OnceLock};
-
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, ORIGIN, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use maud::Markup;
 use roots_http_core::auth::client_context::ClientContext;
 use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::wire::NO_STORE;
 
 use crate::app::App;
-use crate::layout::Section;
-use crate::viewer::Viewer;
+use crate::layout::{Framed, Section};
+use crate::viewer::Found;
 
 /// Nothing but our own stylesheet, script and icons loads, nothing inline runs or styles, forms
 /// lead to us, and no page holds us in a frame.
@@ -30,28 +26,6 @@ const COOP: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-
-/// The viewer that a request was found to be from, if it came so far: the page of an error then has
-/// their frame.
-#[derive(Clone, Default)]
-pub(crate) struct Found(Arc<OnceLock<Viewer>>);
-
-impl Found {
-    /// Keeps the viewer.
-    pub(crate) fn keep(&self, viewer: &Viewer) {
-        // A request has one viewer.
-        let _ = self.0.set(viewer.clone());
-    }
-}
-
-/// The frame for the page of an error.
-#[derive(Clone)]
-pub(crate) struct Framed {
-    /// Who looks at it.
-    pub(crate) viewer: Viewer,
-    /// The part of the site that was asked for.
-    pub(crate) section: Section,
-}
 
 /// Refuses requests that call the server by a foreign name, and writes of which nothing says where
 /// they come from. Whatever fails before anything has counted it, these and others, counts against
@@ -79,7 +53,7 @@ pub(crate) async fn check(State(app): State<App>, mut request: Request, next: Ne
         if let Err(limited) = client.count_unless_counted() {
             response = limited.into_response();
         }
-        if let Some(viewer) = found.0.get() {
+        if let Some(viewer) = found.get() {
             response.extensions_mut().insert(Framed { viewer: viewer.clone(), section });
         }
     }
@@ -111,17 +85,4 @@ pub(crate) fn seal(response: &mut Response) {
     headers.insert(CORP, SAME_ORIGIN);
     // A page mixes secrets with other people's text: what may not be stored is not compressed.
     headers.insert(CACHE_CONTROL, NO_STORE);
-}
-
-/// A page as an answer.
-pub(crate) fn html(markup: Markup) -> Response {
-    axum::response::Html(markup.into_string()).into_response()
-}
-
-/// Leads to another page after a write, so that a reload does not send the form again.
-pub(crate) fn see_other(path: &str) -> Response {
-    match HeaderValue::from_str(path) {
-        Ok(path) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
-        Err(_) => Problem::internal("a path is no header").into_response(),
-    }
 }

@@ -100,6 +100,15 @@ impl Section {
     }
 }
 
+/// The frame for the page of an error.
+#[derive(Clone)]
+pub(crate) struct Framed {
+    /// The person who looks at it.
+    pub(crate) viewer: Viewer,
+    /// The part of the site that was asked for.
+    pub(crate) section: Section,
+}
+
 /// A page to put into the frame.
 pub(crate) struct Frame<'a> {
     /// What stands in the title and above the page.
@@ -119,16 +128,17 @@ pub(crate) struct Frame<'a> {
 /// A page for a viewer who is signed in. One that answers a form is not live: asked for again, its
 /// address would show another page or none, and what it shows once would be gone.
 pub(crate) fn page(viewer: &Viewer, frame: Frame<'_>) -> Markup {
-    framed(viewer, frame, &html! { span.live #live hidden { i {} span { "Live" } } })
+    let badge = html! { span.live #live hidden { i {} span { "Live" } } };
+    framed(viewer, frame, &badge, !viewer.is_answer)
 }
 
 /// The same that the script does not ask for again: what it tells is dear to find. It says so.
 pub(crate) fn still_page(viewer: &Viewer, frame: Frame<'_>, why: &str) -> Markup {
     let badge = html! { span.live #live data-state="old" data-still { i {} span { (why) } } };
-    framed(viewer, frame, &badge)
+    framed(viewer, frame, &badge, false)
 }
 
-fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup) -> Markup {
+fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup, is_live: bool) -> Markup {
     let Frame { title, section, tools, next_change, content } = frame;
     let look = &viewer.look;
     // Rounded up: a page that is asked for too early would not know the flip any more.
@@ -148,7 +158,7 @@ fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup) -> Markup {
                         h1 { (text::line(title)) }
                         @if !viewer.is_answer { (badge) }
                         span.grow {}
-                        div.tools #tools data-live { (tools) }
+                        div.tools #tools data-live[is_live] { (tools) }
                     }
                     (content)
                 }

@@ -13,6 +13,7 @@
 
 mod address;
 mod agents;
+mod answer;
 mod app;
 mod assets;
 mod balance;

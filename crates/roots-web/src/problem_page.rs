@@ -11,8 +11,8 @@ use roots_http_core::problem::{Problem, ProblemKind};
 
 use crate::cookie;
 use crate::form::Typed;
-use crate::guard::{Framed, seal};
-use crate::layout;
+use crate::guard::seal;
+use crate::layout::{self, Framed};
 use crate::look::Look;
 
 /// Writes a problem as a page. What was typed into the form that failed stands on it, to be sent
@@ -64,7 +64,7 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
     *response.body_mut() = Body::from(body);
 }
 
-/// The content of a page without the frame. Whoever may be signed in can sign out there too.
+/// The content of a page without the frame. A person who may be signed in can sign out there too.
 fn bare(content: Markup, is_signed_in: bool) -> Markup {
     html! { (content) @if is_signed_in { (layout::sign_out()) } }
 }

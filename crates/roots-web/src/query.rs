@@ -9,6 +9,9 @@ use roots_domain::service::access::ActorScope;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, encoded};
 
+/// Longest path to lead back to.
+const OWN_PATH_MAX_BYTES: usize = 2_048;
+
 /// Reads `agent`: the id of an actor. An empty value, which a form sends, is none.
 ///
 /// # Errors
@@ -64,6 +67,17 @@ pub(crate) fn link(path: &str, params: &[(&str, Option<String>)]) -> String {
     link
 }
 
+/// A path of this server that a form or a link brings to lead back to. Anything that a browser
+/// could take for another server's is none, nor is what is longer than any path of ours: a page
+/// repeats it.
+pub(crate) fn own_path(text: &str) -> Option<&str> {
+    let is_own = text.len() <= OWN_PATH_MAX_BYTES
+        && text.starts_with('/')
+        && !text.starts_with("//")
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    is_own.then_some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +88,30 @@ mod tests {
         assert_eq!(link("/todos", &[("agent", None), ("q", None)]), "/todos");
         let params = [("agent", some("1")), ("none", None), ("q", some("a b&c=é"))];
         assert_eq!(link("/todos", &params), "/todos?agent=1&q=a%20b%26c%3D%C3%A9");
+    }
+
+    #[test]
+    fn only_paths_of_this_server_are_led_back_to() {
+        for own in ["/", "/todos", "/todos?status=open&agent=1", "/todos/7#x"] {
+            assert_eq!(own_path(own), Some(own));
+        }
+        for other in [
+            "",
+            "todos",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/a b",
+            "/a\nb",
+            "/a\tb",
+            "/\u{e9}",
+        ] {
+            assert_eq!(own_path(other), None, "{other:?}");
+        }
+        let longest = format!("/{}", "\"".repeat(OWN_PATH_MAX_BYTES - 1));
+        assert_eq!(own_path(&longest), Some(&*longest));
+        assert_eq!(own_path(&(longest + "x")), None);
     }
 }

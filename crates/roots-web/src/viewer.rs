@@ -1,5 +1,7 @@
 //! The person that looks at a page.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::extract::FromRequestParts;
 use axum::http::header::SET_COOKIE;
 use axum::http::request::Parts;
@@ -13,11 +15,10 @@ use roots_http_core::auth::page_bearer::{LivePageBearer, NotSignedIn, PageBearer
 use roots_http_core::problem::Problem;
 use secrecy::SecretString;
 
+use crate::answer::see_other;
 use crate::app::App;
-use crate::form::own_path;
-use crate::guard::{Found, see_other};
 use crate::look::Look;
-use crate::query::link;
+use crate::query::{link, own_path};
 
 /// The header by which the script asks for a page again. No person did, so it is no use of the
 /// sign-in.
@@ -62,6 +63,24 @@ impl Viewer {
     /// As [`PageBearer::authorize`].
     pub(crate) async fn authorize(&self, typed: &str) -> Result<Bearer, Problem> {
         PageBearer(self.bearer.clone()).authorize(SecretString::from(typed.trim())).await
+    }
+}
+
+/// The viewer that a request was found to be from, if it came so far: the page of an error then has
+/// their frame.
+#[derive(Clone, Default)]
+pub(crate) struct Found(Arc<OnceLock<Viewer>>);
+
+impl Found {
+    /// The viewer, once they are found.
+    pub(crate) fn get(&self) -> Option<&Viewer> {
+        self.0.get()
+    }
+
+    /// Keeps the viewer.
+    pub(crate) fn keep(&self, viewer: &Viewer) {
+        // A request has one viewer.
+        let _ = self.0.set(viewer.clone());
     }
 }
 

@@ -11,8 +11,8 @@ use crate::model::etag::EntityTag;
 use crate::model::time::Timestamp;
 
 impl WorkingSet {
-    /// Validates an action, then charges for it, then does it: nothing is done that is not paid, and
-    /// nothing is paid that is not done.
+    /// Validates an action, then charges for it, then does it: nothing is done that is not paid,
+    /// and nothing is paid that is not done.
     pub(super) fn decide_resource(
         &mut self,
         bearer: KeyBearer,

@@ -98,9 +98,7 @@ mod tests {
     #[test]
     fn an_empty_balance_has_ended_however_long_nothing_was_spent() {
         let now = Timestamp::FIRST.plus_seconds(NOW);
-        let ends = |balance, whole_days| {
-            Spending { balance, whole_days, last_day: 0 }.ends_at(now)
-        };
+        let ends = |balance, whole_days| Spending { balance, whole_days, last_day: 0 }.ends_at(now);
         assert_eq!(ends(0, 0), Some(now));
         assert_eq!(ends(1, 0), None);
         assert_eq!(ends(1, 1), Some(now.plus_seconds(7 * 86_400)));

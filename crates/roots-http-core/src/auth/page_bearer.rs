@@ -30,8 +30,8 @@ pub struct PageBearer(pub Bearer);
 #[derive(Clone)]
 pub struct LivePageBearer(pub PageBearer);
 
-/// The bearer of a browser key in force that signs out. That counts as nothing: a sign-in ends once,
-/// and a person who has used up the allowance, or whose browser has, can still leave.
+/// The bearer of a browser key in force that signs out. That counts as nothing: a sign-in ends
+/// once, and a person who has used up the allowance, or whose browser has, can still leave.
 pub struct SignOutBearer(pub Bearer);
 
 impl Deref for PageBearer {
@@ -95,8 +95,8 @@ impl From<NotAdmitted> for NotSignedIn {
 
 /// Reads the cookie of a request and admits its bearer. What is wrong counts by address.
 ///
-/// A key that was valid lately counts before it is looked up, so that a request beyond the allowance
-/// costs no statement. Any other is counted by address until it is found valid.
+/// A key that was valid lately counts before it is looked up, so that a request beyond the
+/// allowance costs no statement. Any other is counted by address until it is found valid.
 async fn signed_in(parts: &mut Parts, state: SharedState) -> Result<PageBearer, NotSignedIn> {
     let (client, key) = browser_key(parts, &state)?;
     let lookup = key.lookup;

@@ -1,7 +1,8 @@
-//! Exports: a file of JSON lines, sent while it is read. The API answers one to a key, and the pages
-//! to a key that is typed.
+//! Exports: a file of JSON lines, sent while it is read. The API answers one to a key, and the
+//! pages to a key that is typed.
 
 mod lines;
+pub mod running;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,9 +23,10 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use self::lines::{EndLine, ErrorLine, ExportLine};
+use self::running::RunningExports;
 use crate::auth::authenticate::Bearer;
-use crate::middleware::fair_permits::{FairPermits, PermitLimits};
-use crate::middleware::long_requests::{LongRequestPermit, LongRequests};
+use crate::middleware::fair_permits::FairPermits;
+use crate::middleware::long_requests::LongRequestPermit;
 use crate::middleware::progress::{Pace, Progress, WINDOW};
 use crate::problem::{Problem, ProblemKind};
 use crate::shutdown::Shutdown;
@@ -36,77 +38,47 @@ pub use self::lines::ExportBody;
 const CHUNK_BYTES: usize = 32 * 1024;
 /// How often the server checks that clients still read their exports.
 const WATCH_PERIOD: Duration = Duration::from_secs(5);
-/// How many exports read a chunk of rows at the same time. Exports are few, so all may wait.
-const CHUNKS_READ: PermitLimits =
-    PermitLimits { at_once: 2, at_once_each: 1, waiting: 1_024, waiting_each: 1_024 };
-
-/// The exports of this process: how many run, and which reads its next chunk.
-#[derive(Clone)]
-pub struct RunningExports {
-    running: LongRequests,
-    /// Accounts take turns to read the next chunk.
-    permits: FairPermits,
-    shutdown: Shutdown,
-}
-
-impl RunningExports {
-    /// None, until the server shuts down.
-    #[must_use]
-    pub fn new(shutdown: Shutdown) -> Self {
-        let permits = FairPermits::new(CHUNKS_READ);
-        Self { running: LongRequests::new("exports"), permits, shutdown }
+/// Begins an export of what the caller, or that actor, has, and answers it. It ends with the
+/// caller's key. `place` comes from [`RunningExports::begin`].
+///
+/// # Errors
+/// The refusal, or a database error.
+pub async fn answer(
+    running: &RunningExports,
+    place: LongRequestPermit,
+    exports: &Exports,
+    caller: &mut Bearer,
+    actor: Option<ActorId>,
+) -> Result<Response, Problem> {
+    let lookup = caller.lookup();
+    let export = caller.read(|caller| exports.begin(caller, lookup, actor)).await?;
+    if let Some(error) = export.unnoted() {
+        let account = export.header().account.id;
+        tracing::warn!(%account, %error, "an owner's export is not noted in the audit log");
     }
-
-    /// Takes a place for one more export of that account. It does not wait for one.
-    ///
-    /// # Errors
-    /// 429: the account or the process has reached its limit.
-    pub fn begin(&self, account: AccountId) -> Result<LongRequestPermit, Problem> {
-        self.running.begin(account)
-    }
-
-    /// Begins an export of what the caller, or that actor, has, and answers it. It ends with the
-    /// caller's key.
-    ///
-    /// # Errors
-    /// The refusal, or a database error.
-    pub async fn answer(
-        &self,
-        place: LongRequestPermit,
-        exports: &Exports,
-        caller: &mut Bearer,
-        actor: Option<ActorId>,
-    ) -> Result<Response, Problem> {
-        let lookup = caller.lookup();
-        let export = caller.read(|caller| exports.begin(caller, lookup, actor)).await?;
-        if let Some(error) = export.unnoted() {
-            let account = export.header().account.id;
-            tracing::warn!(%account, %error, "an owner's export is not noted in the audit log");
-        }
-        let headers = headers(export.header());
-        let mut head = Vec::new();
-        ExportLine::Export(export.header().into()).write(&mut head);
-        let telling = Telling {
-            permits: self.permits.clone(),
-            account: export.header().account.id,
-            export,
-            records: VecDeque::new(),
-            end: EndLine::default(),
-            is_over: false,
-            shutdown: self.shutdown.clone(),
-            _place: place,
+    let headers = headers(export.header());
+    let mut head = Vec::new();
+    ExportLine::Export(export.header().into()).write(&mut head);
+    let telling = Telling {
+        permits: running.permits.clone(),
+        account: export.header().account.id,
+        export,
+        records: VecDeque::new(),
+        end: EndLine::default(),
+        is_over: false,
+        shutdown: running.shutdown.clone(),
+        _place: place,
+    };
+    let first = stream::once(async { Ok::<_, Infallible>(Bytes::from(head)) });
+    let span = Span::current();
+    let rest = stream::unfold(Handed::new(telling), move |handed| {
+        let next = async {
+            let chunk = handed.next().await?;
+            Some((Ok(chunk), handed))
         };
-        let first = stream::once(async { Ok::<_, Infallible>(Bytes::from(head)) });
-        let span = Span::current();
-        let rest = stream::unfold(Handed::new(telling), move |handed| {
-            let next = async {
-                let chunk = handed.next().await?;
-                Some((Ok(chunk), handed))
-            };
-            next.instrument(span.clone())
-        });
-        Ok((headers, Body::from_stream(first.chain(rest))).into_response())
-    }
+        next.instrument(span.clone())
+    });
+    Ok((headers, Body::from_stream(first.chain(rest))).into_response())
 }
 
 /// The answer without the export: only its headers.

@@ -107,13 +107,13 @@ impl Hosts {
     /// The loopback names are always the server's: no page of another machine can have one of them
     /// as its own, and a tunnel of SSH ends at one.
     #[must_use]
-    pub fn with_names(address: SocketAddr, named: Vec<HostName>) -> Self {
+    pub fn with_names(address: SocketAddr, given: Vec<HostName>) -> Self {
         let Self::Named(mut names) = Self::default() else { return Self::Any };
         let own = HostName::address(address.ip());
         if !address.ip().is_unspecified() && !names.contains(&own) {
             names.push(own);
         }
-        names.extend(named);
+        names.extend(given);
         Self::Named(names)
     }
 

@@ -224,8 +224,8 @@ impl ListPermits {
         Ok(Ok((found, Room { _permit: permit, large })))
     }
 
-    /// Reads further rows of an answer that has this room, in the account's turn, and makes the room
-    /// large enough for them. Keep the permit while they are decrypted.
+    /// Reads further rows of an answer that has this room, in the account's turn, and makes the
+    /// room large enough for them. Keep the permit while they are decrypted.
     ///
     /// Inside: 503 if the queue is full or no memory is left.
     ///

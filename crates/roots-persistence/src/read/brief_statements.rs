@@ -13,6 +13,7 @@ use roots_domain::model::todo::Priority;
 use roots_domain::port::store::SHORT_TEXTS_MAX_BYTES;
 use sea_orm::{DbBackend, Statement, Value};
 
+use super::queries::{columns, first};
 use crate::table::shown::Shown;
 use crate::table::{activities, todos};
 
@@ -590,16 +591,4 @@ pub(super) fn until() -> String {
 /// Until when the last write `a` of its session keeps this claim alive, if it has a session.
 fn session_until(claim: &str) -> String {
     format!("a.last_active_at + ({claim}.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000")
-}
-
-/// These columns of a query.
-pub(super) fn columns(names: &str, query: &str) -> String {
-    format!("SELECT {names} FROM ({query}) AS chosen")
-}
-
-/// The first rows of parts that each have their own order and limit.
-pub(super) fn first(parts: impl Iterator<Item = String>, order: &str, most: u32) -> String {
-    let parts: Vec<_> = parts.map(|part| columns("*", &part)).collect();
-    let all = parts.join(" UNION ALL ");
-    format!("SELECT * FROM ({all}) AS merged ORDER BY {order} LIMIT {most}")
 }

@@ -13,8 +13,9 @@ use sea_orm::{DbBackend, Statement};
 
 use super::brief_statements::{
     ACTIVITIES, AT, AUTH_EPOCH, DUE_TODOS, LAST_ACTIVE_AT, PART, SESSIONS, Statements, UNTIL_AT,
-    columns, first, until,
+    until,
 };
+use super::queries::{columns, first};
 use crate::table::activities;
 use crate::table::shown::Shown;
 use crate::table::todos;

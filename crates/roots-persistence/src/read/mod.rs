@@ -19,6 +19,7 @@ mod keys;
 mod leftovers;
 mod overviews;
 mod paging;
+mod queries;
 mod rows;
 mod search;
 mod selection;

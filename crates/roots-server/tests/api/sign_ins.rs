@@ -337,9 +337,9 @@ async fn sign_ins_are_limited_by_actor_and_wrong_keys_by_address(database: TestD
         statuses.push(pages.post("/sign-in", "", "no key").await.status);
     }
     assert_eq!((statuses[0], statuses[60]), (401, 429));
-    // What brings nothing, or something wrong, counts with them.
+    // What brings something wrong counts with them. What brings nothing is led to the form.
     assert_eq!(pages.get("/", "no cookie").await.status, 429);
-    assert_eq!(send(pages.client.get(&pages.address)).await.status, 429);
+    assert_eq!(send(pages.client.get(&pages.address)).await.status, 303);
 }
 
 async fn live_requests_are_no_use_and_a_page_is(database: TestDatabase) {

@@ -17,9 +17,9 @@ use roots_http_core::problem::Problem;
 use roots_http_core::request::path::Id;
 use roots_http_core::request::query::{NoParams, Query};
 
+use crate::answer::{html, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again, field};
-use crate::guard::{html, see_other};
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
 use crate::query::{Skip, link, optional};

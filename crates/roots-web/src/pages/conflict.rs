@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 
+use crate::answer::html;
 use crate::form::again;
-use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::text;
 use crate::viewer::Viewer;

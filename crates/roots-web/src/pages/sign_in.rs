@@ -14,12 +14,13 @@ use roots_http_core::request::fields::{InvalidNoted, one_of};
 use roots_http_core::request::query::{FromParams, Params, Query};
 use secrecy::SecretString;
 
+use crate::answer::{html, see_other};
 use crate::app::App;
-use crate::form::{self, Sent, Typed, again, own_path};
-use crate::guard::{html, see_other};
+use crate::form::{self, Sent, Typed, again};
 use crate::layout;
 use crate::look::Look;
 use crate::query::optional;
+use crate::query::own_path;
 use crate::viewer::{SIGN_IN_PATH, why_name, without_cookie};
 
 const ENDS: [SignInEnd; 3] = [SignInEnd::KeyRotated, SignInEnd::KeyEnded, SignInEnd::Lapsed];

@@ -7,10 +7,11 @@ use axum::response::{IntoResponse, Response};
 use roots_http_core::auth::cookie::CookieMode;
 use roots_http_core::problem::Problem;
 
+use crate::answer::see_other;
 use crate::app::App;
 use crate::cookie::THEME;
-use crate::form::{Sent, own_path};
-use crate::guard::see_other;
+use crate::form::Sent;
+use crate::query::own_path;
 
 /// Sets the cookie and leads back to the page. Over HTTPS it is never sent over plain HTTP.
 pub(crate) async fn choose(

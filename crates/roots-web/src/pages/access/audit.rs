@@ -12,8 +12,8 @@ use roots_http_core::problem::Problem;
 use roots_http_core::request::query::Query;
 
 use crate::agents::Agents;
+use crate::answer::html;
 use crate::app::App;
-use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
 use crate::query::{Skip, link};

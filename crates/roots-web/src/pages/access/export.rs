@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
+use roots_http_core::export::answer;
 use roots_http_core::problem::Problem;
 
 use super::overview::own_key;
@@ -38,5 +39,5 @@ async fn begin(app: &App, posted: &Posted) -> Result<Response, Problem> {
     let mut author = posted.viewer.authorize(typed).await?;
     let running = &app.shared.exports;
     let place = running.begin(author.account.id)?;
-    running.answer(place, &app.services.exports, &mut author, None).await
+    answer(running, place, &app.services.exports, &mut author, None).await
 }

@@ -19,9 +19,9 @@ use super::overview::{self, Filled};
 use super::page;
 use super::shown_once::{self, Secret};
 use crate::address::Address;
+use crate::answer::{self, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
-use crate::guard::{self, see_other};
 use crate::layout::{self, Frame, Section};
 use crate::query::optional;
 
@@ -47,7 +47,7 @@ pub(crate) async fn add(State(app): State<App>, address: Address, mut posted: Po
         zone: get("zone").to_owned(),
     };
     match page::page(&app, &mut posted.viewer, (0, &address), &filled, &faults).await {
-        Ok(page) => again(status, guard::html(page)),
+        Ok(page) => again(status, answer::html(page)),
         Err(problem) => posted.fail(problem),
     }
 }
@@ -88,7 +88,7 @@ fn show_again(
             p { a href="/access" { "Leave it" } }
         },
     };
-    again(status, guard::html(layout::page(&posted.viewer, page)))
+    again(status, answer::html(layout::page(&posted.viewer, page)))
 }
 
 async fn authorize(posted: &Posted) -> Result<Bearer, Problem> {
@@ -123,7 +123,9 @@ async fn try_add(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
 pub(crate) async fn rotate(State(app): State<App>, posted: Posted) -> Response {
     match try_rotate(&app, &posted).await {
         Ok(made) => show(&posted, &made, "Rotated key"),
-        Err(problem) => show_again(posted, problem, "Rotate a key", |faults| overview::rotation(&app, faults)),
+        Err(problem) => {
+            show_again(posted, problem, "Rotate a key", |faults| overview::rotation(&app, faults))
+        }
     }
 }
 
@@ -165,7 +167,9 @@ pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Res
             let said = "Keep it apart from your keys, where no agent can read it.";
             shown_once::page(&posted.viewer, "New recovery code", said, &[secret])
         }
-        Err(problem) => show_again(posted, problem, "Recovery code", |faults| overview::recovery_code(&app, faults)),
+        Err(problem) => show_again(posted, problem, "Recovery code", |faults| {
+            overview::recovery_code(&app, faults)
+        }),
     }
 }
 

@@ -4,7 +4,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::guard::html;
+use crate::answer::html;
 use crate::layout::{self, Frame, Section};
 use crate::viewer::Viewer;
 

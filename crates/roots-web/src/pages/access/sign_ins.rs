@@ -6,9 +6,9 @@ use roots_domain::model::id::SignInId;
 use roots_domain::service::WriteError;
 use roots_http_core::request::path::Id;
 
+use crate::answer::see_other;
 use crate::app::App;
 use crate::form::Posted;
-use crate::guard::see_other;
 
 /// Ends one.
 pub(crate) async fn end(State(app): State<App>, Id(id): Id<SignInId>, posted: Posted) -> Response {

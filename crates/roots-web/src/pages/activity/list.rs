@@ -18,11 +18,11 @@ use super::download::ROWS_MAX;
 use super::filter::Filter;
 use crate::address::Address;
 use crate::agents::Agents;
+use crate::answer;
 use crate::app::App;
 use crate::chart::{number, plural, shortened};
 use crate::entries;
 use crate::first_steps;
-use crate::guard;
 use crate::layout::{self, Frame, Section};
 use crate::query;
 use crate::rows::{self, Opened};
@@ -63,7 +63,7 @@ pub(crate) async fn show(
     let shown = found.items.iter().map(|entry| entry.actor);
     agents.learn(&app, &mut viewer, shown.chain(filter.agent).collect()).await?;
     let charts = charts::read(&app, &mut viewer, filter).await?;
-    Ok(guard::html(layout::page(
+    Ok(answer::html(layout::page(
         &viewer,
         Frame {
             title: "Activity",
@@ -203,7 +203,7 @@ async fn search(
             }
         },
     };
-    Ok(guard::html(layout::still_page(viewer, frame, "A search is not refreshed")))
+    Ok(answer::html(layout::still_page(viewer, frame, "A search is not refreshed")))
 }
 
 fn hit_row(look: &crate::look::Look, agents: &Agents, hit: &SearchHit) -> Markup {

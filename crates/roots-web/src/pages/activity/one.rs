@@ -9,8 +9,8 @@ use roots_http_core::request::path::Id;
 use roots_http_core::request::query::{NoParams, Query};
 
 use crate::agents::Agents;
+use crate::answer;
 use crate::app::App;
-use crate::guard;
 use crate::layout::{self, Frame, Section};
 use crate::rows;
 use crate::text;
@@ -32,7 +32,7 @@ pub(crate) async fn show(
     agents.learn(&app, &mut viewer, vec![entry.actor]).await?;
     let look = &viewer.look;
     let title = format!("Entry {id}");
-    let answer = guard::html(layout::page(
+    let answer = answer::html(layout::page(
         &viewer,
         Frame {
             title: &title,

@@ -17,10 +17,10 @@ use roots_http_core::request::query::{FromParams, Params, Query};
 
 use crate::address::Address;
 use crate::agents::Agents;
+use crate::answer;
 use crate::app::App;
 use crate::chart::{self, number};
 use crate::first_steps;
-use crate::guard;
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
 use crate::query;
@@ -59,7 +59,7 @@ pub(crate) async fn show(
     let (found, room) = rows::read(&mut viewer, find).await?;
     agents.learn(&app, &mut viewer, found.actors().collect()).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
-    let answer = guard::html(layout::page(
+    let answer = answer::html(layout::page(
         &viewer,
         Frame {
             title: "Agents",

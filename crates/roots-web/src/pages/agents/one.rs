@@ -19,12 +19,12 @@ use roots_http_core::request::path::Id;
 use roots_http_core::request::query::{NoParams, Query};
 
 use crate::agents::Agents;
+use crate::answer;
 use crate::app::App;
 use crate::balance;
 use crate::chart::columns::Series;
 use crate::chart::mix::Part;
 use crate::chart::{self, plural};
-use crate::guard;
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
 use crate::query;
@@ -78,8 +78,9 @@ pub(crate) async fn show(
     let keys = viewer.bearer.read_in_turn(of_agent).await?.items;
     let spent = balance::spent(&app, &mut viewer, scope, SPENT_DAYS).await?;
     let spent_days = balance::window(&viewer, SPENT_DAYS);
-    // The rows come last: whoever holds their room waits for nothing.
-    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
+    // The rows come last: a request that holds their room waits for nothing.
+    let find =
+        |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
     let (found, room) = rows::read(&mut viewer, find).await?;
     if found.name(id).is_none() {
         return Err(Problem::not_found("agent"));
@@ -90,7 +91,7 @@ pub(crate) async fn show(
     let at_work = rows.at_work(app.rules);
     let name = agents.plain_name(id);
     let ends = keys.iter().filter_map(|entry| entry.listed.key.validity().end());
-    let answer = guard::html(layout::page(
+    let answer = answer::html(layout::page(
         &viewer,
         Frame {
             title: &name,

@@ -12,9 +12,9 @@ use roots_http_core::request::query::{FromParams, Params};
 
 use super::cards;
 use crate::agents::Agents;
+use crate::answer;
 use crate::app::App;
 use crate::balance;
-use crate::guard;
 use crate::layout::{self, Frame, Section};
 use crate::query;
 use crate::viewer::Viewer;
@@ -57,7 +57,7 @@ pub(crate) async fn show(
     agents.learn(&app, &mut viewer, named.collect()).await?;
     let next = ledger.next.map(|last| page.after_link(&viewer.bearer, last, request.limit));
     let look = &viewer.look;
-    Ok(guard::html(layout::page(
+    Ok(answer::html(layout::page(
         &viewer,
         Frame {
             title: "Credits",

@@ -18,10 +18,10 @@ use super::needs::card as needs_card;
 use super::shown::Shown;
 use crate::address::Address;
 use crate::agents::Agents;
+use crate::answer;
 use crate::app::App;
 use crate::balance;
 use crate::first_steps;
-use crate::guard;
 use crate::layout::{self, Frame, Section};
 use crate::query;
 use crate::rows;
@@ -67,8 +67,9 @@ pub(crate) async fn show(
     let sessions = viewer.bearer.read_in_turn(lanes).await?;
     let spent = balance::spent(&app, &mut viewer, scope, BALANCE_DAYS).await?;
     let balance = balance::of_days(&viewer, &spent, BALANCE_DAYS, agents.account_made);
-    // The rows come last: whoever holds their room waits for nothing.
-    let find = |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
+    // The rows come last: a request that holds their room waits for nothing.
+    let find =
+        |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
     let (found, room) = rows::read(&mut viewer, find).await?;
     let drawn = sessions.sessions.iter().map(|session| session.actor);
     let named = found.actors().chain(drawn).chain(query.agent).chain(found.busiest_today());
@@ -87,7 +88,7 @@ pub(crate) async fn show(
         balance: &balance,
         agent: query.agent,
     };
-    let answer = guard::html(layout::page(
+    let answer = answer::html(layout::page(
         &viewer,
         Frame {
             title: "Now",

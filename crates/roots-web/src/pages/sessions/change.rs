@@ -14,9 +14,9 @@ use roots_http_core::problem::{Problem, ProblemKind};
 use roots_http_core::request::path::Id;
 
 use super::item::notes_form;
+use crate::answer::{html, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
-use crate::guard::{html, see_other};
 use crate::layout::{self, Frame, Section};
 use crate::pages::conflict::{self, Conflict};
 use crate::rows;
@@ -98,7 +98,7 @@ pub(crate) async fn notes(
         Ok(faults) => faults,
         Err(problem) => return posted.fail(problem),
     };
-    // The state that the form showed: whoever types on has not seen another.
+    // The state that the form showed: a person who types on has not seen another.
     let hidden = form::hidden(&app, posted.tag());
     again(
         status,

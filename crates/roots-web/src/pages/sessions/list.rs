@@ -21,9 +21,9 @@ use roots_http_core::request::query::{FromParams, Params, Query, time as time_of
 use super::timeline::Lanes;
 use crate::address::Address;
 use crate::agents::Agents;
+use crate::answer::html;
 use crate::app::App;
 use crate::first_steps;
-use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
 use crate::query::{agent, link, optional, scope};

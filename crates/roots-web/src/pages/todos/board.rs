@@ -16,9 +16,9 @@ use super::card::Card;
 use super::filter::BoardQuery;
 use super::labels;
 use crate::agents::Agents;
+use crate::answer::html;
 use crate::app::App;
 use crate::chart::number;
-use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::rows;
 use crate::viewer::Viewer;
@@ -87,8 +87,8 @@ async fn by_status(
     Ok(columns)
 }
 
-/// A page of all overdue todos, the earliest due first. Its cards stand in the columns of the board,
-/// and of one status or priority only those of the page: no index has them alone.
+/// A page of all overdue todos, the earliest due first. Its cards stand in the columns of the
+/// board, and of one status or priority only those of the page: no index has them alone.
 struct OverduePage {
     /// How many were read before it, and with it.
     before: i64,

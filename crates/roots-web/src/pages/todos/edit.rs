@@ -16,9 +16,9 @@ use roots_http_core::request::query::{NoParams, Query};
 
 use super::fields::{self, Filled, NAMES, ReadTodo};
 use crate::agents::Agents;
+use crate::answer::{html, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
-use crate::guard::{html, see_other};
 use crate::layout::{self, Frame, Section};
 use crate::pages::conflict::{self, Conflict};
 use crate::rows::{self, Opened};

@@ -21,9 +21,9 @@ use roots_http_core::request::query::{FromParams, Params, Query};
 use super::card::step_form;
 use super::labels;
 use crate::agents::Agents;
+use crate::answer::html;
 use crate::app::App;
 use crate::form;
-use crate::guard::html;
 use crate::layout::{self, Frame, Section};
 use crate::query::optional;
 use crate::rows::{self, Opened};
@@ -176,7 +176,7 @@ impl Item<'_> {
         }
     }
 
-    /// Who holds the todo, since when and until when.
+    /// The session that holds the todo, since when and until when.
     fn claim(&self, Claim { session, claimed_at, .. }: Claim) -> Markup {
         let look = &self.viewer.look;
         html! {

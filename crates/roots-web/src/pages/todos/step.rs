@@ -16,13 +16,14 @@ use super::card::step_form;
 use super::edit::current;
 use super::labels;
 use crate::agents::Agents;
+use crate::answer::{html, see_other};
 use crate::app::App;
-use crate::form::{self, Faults, Posted, again, own_path};
-use crate::guard::{html, see_other};
+use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
 use crate::pages::conflict::{self, Conflict};
 use crate::query::optional;
+use crate::query::own_path;
 use crate::rows::Opened;
 use crate::text;
 use crate::time;
@@ -33,8 +34,8 @@ struct Wanted {
     note: Option<LogNote>,
 }
 
-/// Moves a todo along an allowed step, with an optional note, and leads back. A fault is shown at its
-/// field, with what was typed.
+/// Moves a todo along an allowed step, with an optional note, and leads back. A fault is shown at
+/// its field, with what was typed.
 pub(crate) async fn step(
     State(app): State<App>,
     Id(id): Id<TodoId>,
