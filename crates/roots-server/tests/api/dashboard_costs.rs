@@ -205,6 +205,8 @@ async fn a_download_counts_each_page_and_ends_with_its_sign_in(database: TestDat
     let whole = ask(&browser, "/activity.csv").await.into_body().into_data_stream();
     let frames: Vec<_> = whole.map(Result::unwrap).collect().await;
     assert_eq!(frames.len(), 6);
+    // What was read ahead keeps its place, of which an account has two.
+    drop(frames);
 
     let mut counted = ask(&browser, "/activity.csv").await.into_body().into_data_stream();
     assert!(counted.next().await.unwrap().is_ok());
