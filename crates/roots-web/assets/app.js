@@ -7,6 +7,7 @@
   const live = byId('live');
   // A page that says itself that it is not live is never asked for again.
   const still = live && 'still' in live.dataset;
+  const on = (type, act) => document.addEventListener(type, act);
   const tell = (text) => { const told = byId('told'); if (told) told.textContent = text; };
 
   // The viewer's time zone.
@@ -27,13 +28,13 @@
   }
 
   // Filters apply as they are chosen.
-  document.addEventListener('change', (event) => {
+  on('change', (event) => {
     const form = event.target.closest('form[data-filter]');
     if (form) form.requestSubmit();
   });
 
   // Charts.
-  document.addEventListener('click', (event) => {
+  on('click', (event) => {
     const mark = event.target.closest('svg [data-href]');
     if (mark) location.href = mark.dataset.href;
     const year = event.target.closest('svg[data-year]');
@@ -48,7 +49,7 @@
   });
 
   // A double click sends a form once.
-  document.addEventListener('submit', (event) => {
+  on('submit', (event) => {
     const form = event.target;
     if (form.method !== 'post') return;
     if (form.dataset.sent) event.preventDefault();
@@ -216,7 +217,7 @@
   }
   if (live && !still) {
     shown = new Map(parts(main));
-    document.addEventListener('visibilitychange', () => {
+    on('visibilitychange', () => {
       if (document.hidden) return disconnect();
       connect();
       refresh();
@@ -276,13 +277,13 @@
     mark();
     drag = undefined;
   }
-  document.addEventListener('dragstart', (event) => { if (event.target.closest('.todo')) event.preventDefault(); });
-  document.addEventListener('pointerdown', (event) => {
+  on('dragstart', (event) => { if (event.target.closest('.todo')) event.preventDefault(); });
+  on('pointerdown', (event) => {
     const card = event.target.closest('.board .todo');
     if (!card || event.button || event.pointerType === 'touch' || event.target.closest('details')) return;
     drag = { card, x: event.clientX, y: event.clientY, moved: false };
   });
-  document.addEventListener('pointermove', (event) => {
+  on('pointermove', (event) => {
     if (!drag) return;
     const [x, y] = [event.clientX - drag.x, event.clientY - drag.y];
     if (!drag.moved && Math.hypot(x, y) < 6) return;
@@ -294,7 +295,7 @@
     mark(drag.card, drag.over);
     event.preventDefault();
   });
-  document.addEventListener('pointerup', () => {
+  on('pointerup', () => {
     const { card, moved, over } = drag || {};
     drop();
     if (!moved) return;
@@ -302,7 +303,7 @@
     setTimeout(() => dispatchEvent(new Event('click', { cancelable: true })), 0);
     if (over && over !== card.dataset.status) move(card, over);
   });
-  document.addEventListener('pointercancel', drop);
+  on('pointercancel', drop);
 
   // Keys.
   let moving, going = -Infinity;
@@ -328,7 +329,7 @@
     } else return;
     event.preventDefault();
   }
-  document.addEventListener('keydown', (event) => {
+  on('keydown', (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k' && live) {
       event.preventDefault();
       return palette();
@@ -340,7 +341,7 @@
     if (event.timeStamp - going < 1500) {
       going = -Infinity;
       const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
-      if (link) { event.preventDefault(); location.href = link.getAttribute('href'); return; }
+      if (link) { event.preventDefault(); location.href = href(link); return; }
     }
     const card = document.activeElement?.closest('.todo[data-next]');
     const act = {
@@ -402,7 +403,7 @@
     const list = make('ul', '', { id: 'found', role: 'listbox', 'aria-label': 'Found' });
     const box = dialog('Go to', search, list);
     // What each leads to: a path, or what is clicked.
-    const found = all('nav.side a.item, .top a').map((it) => [it.textContent, it.getAttribute('href')]);
+    const found = all('nav.side a.item, .top a').map((it) => [it.textContent, href(it)]);
     found.push(['New todo', '/todos/new'], ...all('nav.side button').map((it) => [(it.name ? 'Theme: ' : '') + it.textContent, it]));
     const links = [...new Map(found)];
     let chosen = 0;
@@ -431,7 +432,7 @@
     if (!answer?.ok || !box.open) return;
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     for (const it of all('#agent option[value]:not([value=""])', page)) links.push([`Agent ${it.textContent}`, `/agents/${it.value}`]);
-    for (const it of all('#column-open .todo > a, #column-in_progress .todo > a', page)) links.push([it.textContent, it.getAttribute('href')]);
+    for (const it of all('#column-open .todo > a, #column-in_progress .todo > a', page)) links.push([it.textContent, href(it)]);
     show();
   }
 })();
