@@ -75,10 +75,10 @@ async fn the_page_of_access_says_when_the_next_key_or_sign_in_ends(database: Tes
     // Once it is rotated and its successor is used, it ends after its grace.
     let key = made["api_key"].as_str().unwrap();
     let grace = json!({ "grace_seconds": 7_200 });
-    let rotate = app.unauthenticated(Method::POST, "/keys/rotate").header("X-API-Key", key);
+    let rotate = app.unauthenticated(Method::POST, "/api/v1/keys/rotate").header("X-API-Key", key);
     let rotated = send(rotate.json(&grace)).await.expect(201);
     let next_key = rotated["api_key"].as_str().unwrap();
-    let used = app.unauthenticated(Method::GET, "/whoami").header("X-API-Key", next_key);
+    let used = app.unauthenticated(Method::GET, "/api/v1/whoami").header("X-API-Key", next_key);
     send(used).await.expect(200);
     let access = page(&mut browser, "/access").await;
     assert_eq!(next_change(&access), Some(2 * HOUR * 1_000), "{access}");
