@@ -13,6 +13,7 @@ use crate::auth::rate_limit::Limits;
 use crate::middleware::compression::compression_layer;
 use crate::middleware::cors::cors_layer;
 use crate::middleware::large_bodies::LargeBodies;
+use crate::middleware::large_pages::LargePages;
 use crate::middleware::pipeline::{Pipeline, other_method, pass};
 use crate::middleware::route_traits::{RouteTable, RouteTraits, WriteProblem};
 use crate::problem::Problem;
@@ -49,6 +50,7 @@ pub fn router(
         limits: Arc::new(Limits::new(&settings.limits, settings.trusted_proxies.clone())),
         compression: compression_layer(),
         large_bodies: LargeBodies::new(settings.large_bodies, settings.trusted_proxies.clone()),
+        large_pages: LargePages::new(settings.large_answers.clone()),
         routes: RouteTable::new(traits),
         no_such_page,
     });

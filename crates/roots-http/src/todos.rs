@@ -30,7 +30,7 @@ use crate::rows;
 use crate::todo_bodies::{ListedTodoBody, TodoBody, TodoStatusName, example, status};
 use crate::todo_query::TodoParams;
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::middleware::list_permits::{AnswerChunks, FoundRows, JsonRows};
+use roots_http_core::middleware::list_permits::{AnswerChunks, FoundRows, JsonRows, Room};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{
@@ -504,7 +504,7 @@ impl LogChunks {
 }
 
 impl AnswerChunks for LogChunks {
-    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
+    async fn next(&mut self, _: &Room) -> Option<Result<Bytes, Problem>> {
         loop {
             if let Some(chunk) = self.rows.chunk(self.next.is_none()) {
                 return Some(Ok(chunk));

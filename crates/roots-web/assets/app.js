@@ -161,7 +161,7 @@
     }
     shown = new Map(news);
     const newNeeds = needs().filter((it) => !told.includes(it));
-    if (newNeeds.length) tell('Needs you: ' + newNeeds.join('; '));
+    if (newNeeds.length) tell(`Needs you. ${newNeeds.join('; ')}`);
   }
 
   function replace(old, part) {

@@ -67,7 +67,8 @@ impl Agents {
         let mut in_order: Vec<_> = known.keys().copied().collect();
         in_order.sort_unstable();
         let account_made = Timestamp::FIRST;
-        Self { known, in_order, has_more: false, balance: 0, account_made }
+        let status = AccountStatus::Active;
+        Self { known, in_order, has_more: false, balance: 0, account_made, status }
     }
 
     /// Reads the names of these actors too, unless they are known. Only accounts with more than a

@@ -1,5 +1,6 @@
 //! The contrasts of the colours in the stylesheet, by the formula of WCAG 2.2 ("relative
-//! luminance", "contrast ratio"). Text needs 7, the level AAA; what is told apart by its shape needs 3.
+//! luminance", "contrast ratio"). Text needs 7, as level AAA asks; what is told apart by its shape
+//! needs 3.
 
 use std::collections::BTreeMap;
 

@@ -39,11 +39,23 @@ const SECRETS: [&str; 2] = ["api_key", "recovery_code"];
 /// The fields that a page fills in, beside its conditions.
 const OF_PAGES: [&str; 3] = ["back", "next", "zone"];
 
+/// Most bytes that the page of an error repeats: one of the longest texts, and the fields beside
+/// it.
+const REPEATED_MAX_BYTES: usize = LONG_TEXT_MAX_BYTES + 16 * 1024;
+/// Most bytes that it repeats to anybody, whether signed in or not.
+const REPEATED_TO_ANYBODY_MAX_BYTES: usize = 16 * 1024;
+/// Longest path to lead back to.
+const OWN_PATH_MAX_BYTES: usize = 2_048;
+/// What a field takes beside its name and its content.
+const FIELD_BYTES: usize = 64;
+
 /// What was typed into a form, to be shown again if it can't be taken.
 #[derive(Clone)]
 pub(crate) struct Typed {
     /// The path that it was sent to.
     pub(crate) action: String,
+    /// The most bytes of it that the page of an error repeats.
+    repeated_max_bytes: usize,
     fields: Arc<[(String, Zeroizing<String>)]>,
 }
 
@@ -60,8 +72,19 @@ impl Typed {
         Params::new("field", fields.collect())
     }
 
+    /// Whether the page of an error may repeat it. Anybody can send a form that becomes many times
+    /// as long as a page, so long ones are not repeated.
+    fn is_repeated(&self) -> bool {
+        let bytes = |(name, value): &(String, Zeroizing<String>)| name.len() + value.len();
+        let bytes: usize = self.fields.iter().map(|field| FIELD_BYTES + bytes(field)).sum();
+        bytes <= self.repeated_max_bytes
+    }
+
     /// A form that sends the same again. Secrets are to be typed again.
     pub(crate) fn again(&self) -> Markup {
+        if !self.is_repeated() {
+            return too_long();
+        }
         html! {
             form.stack method="post" action=(self.action) {
                 @for (name, value) in self.fields.iter() {
@@ -86,10 +109,12 @@ impl Typed {
         };
         html! {
             div.stack {
-                @for (name, value) in self.fields.iter().filter(is_typed) {
-                    label.field { span { "You sent: " (name.replace('_', " ")) }
-                        textarea readonly rows="2" dir="auto" { "\n" (value.as_str()) } }
-                }
+                @if self.is_repeated() {
+                    @for (name, value) in self.fields.iter().filter(is_typed) {
+                        label.field { span { "You sent: " (name.replace('_', " ")) }
+                            textarea readonly rows="2" dir="auto" { "\n" (value.as_str()) } }
+                    }
+                } @else { (too_long()) }
                 div.buttons { a.button.primary href=(page_of(&self.action, is_gone)) {
                     @if is_gone { "To what is left" } @else { "Open the page again" }
                 } }
@@ -123,6 +148,13 @@ fn page_of(action: &str, is_gone: bool) -> String {
     match parts.next().filter(is_id) {
         Some(id) if !is_gone => format!("/{list}/{id}"),
         _ => format!("/{list}"),
+    }
+}
+
+fn too_long() -> Markup {
+    html! {
+        p { "What you sent is too long to be shown again here. Go back in your browser: it may still "
+            "stand there." }
     }
 }
 
@@ -207,7 +239,7 @@ impl FromRequest<App> for Posted {
             return Err(refused);
         }
         match Sent::of(&parts, body, FORM_MAX_BYTES).await {
-            Ok(Sent { typed }) => Err(failed(refused, typed)),
+            Ok(Sent { typed }) => Err(failed_for_anybody(refused, typed)),
             Err(_) => Err(refused),
         }
     }
@@ -239,7 +271,8 @@ impl Sent {
         let plain = |(name, value): (String, String)| {
             (name, Zeroizing::new(Zeroizing::new(value).replace("\r\n", "\n")))
         };
-        let typed = Typed { action, fields: fields.into_iter().map(plain).collect() };
+        let fields = fields.into_iter().map(plain).collect();
+        let typed = Typed { action, repeated_max_bytes: REPEATED_MAX_BYTES, fields };
         KeptForProblem::keep(&parts.extensions, typed.clone());
         Ok(Self { typed })
     }
@@ -261,6 +294,11 @@ pub(crate) fn failed(mut response: Response, typed: Typed) -> Response {
     response
 }
 
+/// The same for a sender who is perhaps not signed in: less of it is repeated.
+pub(crate) fn failed_for_anybody(response: Response, typed: Typed) -> Response {
+    failed(response, Typed { repeated_max_bytes: REPEATED_TO_ANYBODY_MAX_BYTES, ..typed })
+}
+
 /// The hidden fields of a form: a new idempotency key, and the tag of the state that it is made
 /// from, if it changes a row.
 pub(crate) fn hidden(app: &App, tag: Option<EntityTag>) -> Markup {
@@ -279,9 +317,11 @@ pub(crate) fn again(status: StatusCode, mut page: Response) -> Response {
 }
 
 /// A path of this server that a form or a link brings to lead back to. Anything that a browser
-/// could take for another server's is none.
+/// could take for another server's is none, nor is what is longer than any path of ours: a page
+/// repeats it.
 pub(crate) fn own_path(text: &str) -> Option<&str> {
-    let is_own = text.starts_with('/')
+    let is_own = text.len() <= OWN_PATH_MAX_BYTES
+        && text.starts_with('/')
         && !text.starts_with("//")
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     is_own.then_some(text)
@@ -453,13 +493,47 @@ mod tests {
         ] {
             assert_eq!(own_path(other), None, "{other:?}");
         }
+        let longest = format!("/{}", "\"".repeat(OWN_PATH_MAX_BYTES - 1));
+        assert_eq!(own_path(&longest), Some(&*longest));
+        assert_eq!(own_path(&(longest + "x")), None);
+    }
+
+    /// The page of an error of a form, if its sender is known and if not.
+    fn repeated(fields: &[(&str, &str)]) -> [String; 2] {
+        let typed = typed("/todos", fields);
+        [failed, failed_for_anybody].map(|failed| {
+            let response = failed(StatusCode::OK.into_response(), typed.clone());
+            let typed = response.extensions().get::<Typed>().unwrap();
+            let [again, kept] = [typed.again(), typed.kept(false)].map(Markup::into_string);
+            assert_eq!(again.contains("Go back"), kept.contains("Go back"));
+            again
+        })
+    }
+
+    #[test]
+    fn no_more_is_repeated_than_a_form_may_have() {
+        let (title, longest) = ("x".repeat(2_000), "\"".repeat(LONG_TEXT_MAX_BYTES));
+        let key = "0".repeat(36);
+        let todo = |text| [("idempotency_key", &*key), ("title", &*title), ("description", text)];
+        let [known, anybody] = repeated(&todo(&longest));
+        assert!(known.contains(&"&quot;".repeat(LONG_TEXT_MAX_BYTES)));
+        assert!(anybody.len() < 1_000 && anybody.contains("Go back"), "{}", anybody.len());
+        let [known, anybody] = repeated(&todo("short"));
+        assert!(known.contains("short") && known == anybody);
+        let too_long = format!("{longest}{}", "x".repeat(20_000));
+        let many = vec![("\"", "\""); 100_000];
+        for fields in [&todo(&too_long)[..], &many] {
+            let both = repeated(fields).map(|page| page.len() < 1_000 && page.contains("Go back"));
+            assert_eq!(both, [true, true]);
+        }
     }
 
     fn typed(action: &str, fields: &[(&str, &str)]) -> Typed {
         let field = |(name, value): &(&str, &str)| {
             ((*name).to_owned(), Zeroizing::new((*value).to_owned()))
         };
-        Typed { action: action.to_owned(), fields: fields.iter().map(field).collect() }
+        let (action, repeated_max_bytes) = (action.to_owned(), REPEATED_MAX_BYTES);
+        Typed { action, repeated_max_bytes, fields: fields.iter().map(field).collect() }
     }
 
     #[test]

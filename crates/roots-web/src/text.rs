@@ -3,14 +3,20 @@
 
 mod fold;
 
+use std::fmt;
+
 use maud::{Markup, PreEscaped, html};
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html::push_html};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html::write_html_fmt};
 
 /// How much of a text shows before the rest is folded, in characters.
 const SHOWN_CHARS: usize = 4_000;
 /// How deep quotes and lists may nest. Browsers cut deeper ones, and their tags are many times as
 /// long as the characters that make them.
 const DEPTH_MAX: usize = 12;
+/// Most bytes of HTML for one byte of a text. An escaped character has up to six.
+const HTML_TIMES: usize = 8;
+/// Most bytes of HTML beside that. With the tags around it, a text has at most 1 KiB more.
+const HTML_MORE_BYTES: usize = 700;
 /// An excerpt looks at so many times the characters that it shows: the others may be marks.
 const MARKS_PER_CHARACTER: usize = 4;
 
@@ -63,17 +69,37 @@ const fn is_inline(end: TagEnd) -> bool {
     )
 }
 
-/// A text in Markdown. After 4,000 characters the rest is folded.
+/// A text in Markdown. After 4,000 characters the rest is folded. A text whose HTML would be too
+/// long, as that of many references to one long link, is shown as it was written.
 pub(crate) fn markdown(text: &str) -> Markup {
+    rendered(text).unwrap_or_else(|| as_written(text))
+}
+
+fn rendered(text: &str) -> Option<Markup> {
+    let mut left = HTML_TIMES * text.len() + HTML_MORE_BYTES;
     let Some(cut) = fold::cut(safe_events(text), SHOWN_CHARS) else {
-        return html! { div.md dir="auto" { (written(safe_events(text))) } };
+        return Some(html! { div.md dir="auto" { (written(safe_events(text), &mut left)?) } });
     };
     let (shown, rest) = fold::halves(safe_events(text), &cut);
-    html! {
-        div.md dir="auto" { (written(shown.into_iter())) }
+    Some(html! {
+        div.md dir="auto" { (written(shown.into_iter(), &mut left)?) }
         details.fold {
             summary { "Show the other " (cut.rest_chars) " characters" }
-            div.md dir="auto" { (written(rest)) }
+            div.md dir="auto" { (written(rest, &mut left)?) }
+        }
+    })
+}
+
+fn as_written(text: &str) -> Markup {
+    let end = text.char_indices().nth(SHOWN_CHARS).map_or(text.len(), |(end, _)| end);
+    let (shown, rest) = text.split_at(end);
+    html! {
+        div.md.lines dir="auto" { (shown) }
+        @if !rest.is_empty() {
+            details.fold {
+                summary { "Show the other " (rest.chars().count()) " characters" }
+                div.md.lines dir="auto" { (rest) }
+            }
         }
     }
 }
@@ -84,10 +110,28 @@ fn safe_events(text: &str) -> impl Iterator<Item = Event<'_>> {
     Parser::new_ext(text, Options::ENABLE_STRIKETHROUGH).filter_map(move |event| safe.event(event))
 }
 
-fn written<'a>(events: impl Iterator<Item = Event<'a>>) -> Markup {
-    let mut written = String::new();
-    push_html(&mut written, named_links(events));
-    PreEscaped(written)
+/// Writes events, and takes their length from `left`. `None` if it is not enough.
+fn written<'a>(events: impl Iterator<Item = Event<'a>>, left: &mut usize) -> Option<Markup> {
+    let mut written = Bounded { html: String::new(), most: *left };
+    write_html_fmt(&mut written, named_links(events)).ok()?;
+    *left -= written.html.len();
+    Some(PreEscaped(written.html))
+}
+
+/// HTML up to a length. Writing more is an error.
+struct Bounded {
+    html: String,
+    most: usize,
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        if self.html.len() + part.len() > self.most {
+            return Err(fmt::Error);
+        }
+        self.html.push_str(part);
+        Ok(())
+    }
 }
 
 /// Gives each link without a text its address as its text: a link needs a name.
@@ -273,7 +317,7 @@ mod tests {
             ("[*![](http://a)*](http://b)", "<em></em>http://b"),
             ("[&#8203;](http://b)", "\u{200b}http://b"),
         ] {
-            let html = written(safe_events(text)).into_string();
+            let html = written(safe_events(text), &mut 1_000).unwrap().into_string();
             assert_eq!(html, link(name), "{text}");
         }
         // The link around it is none, so the image may be one.
@@ -318,6 +362,17 @@ mod tests {
                 text.matches("<blockquote>").count() + text.matches("<ul>").count() <= DEPTH_MAX
             );
         }
+    }
+
+    #[test]
+    fn what_would_become_many_times_as_long_is_shown_as_it_was_written() {
+        let link = format!("[a]: http://e.x/{}\n\n", "\"".repeat(500));
+        let text = link.clone() + &"[a]".repeat(160);
+        let long = shown(&text);
+        assert!(long.len() <= 8 * text.len() + 1_024, "{}", long.len());
+        assert!(long.contains("http://e.x/&quot;&quot;") && long.ends_with("[a][a]</div>"));
+        let usual = shown(&(link + "See [a]."));
+        assert!(usual.contains("See <a href=\"http://e.x/"), "{usual}");
     }
 
     #[test]
@@ -396,6 +451,8 @@ mod tests {
             "#",
             "<a href=",
             "[a]: ",
+            "[a]",
+            "<http://x&&&>",
             "\u{0}",
             "<svg onload=",
             concat!("sty", "le="),
@@ -450,10 +507,22 @@ mod tests {
 
     proptest! {
         #[test]
+        fn html_is_at_most_eight_times_as_long_as_its_text(
+            link in 0..300_usize,
+            pieces in prop::collection::vec(piece(), 0..10),
+            times in 1..200_usize,
+        ) {
+            let target = "\"".repeat(link);
+            let text = format!("[a]: http://x/{target}\n\n{}", pieces.concat().repeat(times));
+            let html = shown(&text);
+            prop_assert!(html.len() <= 8 * text.len() + 1_024, "{} of {text:?}", html.len());
+        }
+
+        #[test]
         fn no_text_makes_a_tag_of_its_own(pieces in prop::collection::vec(piece(), 0..40)) {
             let text = pieces.concat();
             let html = shown(&text);
-            let html = html.strip_prefix("<div class=\"md\" dir=\"auto\">").unwrap();
+            let (_, html) = html.split_once("dir=\"auto\">").unwrap();
             let html = html.strip_suffix("</div>").unwrap();
             for tag in html.split('<').skip(1) {
                 let tag = tag.split('>').next().unwrap_or_default();

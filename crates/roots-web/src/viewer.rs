@@ -14,6 +14,7 @@ use roots_http_core::problem::Problem;
 use secrecy::SecretString;
 
 use crate::app::App;
+use crate::form::own_path;
 use crate::guard::{Found, see_other};
 use crate::look::Look;
 use crate::query::link;
@@ -107,7 +108,7 @@ fn not_signed_in(parts: &Parts, end: Option<SignInEnd>) -> Response {
         return Problem::unauthorized(format!("{detail} Nothing was done."), true).into_response();
     }
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let next = Some(target.to_owned()).filter(|target| target != "/");
+    let next = own_path(target).filter(|target| *target != "/").map(str::to_owned);
     let why = end.map(|end| why_name(end).to_owned());
     see_other(&link(SIGN_IN_PATH, &[("next", next), ("why", why)]))
 }

@@ -22,6 +22,7 @@ use tracing::Instrument;
 use super::caller_cache::{KeyHistory, LookUp, Running, UntilItEnds};
 use super::client_context::{ClientContext, RunningAttempt, UnknownKey};
 use super::key_header::key_text;
+use crate::middleware::fair_permits::FairPermit;
 use crate::middleware::list_permits::{FoundRows, Room};
 use crate::problem::Problem;
 use crate::state::SharedState;
@@ -53,6 +54,7 @@ impl Bearer {
         state: SharedState,
     ) -> Result<Self, NotAdmitted> {
         let caller = admitted(&state, &client, &key).await?;
+        client.note_account(caller.account.id);
         Ok(Self { caller, key, client, state })
     }
 
@@ -196,6 +198,28 @@ impl Bearer {
         let (state, account, find) = (Arc::clone(&self.state), self.caller.account.id, &find);
         let permits = &state.list_permits;
         let read = |caller: Arc<Caller>| permits.read(account, move || find(Arc::clone(&caller)));
+        self.read(read).await?
+    }
+
+    /// Reads further rows of an answer that has this room. Keep the permit while they are
+    /// decrypted.
+    ///
+    /// # Errors
+    /// As [`Self::read_rows`], and 503 if no memory is left for them.
+    pub async fn read_rows_on<T, E, F>(
+        &mut self,
+        room: &Room,
+        find: impl Fn(Arc<Caller>) -> F,
+    ) -> Result<(T, FairPermit), Problem>
+    where
+        T: FoundRows,
+        F: Future<Output = Result<T, E>>,
+        ReadError: From<E>,
+    {
+        let (state, account, find) = (Arc::clone(&self.state), self.caller.account.id, &find);
+        let permits = &state.list_permits;
+        let read =
+            |caller: Arc<Caller>| permits.read_on(account, room, move || find(Arc::clone(&caller)));
         self.read(read).await?
     }
 

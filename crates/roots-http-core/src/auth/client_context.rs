@@ -119,6 +119,8 @@ struct Noted {
     counts: Vec<Count>,
     /// The caller, if it was found in the cache.
     remembered: Option<(Callers, Lookup)>,
+    /// The account of the caller.
+    account: Option<AccountId>,
 }
 
 /// A limit that a request counted against, and its state after that.
@@ -163,6 +165,16 @@ impl ClientContext {
     /// Records that the request's caller was found in the cache.
     pub(super) fn note_remembered(&self, callers: &Callers, lookup: Lookup) {
         self.noted().remembered = Some((callers.clone(), lookup));
+    }
+
+    /// Records that the request's caller belongs to that account.
+    pub(super) fn note_account(&self, account: AccountId) {
+        self.noted().account = Some(account);
+    }
+
+    /// The account of the request's caller, if one was admitted.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        self.noted().account
     }
 
     /// Forgets the cached caller of a refused request, so that it is looked up again. Otherwise a
@@ -305,7 +317,7 @@ impl ClientContext {
         self.take_back(LimitKind::UnknownKeys);
     }
 
-    /// Counts a request for a static file, or a preflight of a browser.
+    /// Counts a request for a static file or the form to sign in, or a preflight of a browser.
     ///
     /// # Errors
     /// Too many of them came from this address.

@@ -120,7 +120,9 @@ fn browser_key(
     let client = ClientContext::of(&parts.extensions)?.clone();
     let mode = state.cookies.mode(&parts.extensions, &parts.uri, &parts.headers);
     let Some(text) = mode.take(&mut parts.headers) else {
-        client.count_unauthenticated()?;
+        // What is only read is answered with the way to sign in, which costs nothing.
+        let is_read = parts.method.is_safe();
+        if is_read { client.count_static() } else { client.count_unauthenticated() }?;
         return Err(NotSignedIn::NoCookie);
     };
     let Ok(key) = state.access.parse_browser_key(&text) else {

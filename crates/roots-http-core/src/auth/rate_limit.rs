@@ -156,7 +156,7 @@ impl LimitKind {
             Self::SignIns => "sign-ins an hour of one actor",
             Self::Unauthenticated => "requests a minute without a valid key from one address",
             Self::UnknownKeys => "unknown keys a minute from one address",
-            Self::Static => "static files a minute for one address",
+            Self::Static => "static files and forms to sign in a minute for one address",
             Self::Probes => "health probes a minute from one address",
             Self::Signups => "accounts an hour from one address",
             Self::Recoveries => "recoveries an hour from one address",

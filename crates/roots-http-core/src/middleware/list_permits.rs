@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -35,7 +36,7 @@ use crate::problem::Problem;
 
 /// An answer up to this size needs no grant: a page of ordinary rows, or one text of ordinary
 /// length.
-const SMALL_MAX_BYTES: u64 = 256 * 1024;
+pub(super) const SMALL_MAX_BYTES: u64 = 256 * 1024;
 /// Size of a chunk of JSON; its last row may exceed it.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Most bytes of JSON for one byte of text, as in `\\u0001`.
@@ -218,7 +219,38 @@ impl ListPermits {
         let Some(taken) = self.memory.take(bytes) else {
             return Ok(Err(Problem::no_room_for_answer()));
         };
-        Ok(Ok((found, Room { _permit: permit, large: Some(Large { taken, _place: place }) })))
+        let (taken, memory) = (Mutex::new(taken), self.memory.clone());
+        let large = Some(Arc::new(Large { taken, memory, _place: place }));
+        Ok(Ok((found, Room { _permit: permit, large })))
+    }
+
+    /// Reads further rows of an answer that has this room, in the account's turn, and makes the room
+    /// large enough for them. Keep the permit while they are decrypted.
+    ///
+    /// Inside: 503 if the queue is full or no memory is left.
+    ///
+    /// # Errors
+    /// The error of `find`.
+    pub async fn read_on<T, E, F>(
+        &self,
+        account: AccountId,
+        room: &Room,
+        find: impl Fn() -> F,
+    ) -> Result<Result<(T, FairPermit), Problem>, ReadError>
+    where
+        T: FoundRows,
+        F: Future<Output = Result<T, E>>,
+        ReadError: From<E>,
+    {
+        let permit = match self.permit(account).await {
+            Ok(permit) => permit,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let found = find().await?;
+        let bytes = streamed_max_bytes(found.rows(), found.sealed_bytes()) as u64;
+        let has_room = room.large.as_ref().is_none_or(|large| large.grow(bytes));
+        let found = (found, permit);
+        Ok(if has_room { Ok(found) } else { Err(Problem::no_room_for_answer()) })
     }
 
     async fn permit_of<T: FoundRows>(
@@ -230,7 +262,10 @@ impl ListPermits {
 
     async fn place(&self, account: AccountId) -> Result<FairPermit, Problem> {
         let place = tokio::time::timeout(PLACE_PATIENCE, self.large.take(account)).await;
-        place.ok().and_then(Result::ok).ok_or_else(|| Problem::too_many_large(LARGE_AT_ONCE_EACH))
+        place
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| Problem::too_many_large(LARGE_AT_ONCE_EACH, "answers"))
     }
 }
 
@@ -243,14 +278,35 @@ fn is_perhaps_large(found: &impl FoundRows) -> bool {
 pub struct Room {
     _permit: Option<FairPermit>,
     /// `None` for a small answer.
-    large: Option<Large>,
+    large: Option<Arc<Large>>,
 }
 
-/// What a large answer has reserved.
+/// What a large answer has reserved. Each chunk of it shares that until it is sent.
 struct Large {
     _place: FairPermit,
-    taken: OwnedSemaphorePermit,
+    memory: MemoryBudget,
+    taken: Mutex<OwnedSemaphorePermit>,
 }
+
+impl Large {
+    /// Reserves what is missing to `bytes`. Returns whether it was free.
+    fn grow(&self, bytes: u64) -> bool {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        self.memory.grow(&mut taken, bytes)
+    }
+
+    /// Reserves exactly `bytes`. Returns whether they were free.
+    fn fit(&self, bytes: u64) -> bool {
+        let is_enough = self.grow(bytes);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        MemoryBudget::shrink(&mut taken, bytes);
+        is_enough
+    }
+}
+
+/// Marks an answer for which a [`Room`] has reserved memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Roomed;
 
 impl Room {
     /// Decrypts rows and converts them to their JSON form. If they may be large, it yields the
@@ -273,23 +329,36 @@ impl Room {
     }
 
     /// Holds an answer that is complete. Memory reserved beyond its size is given back, and all of
-    /// it if the answer is small.
+    /// it if the answer is small. What is missing is reserved too; without it, the answer is 503.
     pub async fn hold(self, response: Response) -> Response {
-        let Some(mut large) = self.large else { return response };
+        let Some(large) = self.large else { return response };
         let length = response.body().size_hint().exact().unwrap_or(u64::MAX);
         if length <= SMALL_MAX_BYTES {
             return response;
         }
-        MemoryBudget::shrink(&mut large.taken, length);
-        let (parts, body) = response.into_parts();
-        // The body is one chunk, which is not copied.
-        match body.collect().await {
-            Ok(whole) => {
-                let held = SentBytes { bytes: whole.to_bytes(), _large: large };
-                Response::from_parts(parts, Body::from(Bytes::from_owner(held)))
-            }
-            Err(_) => Problem::internal("a whole answer could not be read").into_response(),
+        if !large.fit(length) {
+            return Problem::no_room_for_answer().into_response();
         }
+        hold_until_sent(response, large).await
+    }
+
+    /// A chunk of the answer, which keeps what is reserved for the answer until it was sent.
+    fn held(&self, bytes: Bytes) -> Bytes {
+        match self.large.clone() {
+            Some(large) => Bytes::from_owner(SentBytes { bytes, _reserved: large }),
+            None => bytes,
+        }
+    }
+
+    /// Sends an answer in chunks, each made when its client has taken the one before.
+    ///
+    /// # Errors
+    /// The error of the first chunk.
+    pub async fn stream(self, mut chunks: impl AnswerChunks) -> Result<Response, Problem> {
+        // Further reads take a turn of their own.
+        let room = Self { _permit: None, large: self.large };
+        let first = chunks.next(&room).await.transpose()?;
+        Ok(tell_on(Vec::from_iter(first), chunks, room))
     }
 
     /// Sends an answer in chunks: at once if it is small, or else as its client reads it.
@@ -297,18 +366,17 @@ impl Room {
     /// # Errors
     /// The error of a chunk, before anything is sent.
     pub async fn tell(self, mut chunks: impl AnswerChunks) -> Result<Response, Problem> {
-        let Self { _permit: permit, large } = self;
         // Further reads take a turn of their own.
-        drop(permit);
+        let room = Self { _permit: None, large: self.large };
         let mut made = Vec::new();
         let mut bytes = 0;
-        while let Some(chunk) = chunks.next().await {
+        while let Some(chunk) = chunks.next(&room).await {
             let chunk = chunk?;
             bytes += chunk.len();
             made.push(chunk);
-            if large.is_some() {
+            if room.large.is_some() {
                 if bytes as u64 > SMALL_MAX_BYTES {
-                    return Ok(tell_on(made, chunks, large));
+                    return Ok(tell_on(made, chunks, room));
                 }
                 yield_now().await;
             }
@@ -319,14 +387,15 @@ impl Room {
 }
 
 /// Sends the chunks that are ready, and then the rest.
-fn tell_on(made: Vec<Bytes>, chunks: impl AnswerChunks, large: Option<Large>) -> Response {
+fn tell_on(made: Vec<Bytes>, chunks: impl AnswerChunks, room: Room) -> Response {
     let at_least = made.iter().map(Bytes::len).sum::<usize>() as u64;
-    let rest = stream::unfold((chunks, large), |(mut chunks, large)| async {
+    let made: Vec<_> = made.into_iter().map(|chunk| Ok(room.held(chunk))).collect();
+    let rest = stream::unfold((chunks, room), |(mut chunks, room)| async {
         // Other tasks of this thread come first: a client that reads as fast as this writes would
         // occupy the thread.
         yield_now().await;
-        let chunk = match chunks.next().await? {
-            Ok(chunk) => Ok(chunk),
+        let chunk = match chunks.next(&room).await? {
+            Ok(chunk) => Ok(room.held(chunk)),
             Err(problem) => {
                 let cause = problem.cause().unwrap_or_default();
                 tracing::warn!(cause, "an answer broke off: {}", problem.detail());
@@ -334,9 +403,9 @@ fn tell_on(made: Vec<Bytes>, chunks: impl AnswerChunks, large: Option<Large>) ->
                 Err(io::Error::other("the answer broke off"))
             }
         };
-        Some((chunk, (chunks, large)))
+        Some((chunk, (chunks, room)))
     });
-    let chunks = stream::iter(made).map(Ok).chain(rest).fuse();
+    let chunks = stream::iter(made).chain(rest).fuse();
     let mut response = as_json(Body::from_stream(chunks));
     response.extensions_mut().insert(AtLeast(at_least));
     response
@@ -347,14 +416,31 @@ fn as_json(body: Body) -> Response {
     ([(CONTENT_TYPE, json)], body).into_response()
 }
 
-/// Bytes with their reserved memory. A body is dropped when it was handed over, its bytes when they
-/// were sent.
-struct SentBytes {
-    bytes: Bytes,
-    _large: Large,
+/// Keeps what an answer has reserved until its bytes were sent or its connection is closed.
+pub(super) async fn hold_until_sent<T: Send + 'static>(
+    response: Response,
+    reserved: T,
+) -> Response {
+    let (mut parts, body) = response.into_parts();
+    parts.extensions.insert(Roomed);
+    // The body is one chunk, which is not copied.
+    match body.collect().await {
+        Ok(whole) => {
+            let held = SentBytes { bytes: whole.to_bytes(), _reserved: reserved };
+            Response::from_parts(parts, Body::from(Bytes::from_owner(held)))
+        }
+        Err(_) => Problem::internal("a whole answer could not be read").into_response(),
+    }
 }
 
-impl AsRef<[u8]> for SentBytes {
+/// Bytes with what was reserved for them. A body is dropped when it was handed over, its bytes when
+/// they were sent.
+struct SentBytes<T> {
+    bytes: Bytes,
+    _reserved: T,
+}
+
+impl<T> AsRef<[u8]> for SentBytes<T> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -362,8 +448,8 @@ impl AsRef<[u8]> for SentBytes {
 
 /// An answer that is produced in chunks.
 pub trait AnswerChunks: Send + 'static {
-    /// The next chunk; `None` at the end.
-    fn next(&mut self) -> impl Future<Output = Option<Result<Bytes, Problem>>> + Send;
+    /// The next chunk of the answer, which has this room; `None` at the end.
+    fn next(&mut self, room: &Room) -> impl Future<Output = Option<Result<Bytes, Problem>>> + Send;
 }
 
 /// A document that holds a list of rows, each turned into JSON when it is asked for.
@@ -412,7 +498,7 @@ impl<B: Serialize> JsonRows<B> {
 }
 
 impl<B: Serialize + Send + 'static> AnswerChunks for JsonRows<B> {
-    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
+    async fn next(&mut self, _: &Room) -> Option<Result<Bytes, Problem>> {
         self.chunk(true).map(Ok)
     }
 }

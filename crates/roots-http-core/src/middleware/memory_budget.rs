@@ -53,6 +53,15 @@ impl MemoryBudget {
         let needed = usize::try_from(bytes.div_ceil(KIB as u64)).unwrap_or(usize::MAX);
         drop(taken.split(taken.num_permits().saturating_sub(needed)));
     }
+
+    /// Takes what is missing to `bytes`, without waiting. Returns whether it was free.
+    #[must_use]
+    pub fn grow(&self, taken: &mut OwnedSemaphorePermit, bytes: u64) -> bool {
+        let have = u32::try_from(taken.num_permits()).unwrap_or(u32::MAX);
+        let missing = self.permits(bytes).saturating_sub(have);
+        let more = Arc::clone(&self.left).try_acquire_many_owned(missing);
+        more.map(|more| taken.merge(more)).is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +80,14 @@ mod tests {
         assert_eq!(budget.left_bytes(), 7 * KIB);
         MemoryBudget::shrink(&mut taken, 5 * 1024);
         assert_eq!(budget.left_bytes(), 7 * KIB);
+        assert!(budget.grow(&mut taken, 5 * 1024) && budget.grow(&mut taken, 1024));
+        assert_eq!(budget.left_bytes(), 5 * KIB);
+        let other = budget.take(4 * 1024);
+        assert!(!budget.grow(&mut taken, 7 * 1024));
+        assert_eq!(budget.left_bytes(), KIB);
+        drop(other);
+        assert!(budget.grow(&mut taken, u64::MAX));
+        assert_eq!(budget.left_bytes(), 0);
         drop(taken);
         assert_eq!(budget.left_bytes(), 10 * KIB);
     }

@@ -7,6 +7,7 @@ mod drain;
 pub mod fair_permits;
 pub mod hosts;
 pub mod large_bodies;
+pub mod large_pages;
 pub mod list_permits;
 pub mod long_requests;
 pub mod memory_budget;

@@ -26,6 +26,7 @@ use super::compression::{Compressible, compress};
 use super::cors::cors;
 use super::drain::lend_body;
 use super::large_bodies::LargeBodies;
+use super::large_pages::LargePages;
 use super::route_traits::{Asked, RouteTable, RouteTraits, WriteProblem};
 use crate::auth::client_context::{ClientContext, track};
 use crate::auth::rate_limit::Limits;
@@ -79,6 +80,8 @@ pub struct Pipeline {
     pub compression: CompressionLayer<Compressible>,
     /// The places for large bodies.
     pub large_bodies: LargeBodies,
+    /// The memory of large pages.
+    pub large_pages: LargePages,
     /// What it knows of the routes.
     pub routes: RouteTable,
     /// How browsers are told that a path does not exist; as everybody if absent.
@@ -99,13 +102,14 @@ pub async fn pass(
     let compressed = |request| compress(&pipeline.compression, request, guarded);
     let tracked = |request| track(&client, limit, request, compressed);
     let shared = |request| cors(pipeline.cors.as_ref(), &client, request, tracked);
-    observe(&pipeline, request, shared).await
+    observe(&pipeline, &client, request, shared).await
 }
 
 /// Outermost: gives the request an id, drains the rest of its body, writes a problem as JSON or as
 /// its route says, logs and counts. Log and metrics never hold a URI, a key or a text.
 async fn observe<F: Future<Output = Response>>(
     pipeline: &Pipeline,
+    client: &ClientContext,
     mut request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
@@ -137,16 +141,26 @@ async fn observe<F: Future<Output = Response>>(
     let is_error = status.is_client_error() || status.is_server_error();
     let has_own_body = response.extensions_mut().remove::<OwnBody>().is_some();
     let problem = response.extensions_mut().remove::<Problem>();
-    let problem =
+    let mut problem =
         problem.or_else(|| (is_error && !has_own_body).then(|| Problem::of_status(status)));
-    if let Some(problem) = &problem {
-        match write_problem {
-            Some(write) => {
-                let asked = Asked { request_id: &id, cookie: cookie.as_ref() };
-                write(problem, &asked, &mut response);
-            }
-            None => write_out(problem, &id, &mut response),
+    if let Some(write) = write_problem {
+        let asked = Asked { request_id: &id, cookie: cookie.as_ref() };
+        if let Some(problem) = &problem {
+            write(problem, &asked, &mut response);
         }
+        response = match pipeline.large_pages.hold(client.account(), response).await {
+            Ok(page) => page,
+            Err(refused) => {
+                let mut response = refused.into_response();
+                problem = response.extensions_mut().remove::<Problem>();
+                if let Some(problem) = &problem {
+                    write(problem, &asked, &mut response);
+                }
+                response
+            }
+        };
+    } else if let Some(problem) = &problem {
+        write_out(problem, &id, &mut response);
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {

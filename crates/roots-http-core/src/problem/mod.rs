@@ -354,23 +354,23 @@ impl Problem {
         Self::new(ProblemKind::Unavailable, detail).retry_after(retry_seconds)
     }
 
-    /// The account's large answers were not read in time.
+    /// The account's large answers, or pages, were not read in time.
     #[must_use]
-    pub fn too_many_large(most: usize) -> Self {
+    pub fn too_many_large(most: usize, what: &str) -> Self {
         let detail = format!(
-            "An account may receive {most} large answers at a time. Read those to their end, or request fewer rows."
+            "An account may receive {most} large {what} at a time. Read those to their end, or request fewer rows."
         );
         Self::new(ProblemKind::TooManyRequests, detail).retry_after(BUSY_RETRY_SECONDS)
     }
 
-    /// Large bodies hold all the memory that they may.
+    /// Large bodies hold all the memory that they may. Clients can cause that at will, so it has no
+    /// cause.
     #[must_use]
     pub fn no_room_for_body() -> Self {
         Self::new(
             ProblemKind::Unavailable,
             "The server is receiving too many large bodies. Nothing was done: try again shortly.",
         )
-        .because("large bodies hold as much as they may")
         .retry_after(BUSY_RETRY_SECONDS)
     }
 
@@ -503,5 +503,19 @@ impl IntoResponse for Problem {
         response.headers_mut().extend(self.headers.drain(..));
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_cause_at_will_has_no_cause_and_so_is_no_error_of_the_log() {
+        let problems =
+            [Problem::no_room_for_body(), Problem::no_room_for_answer(), Problem::too_many_wait()];
+        for problem in problems {
+            assert_eq!(problem.cause(), None, "{}", problem.detail());
+        }
     }
 }

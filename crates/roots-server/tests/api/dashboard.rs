@@ -482,7 +482,8 @@ async fn accounts_are_for_operators(database: TestDatabase) {
     let refused = browser.get("/accounts").await;
     assert_eq!(refused.status, 403);
     assert!(refused.text.contains("Only operators may do this"), "{}", refused.text);
-    assert_eq!(browser.post("/accounts/1/credits", &[("amount", "5")]).await.status, 403);
+    let fields = [("amount", "5"), ("idempotency_key", "x")];
+    assert_eq!(browser.post("/accounts/1/credits", &fields).await.status, 403);
 }
 
 async fn an_api_key_that_is_rotated_signs_its_browser_out_and_says_why(database: TestDatabase) {

@@ -17,6 +17,7 @@ mod credits;
 mod dashboard;
 mod dashboard_costs;
 mod dashboard_forms;
+mod dashboard_memory;
 mod erasures;
 mod errors;
 mod events;

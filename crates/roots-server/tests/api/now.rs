@@ -167,7 +167,9 @@ async fn activities_are_filtered_searched_and_downloaded(database: TestDatabase)
     assert_shows(&all, &["27 entries", "Note 24", "Earlier"]);
     let (_, earlier) = all.split_once("class=\"earlier\" href=\"").unwrap();
     let earlier = earlier.split('"').next().unwrap().replace("&amp;", "&");
-    assert_shows(&page(&mut browser, &earlier).await, &["Ran the suite"]);
+    let newest = "data-later=\"\" href=\"/activity\">Newest";
+    assert!(!all.contains(newest));
+    assert_shows(&page(&mut browser, &earlier).await, &["Ran the suite", newest]);
     let tests = page(&mut browser, "/activity?agent=&type=test&session=1&since=&until=&q=").await;
     assert_shows(&tests, &["1 entry", "Ran the suite"]);
     assert!(!tests.contains("Note 24"));
@@ -237,7 +239,7 @@ async fn many_agents(app: &TestApp, last: i64) {
     }
     for id in 1..=last {
         app.post("/sessions", &json!({ "actor_id": id })).await.expect(201);
-        let todo = json!({ "title": format!("Work of agent {id}."), "actor_id": id });
+        let todo = json!({ "title": format!("Work {id} of it."), "actor_id": id });
         app.post("/todos", &todo).await.expect(201);
         let claim = json!({ "actor_id": id, "session_id": id });
         app.post("/todos/claim", &claim).await.expect(200);
@@ -252,7 +254,7 @@ async fn all_that_is_in_progress_shows_for_more_than_a_hundred_agents(database: 
     let now = page(&mut browser, "/").await;
     assert_shows(&now, &["At work (110 of 110 or more)", "href=\"/agents\">All agents"]);
     for id in 1..=AGENTS {
-        assert_shows(&now, &[&format!("Work of agent {id}."), &format!("/sessions/{id}\"")]);
+        assert_shows(&now, &[&format!("Work {id} of it."), &format!("/sessions/{id}\"")]);
     }
     assert!(!now.contains("do not show here"));
 }
@@ -265,7 +267,7 @@ async fn an_agent_beyond_the_first_hundred_is_named_and_chosen(database: TestDat
     assert_shows(&first, &["Agents (100 of more)", "/agents?after=100"]);
     assert!(!first.contains("Member 104"));
     let second = page(&mut browser, "/agents?after=100").await;
-    assert_shows(&second, &["Agents (5)", "Member 104", "Work of agent 104."]);
+    assert_shows(&second, &["Agents (5)", "Member 104", "Work 104 of it."]);
     // Every page names it, and its own page leads to those of its rows.
     let one = page(&mut browser, "/agents/104").await;
     for path in ["/", "/sessions", "/todos", "/activity", "/todos/new", "/access"] {

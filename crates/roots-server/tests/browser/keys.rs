@@ -65,6 +65,13 @@ async fn letters_lead_to_pages_rows_and_filters() {
     browser.until("the latest sessions", "!/offset=[1-9]/.test(location.search)").await;
     browser.until_live().await;
 
+    visit.open("/activity").await;
+    browser.until_live().await;
+    browser.press("/").await;
+    assert_eq!(browser.value("document.activeElement.name").await, "q");
+    visit.open("/sessions").await;
+    browser.until_live().await;
+
     browser.press("/").await;
     let filter = "document.activeElement.closest('[data-filter]') !== null";
     assert_eq!(browser.value(filter).await, true);

@@ -117,8 +117,7 @@ async fn who_is_second_sees_both_states_and_loses_nothing() {
     visit.owner().patch(&path, &json!({ "status": "done" })).await;
     browser.value("document.querySelector('#todo-1').focus()").await;
     browser.press("mc").await;
-    browser.until("a sentence", "document.querySelector('#toast')").await;
-    let said = browser.until_there("#toast").await.text().await.unwrap();
+    let said = browser.until_there("dialog[open]").await.text().await.unwrap();
     assert!(said.contains("since you opened it"), "{said}");
     until_in(&visit, 1, "done").await;
     assert_eq!(status(&visit, 1).await, "done");

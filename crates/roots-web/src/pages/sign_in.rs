@@ -39,14 +39,15 @@ impl FromParams for SignInQuery {
     }
 }
 
-/// The form. It counts against the client's address.
+/// The form. It costs nothing and so counts as a file does: programs with wrong keys at the same
+/// address must not keep people from it.
 pub(crate) async fn form(
     State(app): State<App>,
     look: Look,
     Query(SignInQuery { next, why }): Query<SignInQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    ClientContext::of(request.extensions())?.count_unauthenticated()?;
+    ClientContext::of(request.extensions())?.count_static()?;
     let mode = mode(&app, &request);
     let said = why.map(|why| html! { p.note { (why) } });
     Ok(html(page(&look, mode, next.as_deref(), said)))
@@ -126,7 +127,7 @@ pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request
             let page = page(&look, mode, next.as_deref(), Some(said));
             again(StatusCode::UNAUTHORIZED, html(page))
         }
-        _ => form::failed(problem.into_response(), typed),
+        _ => form::failed_for_anybody(problem.into_response(), typed),
     }
 }
 

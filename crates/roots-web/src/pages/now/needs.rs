@@ -64,16 +64,16 @@ fn row(shown: &Shown<'_>, need: &Need) -> Markup {
     }
 }
 
-/// What is said aloud when it is new: what needs a person, and each reason, but no age.
+/// What is said aloud when it is new: each reason, and what needs a person, but no age.
 fn told(need: &Need) -> String {
-    let subject = match need.subject {
-        NeedSubject::Session(id) => format!("session {id}"),
-        NeedSubject::Todo(id) => format!("todo {id}"),
-        NeedSubject::Credits => "credits".to_owned(),
-        NeedSubject::Key(id) => format!("key {id}"),
-    };
-    let reasons = need.reasons.iter().map(|(_, kind)| look_of(*kind).2);
-    reasons.fold(subject, |told, reason| told + ", " + &reason.to_lowercase())
+    let reasons: Vec<_> = need.reasons.iter().map(|(_, kind)| look_of(*kind).2).collect();
+    let reasons = reasons.join(", ");
+    match need.subject {
+        NeedSubject::Session(id) => format!("{reasons}: session {id}"),
+        NeedSubject::Todo(id) => format!("{reasons}: todo {id}"),
+        NeedSubject::Credits => reasons,
+        NeedSubject::Key(id) => format!("{reasons}: key {id}"),
+    }
 }
 
 /// How a reason looks: its class, its glyph and its word.

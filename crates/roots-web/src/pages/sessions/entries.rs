@@ -24,7 +24,7 @@ use crate::viewer::Viewer;
 /// Rows of each kind that a page of a session shows.
 const ROWS: u32 = 100;
 /// How much of an activity shows, in characters.
-const SHOWN_CHARS: usize = 1_000;
+const SHOWN_CHARS: usize = rows::KEPT_CHARS - 1;
 
 /// Something that happened in a session.
 enum What {

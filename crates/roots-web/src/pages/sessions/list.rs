@@ -143,7 +143,7 @@ pub(crate) async fn show(
         title: "Sessions",
         section: Section::Sessions,
         tools: controls(&query, &agents, viewer.is_owner()),
-        next_change: lanes.next_change(),
+        next_change: lanes.as_ref().and_then(Lanes::next_change),
         content: html! {
             @if let Some(lanes) = &lanes {
                 (lanes.show(&viewer.look, &agents, |span, until| {

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use roots_domain::model::claim::Claim;
 use roots_domain::model::id::{LogId, TodoId};
 use roots_domain::model::time::Timestamp;
-use roots_domain::model::todo::{StatusChange, Todo, TodoStatus};
+use roots_domain::model::todo::{StatusChange, Todo};
 use roots_domain::service::SealedRow;
 use roots_domain::service::access::Caller;
 use roots_domain::service::todos::LogChunk;
