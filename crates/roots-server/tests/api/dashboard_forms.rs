@@ -265,7 +265,7 @@ async fn pages_of_errors_have_the_frame_and_the_way_out(database: TestDatabase) 
     assert!(!unknown.text.contains("<nav"), "{}", unknown.text);
     let foreign = browser.request(Method::POST, "/theme").header(ORIGIN, "https://evil.example");
     assert_shows(&send(foreign).await, 403, &[out]);
-    // Who is not signed in has nothing to sign out of.
+    // A browser that is not signed in has nothing to sign out of.
     let mut other = Browser::new(&app);
     let refused = other.post("/todos", &[("title", "x")]).await;
     assert_eq!(refused.status, 401);

@@ -98,7 +98,7 @@ pub(crate) async fn notes(
         Ok(faults) => faults,
         Err(problem) => return posted.fail(problem),
     };
-    // The state that the form showed: whoever types on has not seen another.
+    // The state that the form showed: the person who types on has seen no other.
     let hidden = form::hidden(&app, posted.tag());
     again(
         status,
