@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use roots_client::model::{NewActor, NewCredits, NewTodo};
+use roots_client::model::{ActorType, NewActor, NewTodo};
 use roots_client::{Client, Error, IdempotencyKey};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -99,6 +99,17 @@ async fn breaking(broken: usize, body: Value) -> (String, Arc<AtomicUsize>) {
     (url, requests)
 }
 
+fn actor() -> Value {
+    json!({
+        "actor_id": 2, "name": "a", "actor_type": "agent", "role": "member", "is_active": true,
+        "created_at": "2026-04-09T10:00:00Z",
+    })
+}
+
+fn new_actor() -> NewActor {
+    NewActor { name: "a".to_owned(), actor_type: ActorType::Agent }
+}
+
 #[tokio::test]
 async fn a_broken_connection_is_tried_again() {
     let (url, requests) = breaking(2, todo()).await;
@@ -113,26 +124,20 @@ async fn a_broken_connection_is_tried_again() {
 
 #[tokio::test]
 async fn a_write_without_a_key_is_not_tried_again_once_it_was_sent() {
-    let (url, requests) = breaking(1, json!({"account_id": 2, "balance": 1})).await;
+    let (url, requests) = breaking(1, actor()).await;
     let client = Client::new(&url, KEY).unwrap();
-    let credits = NewCredits { amount: 1, note: None };
-    assert!(matches!(client.grant_credits(2, &credits).await, Err(Error::Broken(_))));
+    assert!(matches!(client.add_actor(&new_actor()).await, Err(Error::Broken(_))));
     assert_eq!(requests.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn a_write_without_a_key_is_tried_again_if_it_was_not_done() {
-    let actor = json!({
-        "actor_id": 2, "name": "a", "actor_type": "agent", "role": "member", "is_active": true,
-        "created_at": "2026-04-09T10:00:00Z",
-    });
     let server = Server::start(move |number, _| match number {
         0 => problem(429, "too-many-requests"),
-        _ => json_answer(201, &actor),
+        _ => json_answer(201, &actor()),
     })
     .await;
-    let new = NewActor { name: "a".to_owned(), actor_type: roots_client::model::ActorType::Agent };
-    assert_eq!(server.client().add_actor(&new).await.unwrap().actor_id, 2);
+    assert_eq!(server.client().add_actor(&new_actor()).await.unwrap().actor_id, 2);
     assert_eq!(server.seen().len(), 2);
 }
 
