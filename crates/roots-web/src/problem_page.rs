@@ -30,20 +30,20 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
     let is_signed_out = problem.kind() == ProblemKind::Unauthorized && !has_key;
     let title = if is_signed_out { "Not signed in" } else { problem.kind().title() };
     let content = html! {
-            p role="alert" { (problem.detail()) }
-            @if problem.errors().len() > 1 {
-                ul { @for error in problem.errors() { li { code { (error.field) } " " (error.message) } } }
-            }
-            @if let Some(seconds) = problem.retry_seconds() { p { "Try again in " (seconds) " s." } }
-            @if is_signed_out {
-                p { a href="/sign-in" target="_blank" rel="noopener" { "Sign in in a new tab" } }
-            }
-            @if let Some(typed) = &typed {
-                @if may_pass_later(problem.kind()) { (typed.again()) }
-                @else { (typed.kept(problem.kind() == ProblemKind::NotFound)) }
-            }
-            p { a href="/" { "To the first page" } }
-            p.muted { "Request " code { (asked.request_id) } }
+        p role="alert" { (problem.detail()) }
+        @if problem.errors().len() > 1 {
+            ul { @for error in problem.errors() { li { code { (error.field) } " " (error.message) } } }
+        }
+        @if let Some(seconds) = problem.retry_seconds() { p { "Try again in " (seconds) " s." } }
+        @if is_signed_out {
+            p { a href="/sign-in" target="_blank" rel="noopener" { "Sign in in a new tab" } }
+        }
+        @if let Some(typed) = &typed {
+            @if may_pass_later(problem.kind()) { (typed.again()) }
+            @else { (typed.kept(problem.kind() == ProblemKind::NotFound)) }
+        }
+        p { a href="/" { "To the first page" } }
+        p.muted { "Request " code { (asked.request_id) } }
     };
     let page = match response.extensions_mut().remove::<Framed>() {
         Some(Framed { viewer, section }) if !is_signed_out => {

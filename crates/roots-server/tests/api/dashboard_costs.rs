@@ -254,8 +254,9 @@ async fn a_grant_that_is_sent_twice_is_done_once(database: TestDatabase) {
         let sent = browser.submit(&page, "/accounts/1/credits", &[("amount", "5")]).await;
         assert_eq!((sent.status, sent.header("location")), (303, Some("/accounts/1")));
     }
+    assert_eq!(app.get("/credits").await.expect(200)["balance"], 15);
+    // Another amount, typed after "back", is another grant.
     let other = browser.submit(&page, "/accounts/1/credits", &[("amount", "6")]).await;
-    // What was typed makes it another request, also after "back".
     assert_eq!(other.status, 303, "{}", other.text);
     assert_eq!(app.get("/credits").await.expect(200)["balance"], 21);
     let page = browser.get("/accounts/1").await.text;

@@ -6,6 +6,7 @@
 
 mod access;
 mod charts;
+mod forms;
 mod hostile_texts;
 mod keys;
 mod live;

@@ -5,6 +5,32 @@ use roots_browser::seed::Amount;
 
 use crate::visit::Visit;
 
+/// The heading of a page, or its beginning, and what must stand on it.
+fn expected(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "now" => ("Now", ".needrow"),
+        "sessions" => ("Sessions", "main a[href^='/sessions/']"),
+        "todos" => ("Todos", "#column-in_progress .todo"),
+        "column" => ("Todos", "#column-open .todo"),
+        "overdue" => ("Todos", "#column-open"),
+        "new-todo" => ("New todo", "#title"),
+        "activity" => ("Activity", "main a[href^='/activity/']"),
+        "search" => ("Activity", "main input[name=q][value=parser]"),
+        "agents" => ("Agents", "main a[href^='/agents/']"),
+        "credits" => ("Credits", "main table, main svg"),
+        "access" => ("Access", "#keys td"),
+        "audit" => ("Audit log", "main td"),
+        "session" => ("Session ", "#entries li"),
+        "todo" => ("Todo ", "#history li"),
+        "edit-todo" => ("Edit todo ", "#title"),
+        "agent" => ("builder", ".card"),
+        "entry" => ("Entry ", ".md"),
+        "not-found" => ("Not found", "main code"),
+        "bad-query" => ("Invalid query parameters", "main code"),
+        other => panic!("a page of which nothing is expected: {other}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_read_and_a_todo_is_moved_without_script() {
     let visit = Visit::to(Amount::Usual).await;
@@ -12,8 +38,12 @@ async fn everything_is_read_and_a_todo_is_moved_without_script() {
     browser.set_scripts(false).await;
     for page in pages(&visit.seeded) {
         visit.open(&page.path).await;
-        let text = browser.until_there("main").await.text().await.unwrap();
-        assert!(text.lines().count() > 2, "{}: {text}", page.name);
+        let (heading, content) = expected(page.name);
+        let shown = browser.until_there("main h1").await.text().await.unwrap();
+        assert!(shown.starts_with(heading), "{}: {shown}", page.name);
+        browser.until_there(content).await;
+        let is_error = browser.value("!!document.querySelector('main.bare, .error')").await;
+        assert_eq!(is_error, matches!(page.name, "not-found" | "bad-query"), "{}", page.name);
         let badge = browser.value("!document.querySelector('#live:not([hidden])')").await;
         assert_eq!(badge, true, "{}: nothing says that the page is live", page.name);
     }

@@ -136,7 +136,7 @@ async fn check(visit: &Visit, pages: &[Page]) {
 }
 
 /// Looks at the page in both themes and at each width.
-async fn look(visit: &Visit, name: &str, faults: &mut Vec<String>) {
+pub(crate) async fn look(visit: &Visit, name: &str, faults: &mut Vec<String>) {
     let browser = &visit.browser;
     for width in [Width::Wide, Width::Phone, Width::Narrow] {
         browser.set_width(width).await;
