@@ -52,7 +52,7 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
         _ => layout::bare(
             &look,
             title,
-            &bare(content, !is_signed_out && cookie::is_signed_in(cookies)),
+            &bare(&content, !is_signed_out && cookie::is_signed_in(cookies)),
         ),
     };
     let body = page.into_string();
@@ -65,7 +65,7 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
 }
 
 /// The content of a page without the frame. A person who may be signed in can sign out there too.
-fn bare(content: Markup, is_signed_in: bool) -> Markup {
+fn bare(content: &Markup, is_signed_in: bool) -> Markup {
     html! { (content) @if is_signed_in { (layout::sign_out()) } }
 }
 

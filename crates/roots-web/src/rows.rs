@@ -146,6 +146,10 @@ fn sealed_as<T>(sentence: &str) -> impl Fn(T, Sealed) -> Result<String, Infallib
     move |_, _| Ok(sentence.to_owned())
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is one of the functions that map the texts of a row"
+)]
 fn start<T>(_: T, mut text: String) -> Result<String, Infallible> {
     if let Some((end, _)) = text.char_indices().nth(KEPT_CHARS) {
         text.truncate(end);

@@ -56,14 +56,14 @@ pub(crate) fn measure(
                 .await
         });
         let (page, mut times) = (requests::page("/", cookie), Latencies::default());
-        let (mut reader, mut writer) = (Client::open(shown).await?, Client::open(written).await?);
+        let (mut reader, mut agent) = (Client::open(shown).await?, Client::open(written).await?);
         next_version(&mut told).await?;
         for number in 0..writes {
             sleep(PAUSE.mul_f64(f64::from(number) * GOLDEN_RATIO % 1.0)).await;
             while told.try_recv().is_ok() {}
             let begun = Instant::now();
             let text = format!("Write {number} of {begun:?}.");
-            send(&mut writer, &team.owner.log(&text)).await?;
+            send(&mut agent, &team.owner.log(&text)).await?;
             loop {
                 next_version(&mut told).await?;
                 if send(&mut reader, &page).await?.contains(&text) {

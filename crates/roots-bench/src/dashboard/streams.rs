@@ -48,7 +48,7 @@ impl OpenStreams {
         let ((stop, stopped), (begun, all_begun)) = (oneshot::channel(), mpsc::channel());
         let (many, told) = (requests.len(), Arc::<AtomicUsize>::default());
         let counted = Arc::clone(&told);
-        let thread = thread::spawn(move || read(address, requests, stopped, begun, &counted));
+        let thread = thread::spawn(move || read(address, requests, stopped, &begun, &counted));
         let open = Self { stop, thread, told };
         for _ in 0..many {
             if all_begun.recv_timeout(OPEN_WITHIN).is_err() {
@@ -76,7 +76,7 @@ fn read(
     address: SocketAddr,
     requests: Vec<RequestSpec>,
     stopped: oneshot::Receiver<()>,
-    begun: Sender<()>,
+    begun: &Sender<()>,
     told: &Arc<AtomicUsize>,
 ) -> Result<(), StreamError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::http::Request;
 use futures_util::{FutureExt, StreamExt};
 use reqwest::header::ORIGIN;

@@ -81,7 +81,11 @@ async fn markup_directions_and_64_kib_texts_break_nothing() {
             browser.value("document.querySelectorAll('a[href^=\"javascript\" i]').length").await;
         assert_eq!(links, 0, "{path}");
         assert_eq!(browser.sideways().await, Vec::<String>::new(), "{path}");
-        assert_eq!(browser.value(LOOSE).await, json!([]), "{path}: a direction that is not isolated");
+        assert_eq!(
+            browser.value(LOOSE).await,
+            json!([]),
+            "{path}: a direction that is not isolated"
+        );
         assert_eq!(browser.other_hosts().await, Vec::<String>::new(), "{path}");
     }
     // An override that is never closed ends with its text: what follows stays where it was written.

@@ -59,10 +59,10 @@ async fn letters_lead_to_pages_rows_and_filters() {
     browser.press("gs").await;
     until_at(&visit, "/sessions").await;
     browser.press("[").await;
-    browser.until("earlier sessions", "location.search.includes('offset=')").await;
+    browser.until("earlier sessions", "location.search.includes('until=')").await;
     browser.until_live().await;
     browser.press("]").await;
-    browser.until("the latest sessions", "!/offset=[1-9]/.test(location.search)").await;
+    browser.until("the latest sessions", "!location.search.includes('until=')").await;
     browser.until_live().await;
 
     visit.open("/activity").await;

@@ -44,7 +44,7 @@ async fn everything_is_read_and_a_todo_is_moved_without_script() {
         browser.until_there(content).await;
         let is_error = browser.value("!!document.querySelector('main.bare, .error')").await;
         assert_eq!(is_error, matches!(page.name, "not-found" | "bad-query"), "{}", page.name);
-        let badge = browser.value("!document.querySelector('#live:not([hidden])')").await;
+        let badge = browser.value("!document.querySelector('#live:not([hidden], [data-still])')").await;
         assert_eq!(badge, true, "{}: nothing says that the page is live", page.name);
     }
     let todo = visit.seeded.todo.unwrap();
