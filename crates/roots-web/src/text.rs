@@ -3,6 +3,7 @@
 
 mod fold;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use maud::{Markup, PreEscaped, html};
@@ -22,14 +23,42 @@ const MARKS_PER_CHARACTER: usize = 4;
 
 /// A short text on one line, such as a title or a name.
 pub(crate) fn line(text: &str) -> Markup {
-    html! { bdi { (text) } }
+    html! { bdi { (balanced(text)) } }
+}
+
+/// A text whose isolates of direction are closed in it. Browsers write the bounds of a `bdi` as
+/// such characters, so one that is left open here, or closed too often, would reach the words
+/// around it (UAX 9, BD9).
+fn balanced(text: &str) -> Cow<'_, str> {
+    const OPENING: [char; 3] = ['\u{2066}', '\u{2067}', '\u{2068}'];
+    const CLOSING: char = '\u{2069}';
+    let is_isolate = |it: char| it == CLOSING || OPENING.contains(&it);
+    if !text.contains(is_isolate) {
+        return Cow::Borrowed(text);
+    }
+    let mut open = 0_usize;
+    let mut kept: String = text
+        .chars()
+        .filter(|it| {
+            if OPENING.contains(it) {
+                open += 1;
+            } else if *it == CLOSING {
+                let closes = open > 0;
+                open = open.saturating_sub(1);
+                return closes;
+            }
+            true
+        })
+        .collect();
+    kept.extend(std::iter::repeat_n(CLOSING, open));
+    Cow::Owned(kept)
 }
 
 /// The beginning of a text on one line, cut after so many characters.
 pub(crate) fn start_of(text: &str, chars: usize) -> Markup {
     let first = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match first.char_indices().nth(chars) {
-        Some((end, _)) => html! { bdi { (first[..end]) "…" } },
+        Some((end, _)) => html! { bdi { (balanced(&first[..end])) "…" } },
         None => line(&first),
     }
 }
@@ -250,6 +279,19 @@ mod tests {
 
     fn shown(text: &str) -> String {
         markdown(text).into_string()
+    }
+
+    #[test]
+    fn isolates_of_direction_are_closed_within_their_text() {
+        for (text, shown) in [
+            ("plain", "plain"),
+            ("\u{202e}abc \u{2067}", "\u{202e}abc \u{2067}\u{2069}"),
+            ("a\u{2069}b", "ab"),
+            ("\u{2066}a\u{2069}\u{2069}b\u{2068}", "\u{2066}a\u{2069}b\u{2068}\u{2069}"),
+        ] {
+            assert_eq!(line(text).into_string(), format!("<bdi>{shown}</bdi>"));
+        }
+        assert_eq!(start_of("\u{2067}abc", 2).into_string(), "<bdi>\u{2067}a\u{2069}…</bdi>");
     }
 
     #[test]

@@ -61,8 +61,9 @@ async fn letters_lead_to_pages_rows_and_filters() {
     browser.press("[").await;
     browser.until("earlier sessions", "location.search.includes('until=')").await;
     browser.until_live().await;
+    let before = browser.value("location.search").await;
     browser.press("]").await;
-    browser.until("the latest sessions", "!location.search.includes('until=')").await;
+    browser.until("later sessions", &format!("location.search !== {before}")).await;
     browser.until_live().await;
 
     visit.open("/activity").await;
