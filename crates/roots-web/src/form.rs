@@ -440,7 +440,7 @@ mod tests {
             no_such_page: None,
         };
         let mut uids = MockUids::new();
-        uids.expect_next().returning(|| Uid(Default::default()));
+        uids.expect_next().returning(|| Uid::NIL);
         let pages = router([surface], &HttpSettings::default(), Arc::new(uids));
         let request = Request::post("/todos").body(Body::from("title=Kept+%26+shown")).unwrap();
         let response = pages.oneshot(request).await.unwrap();

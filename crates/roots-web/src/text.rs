@@ -32,13 +32,15 @@ pub(crate) fn line(text: &str) -> Markup {
 fn balanced(text: &str) -> Cow<'_, str> {
     const OPENING: [char; 3] = ['\u{2066}', '\u{2067}', '\u{2068}'];
     const CLOSING: char = '\u{2069}';
-    let is_isolate = |it: char| it == CLOSING || OPENING.contains(&it);
-    if !text.contains(is_isolate) {
+    // These end a paragraph, and so whatever is open in it.
+    let ends = |it: char| matches!(it, '\u{2029}' | '\u{85}' | '\u{1c}'..='\u{1e}');
+    if !text.contains(|it: char| it == CLOSING || OPENING.contains(&it) || ends(it)) {
         return Cow::Borrowed(text);
     }
     let mut open = 0_usize;
     let mut kept: String = text
         .chars()
+        .map(|it| if ends(it) { ' ' } else { it })
         .filter(|it| {
             if OPENING.contains(it) {
                 open += 1;
@@ -287,6 +289,7 @@ mod tests {
             ("plain", "plain"),
             ("\u{202e}abc \u{2067}", "\u{202e}abc \u{2067}\u{2069}"),
             ("a\u{2069}b", "ab"),
+            ("a\u{2029}b", "a b"),
             ("\u{2066}a\u{2069}\u{2069}b\u{2068}", "\u{2066}a\u{2069}b\u{2068}\u{2069}"),
         ] {
             assert_eq!(line(text).into_string(), format!("<bdi>{shown}</bdi>"));
