@@ -350,11 +350,16 @@ mod tests {
             (Refusal::TooManyActivityTypes, "An actor may have at most 1000 activity types."),
             (too_little, "The balance of 0 credits does not cover the cost of 1."),
             (Refusal::BalanceTooHigh, "The balance would exceed the largest possible one."),
-            (Refusal::NoSuchAccount(AccountId(3)), "There is no account 3."),
-            (Refusal::AccountExists(AccountId(3)), "Account 3 exists already."),
         ] {
             assert_eq!(refusal.to_string(), sentence);
         }
+    }
+
+    #[test]
+    fn a_refusal_of_an_account_names_it() {
+        let account = AccountId(3);
+        assert_eq!(Refusal::NoSuchAccount(account).to_string(), "There is no account 3.");
+        assert_eq!(Refusal::AccountExists(account).to_string(), "Account 3 exists already.");
     }
 
     #[test]
