@@ -156,6 +156,9 @@ mod tests {
             }
             open.close()
         });
-        assert!(matches!(closed, Err(StreamError::Ended)), "{closed:?}");
+        // The connection may be seen to close before the end of the stream is.
+        let closed_first = StreamError::Client(ClientError::Closed).to_string();
+        let error = closed.unwrap_err().to_string();
+        assert!([closed_first, StreamError::Ended.to_string()].contains(&error), "{error}");
     }
 }
