@@ -95,6 +95,8 @@ RELEASE = "POST /api/v1/todos/{id}/release"
 ADD_KEY = "POST /api/v1/keys"
 IMPORT = "POST /api/v1/import"
 SEARCH = "POST /api/v1/search"
+BRIEF = "GET /api/v1/brief"
+GRANT = "POST /api/v1/accounts/{id}/credits"
 LINES = {"Content-Type": "application/x-ndjson"}
 UPDATE_SESSION = "PATCH /api/v1/sessions/{id}"
 UPDATE_TODO = "PATCH /api/v1/todos/{id}"
@@ -109,6 +111,7 @@ BODIES = {
     LOG: {"description": "Wrote the tests"},
     SEARCH: {"q": "tests"},
     ADD_KEY: {"actor_id": 1},
+    GRANT: {"amount": 1},
     UPDATE_SESSION: {"notes": "Begun"},
     UPDATE_TODO: {"priority": 1},
 }
@@ -239,7 +242,7 @@ UNDESCRIBED = [
         "active_since",
         each(["GET /api/v1/sessions"], params={"active_since": NO_LEAP_SECOND}),
     ),
-    no_leap_second(400, "since", each(TIMED, params={"since": NO_LEAP_SECOND})),
+    no_leap_second(400, "since", each([BRIEF, *TIMED], params={"since": NO_LEAP_SECOND})),
     no_leap_second(400, "until", each(TIMED, params={"until": NO_LEAP_SECOND})),
     no_leap_second(422, "due_at", bodies([CREATE, UPDATE_TODO], due_at=NO_LEAP_SECOND)),
     no_leap_second(422, "since", bodies([SEARCH], since=NO_LEAP_SECOND)),
@@ -293,7 +296,7 @@ UNDESCRIBED = [
         r"This Idempotency-Key was used for a different request in the last 24 hours: .*",
         {"Idempotency-Key": ""},
         each(
-            [START, CREATE, CLAIM, RELEASE, LOG, UPDATE_SESSION, UPDATE_TODO, *DELETIONS],
+            [START, CREATE, CLAIM, RELEASE, LOG, GRANT, UPDATE_SESSION, UPDATE_TODO, *DELETIONS],
             headers={"Idempotency-Key": USED_KEY},
         ),
     ),
