@@ -350,16 +350,19 @@ def prove() -> None:
         return response.json()
 
     account = {"account_name": "exceptions", "actor_name": "caller", "actor_type": "agent"}
-    key = made(None, "POST /api/v1/bootstrap", json=account)["api_key"]
+    founded = made(None, "POST /api/v1/bootstrap", json=account)
+    key, operator_key = founded["api_key"], os.environ["ROOTS_API_KEY"]
     used = {"Idempotency-Key": USED_KEY}
+    made(operator_key, START, json={"notes": "First"}, headers=used)
     ids = {
+        "accounts": founded["account_id"],
         "sessions": made(key, START, json={"notes": "First"}, headers=used)["session_id"],
         "todos": made(key, CREATE, json=BODIES[CREATE])["todo_id"],
         "activities": made(key, LOG, json=BODIES[LOG])["activity_id"],
     }
     for exception in UNDESCRIBED:
         for operation, parts in exception.examples.items():
-            caller = os.environ["ROOTS_API_KEY"] if operation == LISTS[0] else key
+            caller = operator_key if operation in (LISTS[0], GRANT) else key
             path = operation.replace("{id}", str(ids.get(operation.split("/")[3])))
             response = send(caller, path, **parts)
             refused = response.status_code >= 400 and explains([exception], operation, response)

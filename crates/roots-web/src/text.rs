@@ -115,10 +115,15 @@ fn rendered(text: &str) -> Option<Markup> {
     Some(html! {
         div.md dir="auto" { (written(shown.into_iter(), &mut left)?) }
         details.fold {
-            summary { "Show the other " (cut.rest_chars) " characters" }
+            summary { "Show the other " (characters(cut.rest_chars)) }
             div.md dir="auto" { (written(rest, &mut left)?) }
         }
     })
+}
+
+/// A number of characters, in words.
+fn characters(count: usize) -> String {
+    if count == 1 { "1 character".to_owned() } else { format!("{count} characters") }
 }
 
 fn as_written(text: &str) -> Markup {
@@ -128,7 +133,7 @@ fn as_written(text: &str) -> Markup {
         div.md.lines dir="auto" { (shown) }
         @if !rest.is_empty() {
             details.fold {
-                summary { "Show the other " (rest.chars().count()) " characters" }
+                summary { "Show the other " (characters(rest.chars().count())) }
                 div.md.lines dir="auto" { (rest) }
             }
         }
