@@ -99,6 +99,27 @@ impl Agents {
         Ok(())
     }
 
+    /// Checks that the agent that a page is asked for is one that the viewer sees, and learns its
+    /// name.
+    ///
+    /// # Errors
+    /// 404 if it is not; otherwise as [`Self::learn`].
+    pub(crate) async fn choose(
+        &mut self,
+        app: &App,
+        viewer: &mut Viewer,
+        agent: Option<ActorId>,
+    ) -> Result<(), Problem> {
+        let Some(id) = agent else { return Ok(()) };
+        if viewer.bearer.reaches(id) {
+            self.learn(app, viewer, vec![id]).await?;
+            if self.known.contains_key(&id) {
+                return Ok(());
+            }
+        }
+        Err(Problem::not_found("agent"))
+    }
+
     /// Whether there is a choice among several.
     pub(crate) fn are_several(&self) -> bool {
         self.in_order.len() > 1
@@ -138,7 +159,7 @@ impl Agents {
     pub(crate) fn suspension(&self) -> Markup {
         html! {
             @if self.status == AccountStatus::Suspended {
-                p.note { "The account is suspended. It reads, exports and revokes keys, and writes \
+                p.note #suspended data-live { "The account is suspended. It reads, exports and revokes keys, and writes \
                           nothing else until the operator of the service lets it." }
             }
         }

@@ -25,9 +25,11 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
     // The page shows no time.
     let look = Look::of(cookies, Timestamp::FIRST);
     let typed = response.extensions_mut().remove::<Typed>();
-    // It is the sign-in that is missing, unless an API key was typed.
+    let framed = response.extensions_mut().remove::<Framed>();
+    // Of a viewer who was found, it may be an API key that is wrong.
     let has_key = typed.as_ref().is_some_and(|typed| typed.get("api_key").is_some());
-    let is_signed_out = problem.kind() == ProblemKind::Unauthorized && !has_key;
+    let may_be_key = framed.is_some() && has_key;
+    let is_signed_out = problem.kind() == ProblemKind::Unauthorized && !may_be_key;
     let title = if is_signed_out { "Not signed in" } else { problem.kind().title() };
     let content = html! {
         p role="alert" { (problem.detail()) }
@@ -45,7 +47,7 @@ pub(crate) fn write(problem: &Problem, asked: &Asked<'_>, response: &mut Respons
         p { a href="/" { "To the first page" } }
         p.muted { "Request " code { (asked.request_id) } }
     };
-    let page = match response.extensions_mut().remove::<Framed>() {
+    let page = match framed {
         Some(Framed { viewer, section }) if !is_signed_out => {
             layout::error(&viewer, section, title, &content)
         }

@@ -323,7 +323,8 @@ impl Described {
             ("grantCredits" | "suspendAccount" | "resumeAccount", 404) => {
                 vec![Refusal::NoSuchAccount(AccountId(9))]
             }
-            ("grantCredits", 409) => vec![Refusal::BalanceTooHigh],
+            ("grantCredits", 409) => vec![Refusal::BalanceTooHigh, Refusal::StillInFlight],
+            ("grantCredits", 422) => vec![Refusal::KeyOfAnotherRequest],
             ("suspendAccount", 409) => vec![Refusal::OwnAccount],
             _ => refusals_of_todos(&self.id, status),
         };

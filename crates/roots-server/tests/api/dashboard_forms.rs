@@ -17,6 +17,7 @@ on_both! {
     a_forbidden_step_shows_the_form_again_with_the_steps_that_are_allowed,
     a_wrong_key_is_a_fault_of_its_field,
     a_form_that_was_edited_is_another_request_and_a_double_click_is_one,
+    an_edit_that_is_sent_twice_is_done_once_and_told_as_done,
     what_changes_a_row_without_the_state_that_was_shown_is_400,
     what_can_not_succeed_leads_back_and_is_not_sent_again,
     pages_of_errors_have_the_frame_and_the_way_out,
@@ -178,6 +179,29 @@ async fn a_form_that_was_edited_is_another_request_and_a_double_click_is_one(
     assert_eq!(first.status, 303, "{}", first.text);
     let second = browser.submit(&form, "/todos/1", &[("title", "B"), ("priority", "0")]).await;
     assert_shows(&second, 412, &["Use mine"]);
+}
+
+async fn an_edit_that_is_sent_twice_is_done_once_and_told_as_done(database: TestDatabase) {
+    let app = TestApp::start(database, 10).await;
+    app.post("/todos", &json!({ "title": "Old", "priority": 1 })).await.expect(201);
+    let mut browser = Browser::signed_in(&app).await;
+    let page = browser.get("/todos/1/edit").await.text;
+    let edit = [("title", "New"), ("priority", "1")];
+    for _ in 0..2 {
+        let sent = browser.submit(&page, "/todos/1", &edit).await;
+        assert_eq!(
+            (sent.status, sent.header("location")),
+            (303, Some("/todos/1")),
+            "{}",
+            sent.text
+        );
+    }
+    // Also when somebody has changed it between the two.
+    app.patch("/todos/1", &json!({ "title": "Newer" })).await.expect(200);
+    let sent = browser.submit(&page, "/todos/1", &edit).await;
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    assert_eq!(app.get("/todos/1").await.expect(200)["title"], "Newer");
+    assert_eq!(app.get("/credits").await.expect(200)["balance"], 7);
 }
 
 async fn what_changes_a_row_without_the_state_that_was_shown_is_400(database: TestDatabase) {

@@ -225,8 +225,16 @@ async fn a_member_sees_only_its_own_rows(database: TestDatabase) {
         assert!(!shown.text.contains("name=\"agent\""), "{path}: {}", shown.text);
     }
     assert!(!activity.contains("name=\"agent\""), "{activity}");
-    for path in ["/?agent=1", "/sessions?agent=1", "/activity?agent=1"] {
-        assert_eq!(browser.get(path).await.status, 403, "{path}");
+    // What is not theirs is 404, and so is what is nobody's.
+    let mut owner = Browser::signed_in(&app).await;
+    for path in ["/", "/sessions", "/todos", "/todos?overdue=true", "/activity", "/activity.csv"] {
+        let of = |agent: i64| {
+            format!("{path}{}agent={agent}", if path.contains('?') { '&' } else { '?' })
+        };
+        assert_eq!(browser.get(&of(1)).await.status, 404, "{path}");
+        assert_eq!(browser.get(&of(2)).await.status, 200, "{path}");
+        assert_eq!(owner.get(&of(2)).await.status, 200, "{path}");
+        assert_eq!(owner.get(&of(99)).await.status, 404, "{path}");
     }
 }
 

@@ -6,7 +6,7 @@ use reqwest::Method;
 use roots_domain::model::account::AccountKind;
 use roots_domain::port::store::Verifier;
 use roots_domain::service::accounts::Grant;
-use roots_testkit::app::TestApp;
+use roots_testkit::app::{TestApp, send};
 use roots_testkit::context::name;
 use roots_testkit::database::TestDatabase;
 use secrecy::ExposeSecret;
@@ -18,6 +18,7 @@ roots_testkit::on_both! {
     operators_see_every_account,
     operations_on_accounts_are_403_to_customers,
     a_grant_is_in_the_ledger_and_costs_nothing,
+    a_grant_with_an_idempotency_key_is_done_once,
     racing_grants_of_two_operators_add_up,
     a_suspension_stops_writes_at_once_in_every_process,
     an_operator_suspends_others_but_not_itself,
@@ -189,6 +190,30 @@ async fn a_grant_is_in_the_ledger_and_costs_nothing(database: TestDatabase) {
     app.database.execute("UPDATE accounts SET balance = 1000000000 WHERE account_id = 2").await;
     assert_eq!(balance(&app).await, 6);
     assert_eq!(app.context.store.verify().await.unwrap(), (2, vec![]));
+}
+
+async fn a_grant_with_an_idempotency_key_is_done_once(database: TestDatabase) {
+    let app = TestApp::start(database, 0).await;
+    let (one, other) = (operator(&app).await, operator(&app).await);
+    let path = "/accounts/1/credits";
+    let grant = |by: &TestApp, amount: i64| {
+        let request = by.request(Method::POST, path).header("Idempotency-Key", "april");
+        send(request.json(&json!({ "amount": amount })))
+    };
+    let first = grant(&one, 5).await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (201, None), "{}", first.text);
+    one.post(path, &json!({ "amount": 1 })).await.expect(201);
+    // The answer is that of then.
+    for again in [grant(&one, 5).await, grant(&one.another().await, 5).await] {
+        assert_eq!((again.status, again.header("idempotent-replayed")), (201, Some("true")));
+        assert_eq!(again.text, first.text);
+    }
+    grant(&one, 6).await.expect(422);
+    // Another operator may use the same key.
+    grant(&other, 5).await.expect(201);
+    assert_eq!(balance(&app).await, 11);
+    let entries = app.get("/credits/ledger").await.expect(200);
+    assert_eq!(entries["total"], 3);
 }
 
 /// The grants come from two processes, while the account writes through both.

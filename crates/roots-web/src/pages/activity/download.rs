@@ -47,7 +47,8 @@ pub(crate) async fn download(
         return Err(Problem::bad_request("A download has no search: leave out `q`."));
     }
     let selection = filter.selection(&viewer)?;
-    let agents = Agents::read(&app, &mut viewer).await?;
+    let mut agents = Agents::read(&app, &mut viewer).await?;
+    agents.choose(&app, &mut viewer, filter.agent).await?;
     let start = PageRequest { limit: LIMIT_MAX, start: Start::Offset(0) };
     let find = |caller| find(&app, caller, &selection, start);
     // The first page decides whether there is an answer at all.

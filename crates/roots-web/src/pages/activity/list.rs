@@ -48,6 +48,7 @@ pub(crate) async fn show(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let mut agents = Agents::read(&app, &mut viewer).await?;
+    agents.choose(&app, &mut viewer, list.query.agent).await?;
     if is_search {
         return search(&app, &mut viewer, &mut agents, &list).await;
     }
@@ -61,7 +62,7 @@ pub(crate) async fn show(
     };
     let found = rows::page(&app, &mut viewer, find, line).await?;
     let shown = found.items.iter().map(|entry| entry.actor);
-    agents.learn(&app, &mut viewer, shown.chain(filter.agent).collect()).await?;
+    agents.learn(&app, &mut viewer, shown.collect()).await?;
     let charts = charts::read(&app, &mut viewer, filter).await?;
     Ok(answer::html(layout::page(
         &viewer,
@@ -175,7 +176,7 @@ async fn search(
     let searches = &app.shared.searches;
     let found = viewer.bearer.read(|caller| searches.run(actor, find(caller))).await??;
     let shown = found.hits.iter().map(|hit| hit.actor);
-    agents.learn(app, viewer, shown.chain(filter.agent).collect()).await?;
+    agents.learn(app, viewer, shown.collect()).await?;
     let further = found.next.map(|last| page.after_link(&viewer.bearer, last, HITS));
     let look = &viewer.look;
     let frame = Frame {

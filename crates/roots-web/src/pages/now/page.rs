@@ -49,6 +49,7 @@ pub(crate) async fn show(
     Query(query): Query<NowQuery>,
 ) -> Result<Response, Problem> {
     let mut agents = Agents::read(&app, &mut viewer).await?;
+    agents.choose(&app, &mut viewer, query.agent).await?;
     let scope = query::scope(query.agent, viewer.is_owner());
     let zone = &viewer.look.zone().clone();
     let dashboards = &app.services.dashboards;
@@ -72,7 +73,7 @@ pub(crate) async fn show(
         |caller: Arc<_>| async move { dashboards.find(&caller, scope, None, zone.clone()).await };
     let (found, room) = rows::read(&mut viewer, find).await?;
     let drawn = sessions.sessions.iter().map(|session| session.actor);
-    let named = found.actors().chain(drawn).chain(query.agent).chain(found.busiest_today());
+    let named = found.actors().chain(drawn).chain(found.busiest_today());
     agents.learn(&app, &mut viewer, named.collect()).await?;
     let rows = dashboards.open(&viewer.bearer, found).await?;
     let year = Year::of(stats.by_day, today);

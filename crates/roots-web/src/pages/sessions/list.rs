@@ -122,6 +122,7 @@ pub(crate) async fn show(
     address: Address,
 ) -> Result<Response, Problem> {
     let mut agents = Agents::read(&app, &mut viewer).await?;
+    agents.choose(&app, &mut viewer, query.agent).await?;
     let shown = scope(query.agent, viewer.is_owner());
     let now = viewer.look.now;
     let until = query.until.map_or(now, |until| until.min(now));
@@ -136,7 +137,7 @@ pub(crate) async fn show(
     let sessions = &app.services.sessions;
     let find = |caller: Arc<Caller>| async move { sessions.find(&caller, filter, request).await };
     let page = rows::page(&app, &mut viewer, find, Row::of).await?;
-    let of_rows = page.items.iter().map(|row| row.actor).chain(query.agent);
+    let of_rows = page.items.iter().map(|row| row.actor);
     let drawn = lanes.iter().flat_map(Lanes::agents);
     agents.learn(&app, &mut viewer, of_rows.chain(drawn).collect()).await?;
     let frame = Frame {

@@ -38,6 +38,7 @@ pub(crate) async fn show(
     Query(query): Query<BoardQuery>,
 ) -> Result<Response, Problem> {
     let mut agents = Agents::read(&app, &mut viewer).await?;
+    agents.choose(&app, &mut viewer, query.agent).await?;
     let (columns, overdue) = if query.is_overdue {
         let (columns, overdue) = overdue(&app, &mut viewer, &query).await?;
         (columns, Some(overdue))
@@ -45,7 +46,7 @@ pub(crate) async fn show(
         (by_status(&app, &mut viewer, &query).await?, None)
     };
     let shown = columns.iter().flat_map(|(_, page)| &page.items).map(|card| card.actor);
-    agents.learn(&app, &mut viewer, shown.chain(query.agent).collect()).await?;
+    agents.learn(&app, &mut viewer, shown.collect()).await?;
     let next_change = next_due(&columns, viewer.look.now);
     let board = Board { app: &app, viewer: &viewer, agents: &agents, query: &query };
     let page = Frame {
