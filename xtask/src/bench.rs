@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::openapi::executable;
+use crate::built::{self, Profile};
 use crate::postgres::{Cluster, Programs};
 use crate::run::{self, RunError};
 
@@ -63,16 +63,7 @@ pub(crate) struct BenchOptions {
 }
 
 pub(crate) fn perform(options: &BenchOptions) -> Result<(), Box<dyn Error>> {
-    let messages = run::output(&mut run::cargo([
-        "build",
-        "--release",
-        "--workspace",
-        "--all-features",
-        "--locked",
-        "--message-format=json-render-diagnostics",
-    ]))?;
-    let built = |name| executable(&messages, name).ok_or(format!("cargo built no {name}"));
-    let (server, bench) = (built("roots-server")?, built("roots-bench")?);
+    let [server, bench] = built::programs(Profile::Release, ["roots-server", "roots-bench"])?;
     let target = server.parent().and_then(Path::parent).ok_or("cargo has no target folder")?;
     let results = match &options.out {
         Some(file) => file.clone(),

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use self::service::Service;
+use crate::built::{self, Profile};
 use crate::postgres::Cluster;
 use crate::run::RunError;
 use crate::tools::Tools;
@@ -62,8 +63,7 @@ const SERVER_CHECKS: [&[&str]; 4] = [
 ];
 
 pub(crate) fn perform() -> Result<(), Box<dyn Error>> {
-    let server = openapi::build_program("roots-server")?;
-    let program = openapi::build_program("roots")?;
+    let [server, program] = built::programs(Profile::Test, ["roots-server", "roots"])?;
     let tools = Tools::provide("conformance")?;
     tools.write(DOCUMENT, &openapi::document(&server)?)?;
     for words in DOCUMENT_CHECKS {

@@ -8,6 +8,7 @@
 
 mod bench;
 mod browser;
+mod built;
 mod ci;
 mod conformance;
 mod deny;

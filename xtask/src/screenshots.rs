@@ -3,8 +3,10 @@
 use std::error::Error;
 use std::process::Command;
 
-use crate::openapi::{build_program, executable};
+use crate::built::{self, Profile};
 use crate::{browser, run};
+
+const PROGRAMS: [&str; 2] = ["roots-server", "roots-screenshots"];
 
 pub(crate) fn perform(paint: bool) -> Result<(), Box<dyn Error>> {
     let variables = browser::variables()?;
@@ -13,8 +15,8 @@ pub(crate) fn perform(paint: bool) -> Result<(), Box<dyn Error>> {
 }
 
 fn of_pages() -> Result<Command, Box<dyn Error>> {
-    let server = build_program("roots-server")?;
-    let mut command = Command::new(build_program("roots-screenshots")?);
+    let [server, screenshots] = built::programs(Profile::Test, PROGRAMS)?;
+    let mut command = Command::new(screenshots);
     command.arg("--server").arg(server);
     command.arg("--out").arg(run::builds().join("screenshots"));
     command.arg("--readme").arg(run::workspace().join("docs/screenshots"));
@@ -23,16 +25,8 @@ fn of_pages() -> Result<Command, Box<dyn Error>> {
 
 /// A release, as users start it.
 fn of_paint() -> Result<Command, Box<dyn Error>> {
-    let messages = run::output(&mut run::cargo([
-        "build",
-        "--release",
-        "--workspace",
-        "--all-features",
-        "--locked",
-        "--message-format=json-render-diagnostics",
-    ]))?;
-    let built = |name| executable(&messages, name).ok_or(format!("cargo built no {name}"));
-    let mut command = Command::new(built("roots-screenshots")?);
-    command.arg("--paint").arg("--server").arg(built("roots-server")?);
+    let [server, screenshots] = built::programs(Profile::Release, PROGRAMS)?;
+    let mut command = Command::new(screenshots);
+    command.arg("--paint").arg("--server").arg(server);
     Ok(command)
 }
