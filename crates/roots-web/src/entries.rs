@@ -4,10 +4,10 @@ use maud::{Markup, html};
 use roots_domain::model::activity::Activity;
 use roots_domain::model::dashboard::ShownText;
 use roots_domain::model::feed::{FeedEntry, FeedRow, FoldName};
+use roots_domain::model::time::Timestamp;
 
 use crate::look::Look;
 use crate::text;
-use crate::time;
 
 /// Most characters of an entry on its line.
 const LINE_CHARS: usize = 160;
@@ -31,10 +31,12 @@ pub(crate) fn description(shown: &ShownText, (what, id): (&str, i64), chars: usi
     }
 }
 
-/// The rows of a feed. `write` writes the text of an entry on one line, `who` names its agent.
+/// The rows of a feed. `when` writes a time, `write` the text of an entry on one line, and `who`
+/// names its agent.
 pub(crate) fn feed<T>(
     look: &Look,
     rows: &[FeedRow<Activity<T>>],
+    when: fn(&Look, Timestamp) -> Markup,
     write: &dyn Fn(&T, i64, usize) -> Markup,
     who: &dyn Fn(&Activity<T>) -> Markup,
 ) -> Markup {
@@ -43,7 +45,7 @@ pub(crate) fn feed<T>(
             @for row in rows {
                 @let entry = &row.newest;
                 li.feedrow {
-                    span.t { (time::clock(look, entry.logged_at)) }
+                    span.t { (when(look, entry.logged_at)) }
                     span.what {
                         (line(entry, write))
                         @if !row.folded.is_empty() {
@@ -52,7 +54,7 @@ pub(crate) fn feed<T>(
                                 ul {
                                     @for folded in &row.folded {
                                         li {
-                                            span.t { (time::clock(look, folded.logged_at)) } " "
+                                            span.t { (when(look, folded.logged_at)) } " "
                                             (line(folded, write))
                                         }
                                     }

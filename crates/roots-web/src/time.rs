@@ -29,6 +29,12 @@ pub(crate) fn clock(look: &Look, at: Timestamp) -> Markup {
     titled(look, at, &look.zone().wall_clock(at).to_string())
 }
 
+/// The hour and minute of a time of today: `14:02`. The date of any other: `9 Apr`.
+pub(crate) fn clock_or_date(look: &Look, at: Timestamp) -> Markup {
+    let day_of = |at| look.zone().wall_clock(at).day;
+    if day_of(at) == day_of(look.now) { clock(look, at) } else { titled(look, at, &date(look, at)) }
+}
+
 /// The date and time in full: `9 Apr 2026, 14:02`.
 pub(crate) fn full(look: &Look, at: Timestamp) -> String {
     let clock = look.zone().wall_clock(at);
@@ -107,6 +113,19 @@ mod tests {
         ] {
             let at = Timestamp::parse(at).unwrap();
             let shown = when(&look, at).into_string();
+            assert!(shown.contains(&format!(">{text}</time>")), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_another_day_shows_its_date() {
+        let look = look("Asia/Kathmandu", "2026-04-09T12:00:00Z");
+        for (at, text) in [
+            ("2026-04-08T18:14:59Z", "8 Apr"),
+            ("2026-04-08T18:15:00Z", "00:00"),
+            ("2026-04-09T12:00:00Z", "17:45"),
+        ] {
+            let shown = clock_or_date(&look, Timestamp::parse(at).unwrap()).into_string();
             assert!(shown.contains(&format!(">{text}</time>")), "{text}: {shown}");
         }
     }

@@ -15,6 +15,8 @@ const HEIGHT: i64 = 110;
 /// Where the axis of 0 lies, and how high the largest balance stands above it.
 const ZERO: i64 = 88;
 const RISE: i64 = 80;
+/// About the width of a character of a mark, in units.
+const CHAR: i64 = 7;
 /// A forecast beyond so many days is cut, so that the curve stays visible.
 const AHEAD_MAX_DAYS: i64 = 60;
 
@@ -55,6 +57,17 @@ pub(crate) fn chart(
     );
     let is_cut = ends.is_some_and(|day| day.0 - today.0 > AHEAD_MAX_DAYS);
     let left = if is_cut { remaining(*now, ends.map_or(0, |day| day.0 - today.0)) } else { 0 };
+    let start = time::day(look, first);
+    let last = match time::day(look, Day(today.0 + ahead)) {
+        _ if ahead == 0 => "today".to_owned(),
+        day if is_cut => format!("cut at {day}"),
+        day => day,
+    };
+    // Between the two, where it touches neither.
+    let room = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX).saturating_mul(CHAR);
+    let half = room("today") / 2 + CHAR;
+    let shows_today =
+        ahead > 0 && (room(&start) + half..width - room(&last) - half).contains(&x(*today));
     html! {
         svg.wide role="img" aria-labelledby={ (id) "-name" } width=(width) height=(HEIGHT)
             viewBox={ "0 0 " (width) " " (HEIGHT) } {
@@ -64,16 +77,11 @@ pub(crate) fn chart(
             @if forecast.is_some() {
                 path.proj d={ "M" (x(*today)) " " (y(*now)) "L" (width) " " (y(left)) } {}
             }
-            text x="0" y="106" { (time::day(look, first)) }
-            @if ahead > 0 {
+            text x="0" y="106" { (start) }
+            @if shows_today {
                 text x=(x(*today)) y="106" text-anchor="middle" { "today" }
-                text x=(width) y="106" text-anchor="end" {
-                    @if is_cut { "cut at " (time::day(look, Day(today.0 + ahead))) }
-                    @else { (time::day(look, Day(today.0 + ahead))) }
-                }
-            } @else {
-                text x=(width) y="106" text-anchor="end" { "today" }
             }
+            text x=(width) y="106" text-anchor="end" { (last) }
         }
         (table(id, &["Day", "Balance"], curve.points.iter().rev().map(|(day, balance)| {
             vec![html! { (time::day(look, *day)) }, html! { (number(*balance)) }]

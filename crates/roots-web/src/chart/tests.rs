@@ -113,6 +113,19 @@ fn a_balance_has_a_curve_and_the_dotted_rest() {
 }
 
 #[test]
+fn today_is_marked_where_it_touches_no_other_mark() {
+    for (days, spent_in_seven_days, is_marked) in [(5, 98, false), (30, 98, true), (90, 900, false)]
+    {
+        let first = Day(today().0 - days);
+        let curve = curve(600, [(first, 590), (today(), 462)], (first, today()), first);
+        let spending = Spending { balance: 462, whole_days: spent_in_seven_days, last_day: 0 };
+        let forecast = Forecast::of(spending, at(NOW));
+        let drawn = balance::chart(&look(), &curve, forecast, "balance", 330).into_string();
+        assert_eq!(drawn.contains(">today</text>"), is_marked, "{days}: {drawn}");
+    }
+}
+
+#[test]
 fn the_days_before_an_account_was_made_stay_blank() {
     let (first, made) = (Day(today().0 - 9), Day(today().0 - 1));
     let days = curve(0, [(made, 500), (today(), 462)], (first, today()), made);

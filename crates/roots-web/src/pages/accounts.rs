@@ -19,6 +19,7 @@ use roots_http_core::request::query::{NoParams, Query};
 
 use crate::answer::{html, see_other};
 use crate::app::App;
+use crate::chart::number;
 use crate::form::{self, Faults, Posted, again, field};
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
@@ -82,7 +83,7 @@ fn list_row(
             td { a href={ "/accounts/" (account.id) } { (text::line(account.name.as_str())) } }
             td { (account.kind.name()) }
             td { (status(account.status)) }
-            td { (account.balance) }
+            td { (number(account.balance)) }
             td { @if let Some(at) = last_write_at { (time::when(look, *at)) } @else { "never" } }
         }
     }
@@ -160,7 +161,7 @@ fn facts(
             dt { "Name" } dd { (text::line(account.name.as_str())) }
             dt { "Kind" } dd { (account.kind.name()) }
             dt { "Status" } dd { (status(account.status)) }
-            dt { "Balance" } dd { (account.balance) }
+            dt { "Balance" } dd { (number(account.balance)) }
             dt { "Actors" } dd { (account.last_ids.actor) }
             dt { "Paid writes" } dd { (writes) }
             dt { "Last write" }

@@ -122,7 +122,9 @@ fn days(viewer: &Viewer, agents: &Agents, found: &Page<Activity>) -> Markup {
     html! {
         @for (day, rows) in &by_day {
             h3.day { (time::day(&viewer.look, *day)) }
-            (entries::feed(&viewer.look, rows, &write, &|entry| agents.name(entry.actor)))
+            (entries::feed(&viewer.look, rows, time::clock, &write, &|entry| {
+                agents.name(entry.actor)
+            }))
         }
     }
 }

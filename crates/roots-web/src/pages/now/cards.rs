@@ -168,7 +168,7 @@ pub(super) fn latest(shown: &Shown<'_>) -> Markup {
                 a href=(query::link("/activity", &[("agent", agent)])) { "Activity" }
             }
             @if rows.is_empty() { p.muted { "Nothing was logged yet." } }
-            (entries::feed(shown.look, &rows, &write, &who))
+            (entries::feed(shown.look, &rows, time::clock_or_date, &write, &who))
         }
     }
 }

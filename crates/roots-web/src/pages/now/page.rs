@@ -30,6 +30,9 @@ use crate::viewer::Viewer;
 /// The days of the small curve of the balance.
 const BALANCE_DAYS: i64 = 30;
 
+/// At the start of a day its sessions are drawn on a span of this length.
+const SHORTEST_TODAY_SECONDS: i64 = 3_600;
+
 /// What the page is asked for.
 pub(crate) struct NowQuery {
     agent: Option<ActorId>,
@@ -62,7 +65,9 @@ pub(crate) async fn show(
         activities.stats(&caller, selection, zone).await
     });
     let stats = stats.await?;
-    let of_today = (zone.first_instant(today), zone.last_instant(today));
+    // Until now: on a phone the end of the drawing shows.
+    let of_today = zone.first_instant(today);
+    let of_today = (of_today, viewer.look.now.max(of_today.plus_seconds(SHORTEST_TODAY_SECONDS)));
     let lanes =
         |caller: Arc<_>| async move { dashboards.lane_sessions(&caller, scope, of_today).await };
     let sessions = viewer.bearer.read_in_turn(lanes).await?;

@@ -23,6 +23,7 @@ use crate::address::Address;
 use crate::agents::Agents;
 use crate::answer::html;
 use crate::app::App;
+use crate::chart::number;
 use crate::first_steps;
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
@@ -241,7 +242,7 @@ fn pager(query: &SessionsQuery, page: &Page<Row>) -> Markup {
                 a.button data-later="" href=(at((query.offset - rows).max(0))) { "Later" }
             }
             @if end < page.total { a.button data-earlier="" href=(at(end)) { "Earlier" } }
-            span.muted { (page.total) " in all" }
+            @if page.total > 0 { span.muted { (number(page.total)) " in all" } }
         }
     }
 }
