@@ -7,7 +7,7 @@ use roots_domain::model::id::ActorId;
 use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::port::store::{
     AGENTS_MAX, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LANE_SESSIONS_MAX, LATEST_MAX,
-    OPEN_SESSIONS_MAX, OVERDUE_MAX,
+    OPEN_SESSIONS_MAX, OVERDUE_MAX, WAITING_SESSIONS_MAX,
 };
 use sea_orm::{DbBackend, Statement};
 
@@ -99,7 +99,8 @@ impl Statements {
              FROM ({}) AS a",
             self.first_actors("actor_id")
         );
-        let keys = [self.sessions_by_silence("ASC"), self.sessions_by_silence("DESC"), of_agents];
+        let by_silence = |order| self.sessions_by_silence(order, OPEN_SESSIONS_MAX);
+        let keys = [by_silence("ASC"), by_silence("DESC"), of_agents];
         let keys = keys.map(|part| columns("session_id", &part));
         let sql = self.of_keys(
             &keys.join(" UNION "),
@@ -116,20 +117,20 @@ impl Statements {
 
     /// Active sessions by their last write. Those of one actor are in the order of their start:
     /// it has few.
-    fn sessions_by_silence(&self, order: &str) -> String {
+    fn sessions_by_silence(&self, order: &str, most: u32) -> String {
         if self.actor.is_none() {
             let source = self.indexed("session_activity AS a", "session_activity_open");
             return format!(
                 "SELECT a.session_id FROM {source} WHERE a.account_id = :account \
                  AND a.is_open = 1 ORDER BY a.last_active_at {order}, a.session_id {order} \
-                 LIMIT {OPEN_SESSIONS_MAX}"
+                 LIMIT {most}"
             );
         }
         let source = self.indexed("sessions AS t", SESSIONS[0]);
         format!(
             "SELECT t.session_id FROM {source} WHERE t.account_id = :account \
              AND t.actor_id = :actor AND t.status = 'active' \
-             ORDER BY t.started_at {order}, t.session_id {order} LIMIT {OPEN_SESSIONS_MAX}"
+             ORDER BY t.started_at {order}, t.session_id {order} LIMIT {most}"
         )
     }
 
@@ -231,7 +232,7 @@ impl Statements {
              COALESCE((SELECT n.activity_id FROM {of_other_times} WHERE {of_session} \
              AND n.session_id IS NOT NULL AND n.logged_at <> n.created_at \
              ORDER BY n.activity_id DESC LIMIT 1), 0) AS other FROM ({}) AS s",
-            self.sessions_by_silence("ASC")
+            self.sessions_by_silence("ASC", WAITING_SESSIONS_MAX)
         );
         let ids = format!(
             "SELECT CASE WHEN newest > other THEN newest ELSE other END AS activity_id \

@@ -33,6 +33,7 @@ roots_testkit::on_both! {
     a_dashboard_has_what_the_lists_have,
     the_oldest_of_what_is_in_progress_and_overdue_is_read,
     a_question_is_found_among_many_newer_ones_that_were_answered,
+    a_question_is_found_among_many_active_sessions,
     a_session_that_was_ended_for_its_silence_asks_no_more,
     all_agents_are_read_page_by_page_and_all_of_their_work_at_once,
     of_more_sessions_than_a_timeline_draws_the_newest_are_read,
@@ -263,6 +264,33 @@ async fn a_question_is_found_among_many_newer_ones_that_were_answered(db: TestDa
     let answer = issuer.log_activity_as("note", Some(1), Some(begin.plus_seconds(-5)));
     apply_each(&db.store, [answer]).await;
     assert_eq!(read(&db, &query(&issuer, None)).await.waiting, []);
+}
+
+/// The session is neither among those that show, silent longest or written to last, nor is its
+/// question among the newest.
+async fn a_question_is_found_among_many_active_sessions(db: TestDatabase) {
+    let mut issuer = Issuer::new(&db.store, 1_000).await;
+    let begin = issuer.at;
+    let ask = |issuer: &Issuer, session| issuer.log_activity_as("question", Some(session), None);
+    let mut work = vec![];
+    for session in 1..=220 {
+        issuer.at = begin.plus_seconds(session * 60);
+        work.push(issuer.start_session());
+        if session == 110 {
+            work.push(ask(&issuer, session));
+        }
+    }
+    for _ in 0..101 {
+        work.extend([ask(&issuer, 220), issuer.log_activity_as("note", Some(220), None)]);
+    }
+    apply_each(&db.store, work).await;
+    db.clock.advance_seconds(220 * 60);
+    for actor in [None, Some(1)] {
+        let found = read(&db, &query(&issuer, actor)).await;
+        let waiting: Vec<_> = found.waiting.iter().filter_map(|entry| entry.session).collect();
+        assert_eq!(waiting, [SessionId(110)], "{actor:?}");
+        assert_eq!((found.sessions_left_out(), found.is_whole()), (20, false), "{actor:?}");
+    }
 }
 
 async fn a_session_that_was_ended_for_its_silence_asks_no_more(db: TestDatabase) {

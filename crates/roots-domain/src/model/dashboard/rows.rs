@@ -241,6 +241,13 @@ impl<T> DashboardRows<T> {
         self.counts.sessions_active.saturating_sub(read).max(0)
     }
 
+    /// Whether all that is in progress, active or overdue is read. If not, more of it may need a
+    /// person.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.has_more_overdue && self.has_all_in_progress() && self.sessions_left_out() == 0
+    }
+
     /// The actors of all rows.
     pub fn actors(&self) -> impl Iterator<Item = ActorId> {
         let agents = self.agents.iter().map(|agent| agent.actor.id);

@@ -228,9 +228,14 @@ fn what_is_not_read_is_counted() {
     rows.counts.sessions_active = 4;
     rows.counts.todos.in_progress = 3;
     assert_eq!((rows.sessions_left_out(), rows.todos_left_out()), (3, 2));
-    assert!(!rows.has_all_in_progress());
+    assert!(!rows.has_all_in_progress() && !rows.is_whole());
     rows.counts.todos.in_progress = 1;
     assert_eq!((rows.todos_left_out(), rows.has_all_in_progress()), (0, true));
+    assert!(!rows.is_whole());
+    rows.counts.sessions_active = 1;
+    assert!(rows.is_whole());
+    rows.has_more_overdue = true;
+    assert!(!rows.is_whole());
 }
 
 #[test]

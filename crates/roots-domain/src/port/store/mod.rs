@@ -48,7 +48,7 @@ pub use commands::{ApplyError, CommandStore, StoreError, StoreResult};
 pub use dashboard::{
     AGENTS_MAX, DashboardQuery, DashboardReader, EXPIRING_KEYS_MAX, IN_PROGRESS_MAX,
     LANE_SESSIONS_MAX, LATEST_MAX, NEXT_UP_MAX, OPEN_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery,
-    TimelineQuery,
+    TimelineQuery, WAITING_SESSIONS_MAX,
 };
 pub use events::{AccountState, EventReader, STATES_MAX};
 pub use idempotency::IdempotencyReader;

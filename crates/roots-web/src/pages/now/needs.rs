@@ -19,13 +19,17 @@ const TITLE_CHARS: usize = 120;
 pub(super) fn card(shown: &Shown<'_>) -> Markup {
     let needs = shown.rows.needs(shown.rules);
     let (first, rest) = needs.split_at(needs.len().min(ROWS));
-    let more = if shown.rows.has_more_overdue { "+" } else { "" };
+    let is_whole = shown.rows.is_whole();
+    let more = if is_whole { "" } else { "+" };
     let class = if needs.is_empty() { "card c8" } else { "card c8 need" };
     html! {
         section class=(class) #needs data-live aria-labelledby="needs-h" {
             @if needs.is_empty() {
                 header { h2 #needs-h { "Needs you" } }
-                p.calm { "Nothing needs you." (last_entry(shown)) }
+                p.calm {
+                    @if is_whole { "Nothing needs you." } @else { "Nothing that shows here needs you." }
+                    (last_entry(shown))
+                }
             } @else {
                 header {
                     h2 #needs-h { "Needs you (" (needs.len()) (more) ")" }

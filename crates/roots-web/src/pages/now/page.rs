@@ -125,7 +125,11 @@ fn tools(agents: &Agents, chosen: Option<ActorId>, is_owner: bool) -> Markup {
 pub(super) fn content(shown: &Shown<'_>, address: &Address) -> Markup {
     if shown.rows.is_empty() && shown.agent.is_none() {
         return html! {
-            div.grid {
+            div.grid.even {
+                @if !shown.rows.needs(shown.rules).is_empty() {
+                    (needs_card(shown))
+                    (cards::credits(shown))
+                }
                 section.card.c12 #first data-live aria-labelledby="first-h" {
                     header { h2 #first-h { "Nothing here yet" } }
                     p { "No agent has written anything. This request starts its first session:" }

@@ -247,6 +247,30 @@ fn a_first_visit_teaches_the_first_request() {
 }
 
 #[test]
+fn what_needs_a_person_shows_before_anything_was_written() {
+    let rows = DashboardRows {
+        spending: Spending { balance: 0, whole_days: 0, last_day: 0 },
+        keys: usual().keys,
+        ..nothing()
+    };
+    let drawn = page(&rows, &[]);
+    for shown in ["Needs you (2)", "No credits are left", "laptop", "Nothing here yet"] {
+        assert!(drawn.contains(shown), "{shown}: {drawn}");
+    }
+}
+
+#[test]
+fn where_not_all_is_read_more_may_need_a_person() {
+    let mut rows = nothing();
+    rows.counts.sessions_active = 1;
+    let drawn = page(&rows, &[]);
+    assert!(drawn.contains("Nothing that shows here needs you."), "{drawn}");
+    let mut rows = usual();
+    rows.counts.sessions_active += 9;
+    assert!(page(&rows, &[]).contains("+)</h2>"));
+}
+
+#[test]
 fn where_nothing_needs_a_person_the_page_says_so() {
     let rows = DashboardRows {
         latest: vec![entry(905, 1, None, 120, "commit", open("Split the parser"))],
