@@ -126,7 +126,8 @@ fn characters(count: usize) -> String {
     if count == 1 { "1 character".to_owned() } else { format!("{count} characters") }
 }
 
-fn as_written(text: &str) -> Markup {
+/// A text that is no Markdown, with its line breaks. After 4,000 characters the rest is folded.
+pub(crate) fn as_written(text: &str) -> Markup {
     let end = text.char_indices().nth(SHOWN_CHARS).map_or(text.len(), |(end, _)| end);
     let (shown, rest) = text.split_at(end);
     html! {

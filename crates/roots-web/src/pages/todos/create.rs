@@ -36,8 +36,10 @@ pub(crate) async fn form(
     mut viewer: Viewer,
     Query(NewQuery { agent }): Query<NewQuery>,
 ) -> Result<Response, Problem> {
+    let mut agents = Agents::read(&app, &mut viewer).await?;
+    agents.choose(&app, &mut viewer, agent).await?;
     let filled = Filled::empty(&viewer.look, agent);
-    page(&app, &mut viewer, &filled, &Faults::default()).await
+    Ok(page(&app, &viewer, &agents, &filled, &Faults::default()))
 }
 
 /// Creates the todo and leads to the board. Faults are shown at their fields.
@@ -52,8 +54,8 @@ pub(crate) async fn create(State(app): State<App>, mut posted: Posted) -> Respon
         Err(problem) => return posted.fail(problem),
     };
     let filled = Filled::typed(&posted.typed);
-    match page(&app, &mut posted.viewer, &filled, &faults).await {
-        Ok(page) => again(status, page),
+    match named(&app, &mut posted.viewer, &filled).await {
+        Ok(agents) => again(status, page(&app, &posted.viewer, &agents, &filled, &faults)),
         Err(problem) => posted.fail(problem),
     }
 }
@@ -68,16 +70,16 @@ async fn attempt(app: &App, posted: &Posted) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn page(
-    app: &App,
-    viewer: &mut Viewer,
-    filled: &Filled,
-    faults: &Faults,
-) -> Result<Response, Problem> {
+/// The agents, among them the one that was chosen.
+async fn named(app: &App, viewer: &mut Viewer, filled: &Filled) -> Result<Agents, Problem> {
     let mut agents = Agents::read(app, viewer).await?;
     agents.learn(app, viewer, filled.agent().into_iter().collect()).await?;
-    let offered = viewer.is_owner().then_some(&agents);
-    Ok(html(layout::page(
+    Ok(agents)
+}
+
+fn page(app: &App, viewer: &Viewer, agents: &Agents, filled: &Filled, faults: &Faults) -> Response {
+    let offered = viewer.is_owner().then_some(agents);
+    html(layout::page(
         viewer,
         Frame {
             title: "New todo",
@@ -97,5 +99,5 @@ async fn page(
                 }
             },
         },
-    )))
+    ))
 }

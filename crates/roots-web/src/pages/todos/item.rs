@@ -7,11 +7,12 @@ use axum::response::Response;
 use maud::{Markup, html};
 use roots_domain::model::claim::Claim;
 use roots_domain::model::id::{LogId, TodoId};
+use roots_domain::model::sealed::Sealed;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{StatusChange, Todo};
-use roots_domain::service::SealedRow;
 use roots_domain::service::access::Caller;
 use roots_domain::service::todos::LogChunk;
+use roots_domain::service::{ReadError, SealedRow};
 use roots_http_core::middleware::list_permits::FoundRows;
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
@@ -46,26 +47,24 @@ impl FromParams for ItemQuery {
     }
 }
 
-/// Steps of the history, if there is such a todo.
-struct FoundLog(Option<LogChunk>);
+/// A todo with steps of its history. One read has both: the page holds the texts of both.
+struct FoundItem(Todo<Sealed>, LogChunk);
 
-impl FoundRows for FoundLog {
+/// It, if there is such a todo.
+struct Found(Option<FoundItem>);
+
+impl FoundRows for Found {
     fn rows(&self) -> usize {
-        self.0.as_ref().map_or(0, |chunk| chunk.steps.len())
+        self.0.as_ref().map_or(0, |FoundItem(_, log)| 1 + log.steps.len())
     }
 
     fn sealed_bytes(&self) -> usize {
-        self.0.iter().flat_map(|chunk| &chunk.steps).map(SealedRow::sealed_bytes).sum()
+        let of_item = |FoundItem(todo, log): &FoundItem| {
+            todo.sealed_bytes() + log.steps.iter().map(SealedRow::sealed_bytes).sum::<usize>()
+        };
+        self.0.as_ref().map_or(0, of_item)
     }
 }
-
-/// A step, and the start of its note.
-struct Step {
-    change: StatusChange,
-}
-
-/// How much of a note the history shows, in characters.
-const NOTE_CHARS: usize = 1_000;
 
 /// The todo.
 pub(crate) async fn show(
@@ -75,12 +74,16 @@ pub(crate) async fn show(
     Query(query): Query<ItemQuery>,
 ) -> Result<Response, Problem> {
     let mut agents = Agents::read(&app, &mut viewer).await?;
-    let (steps, next) = history(&app, &mut viewer, id, query.after).await?;
     let todos = &app.services.todos;
     let until = |caller: Arc<Caller>| async move { todos.claim_until(&caller, id).await };
     let until = viewer.bearer.read(until).await?;
-    let find = |caller: Arc<Caller>| async move { todos.find_one(&caller, id).await };
-    let (todo, room) = rows::one(&app, &mut viewer, "todo", find).await?;
+    // The rows come last: a request that holds their room waits for nothing.
+    let (Found(found), room) =
+        rows::read(&mut viewer, |caller| find(&app, caller, id, query.after)).await?;
+    let FoundItem(todo, log) = found.ok_or_else(|| Problem::not_found("todo"))?;
+    let todo = rows::open(&app, &viewer, vec![todo]).await?.pop();
+    let todo = todo.ok_or_else(|| Problem::internal("a row was lost"))?;
+    let steps = rows::open(&app, &viewer, log.steps).await?;
     agents.learn(&app, &mut viewer, vec![todo.row.actor]).await?;
     let item = Item { app: &app, viewer: &viewer, agents: &agents, todo: &todo, until };
     let row = &todo.row;
@@ -99,7 +102,7 @@ pub(crate) async fn show(
                 section.card.c4 #facts data-live="" { (item.facts()) }
                 section.card.c8 #history data-live="" aria-labelledby="history-title" {
                     header { h2 id="history-title" { "History" } }
-                    (item.history(&steps, next, query.after))
+                    (item.history(&steps, log.next, query.after))
                 }
                 section.card.c4 #move data-live="" aria-labelledby="move-title" {
                     header { h2 id="move-title" { "Move" } }
@@ -113,24 +116,16 @@ pub(crate) async fn show(
     Ok(room.hold(answer).await)
 }
 
-/// The steps after one, and the step to continue after.
-async fn history(
+/// The todo, and the steps after one.
+async fn find(
     app: &App,
-    viewer: &mut Viewer,
+    caller: Arc<Caller>,
     id: TodoId,
     after: Option<LogId>,
-) -> Result<(Vec<Step>, Option<LogId>), Problem> {
+) -> Result<Found, ReadError> {
     let todos = &app.services.todos;
-    let find = |caller: Arc<Caller>| async move {
-        todos.log_after(&caller, id, after).await.map(FoundLog)
-    };
-    let (FoundLog(found), _room) = rows::read(viewer, find).await?;
-    let LogChunk { steps, next } = found.ok_or_else(|| Problem::not_found("todo"))?;
-    let keep = |Opened { row: mut change, .. }: Opened<StatusChange>| {
-        change.note = change.note.map(|note| note.chars().take(NOTE_CHARS).collect());
-        Step { change }
-    };
-    Ok((rows::open(app, viewer, steps).await?.into_iter().map(keep).collect(), next))
+    let log = todos.log_after(&caller, id, after).await?;
+    Ok(Found(todos.find_one(&caller, id).await?.zip(log).map(|(todo, log)| FoundItem(todo, log))))
 }
 
 struct Item<'a> {
@@ -198,7 +193,12 @@ impl Item<'_> {
         }
     }
 
-    fn history(&self, steps: &[Step], next: Option<LogId>, after: Option<LogId>) -> Markup {
+    fn history(
+        &self,
+        steps: &[Opened<StatusChange>],
+        next: Option<LogId>,
+        after: Option<LogId>,
+    ) -> Markup {
         let look = &self.viewer.look;
         let todo = &self.todo.row;
         html! {
@@ -206,14 +206,12 @@ impl Item<'_> {
                 @if after.is_none() {
                     li { span.grow { "Made" } span.t { (time::when(look, todo.created_at)) } }
                 }
-                @for Step { change } in steps {
+                @for Opened { row: change, .. } in steps {
                     li {
                         span.grow {
                             (labels::status(change.old_status)) " to "
                             strong { (labels::status(change.new_status)) }
-                            @if let Some(note) = &change.note {
-                                div.md.lines dir="auto" { (note) }
-                            }
+                            @if let Some(note) = &change.note { (text::as_written(note)) }
                         }
                         span.t { (time::when(look, change.logged_at)) }
                     }
