@@ -482,7 +482,7 @@ async fn accounts_are_for_operators(database: TestDatabase) {
     let refused = browser.get("/accounts").await;
     assert_eq!(refused.status, 403);
     assert!(refused.text.contains("Only operators may do this"), "{}", refused.text);
-    let fields = [("amount", "5"), ("idempotency_key", "x")];
+    let fields = [("amount", "5"), ("idempotency_key", "x"), ("shown_to", "1-1")];
     assert_eq!(browser.post("/accounts/1/credits", &fields).await.status, 403);
 }
 

@@ -137,12 +137,12 @@ async fn page(
                     section.card.c6 #account data-live="" { (facts(&viewer.look, &found)) }
                     section.card.c6 aria-labelledby="grant-title" {
                         header { h2 id="grant-title" { "Grant credits" } }
-                        (grant_form(app, id, filled, faults))
+                        (grant_form((app, viewer), id, filled, faults))
                     }
                     @if !is_own {
                         section.card.c6 #state data-live="" aria-labelledby="state-title" {
                             header { h2 id="state-title" { "Writing" } }
-                            (state_form(&found))
+                            (state_form(viewer, &found))
                         }
                     }
                 }
@@ -170,7 +170,12 @@ fn facts(
     }
 }
 
-fn grant_form(app: &App, id: AccountId, filled: &Filled, faults: &Faults) -> Markup {
+fn grant_form(
+    (app, viewer): (&App, &Viewer),
+    id: AccountId,
+    filled: &Filled,
+    faults: &Faults,
+) -> Markup {
     let amount = html! {
         input #amount name="amount" inputmode="numeric" required value=(filled.amount)
             autocomplete="off" aria-describedby=[faults.described("amount")];
@@ -182,7 +187,7 @@ fn grant_form(app: &App, id: AccountId, filled: &Filled, faults: &Faults) -> Mar
     html! {
         form.stack method="post" action={ "/accounts/" (id) "/credits" } {
             (faults.above())
-            (form::hidden(app, None))
+            (form::hidden(app, viewer, None))
             (field(faults, "amount", "Credits", &amount))
             (field(faults, "note", "Note for the ledger, if any", &note))
             div.buttons { button.primary { "Grant" } }
@@ -190,18 +195,20 @@ fn grant_form(app: &App, id: AccountId, filled: &Filled, faults: &Faults) -> Mar
     }
 }
 
-fn state_form(AccountOverview { account, .. }: &AccountOverview) -> Markup {
+fn state_form(viewer: &Viewer, AccountOverview { account, .. }: &AccountOverview) -> Markup {
     let id = account.id;
     html! {
         @match account.status {
             AccountStatus::Active => {
                 p { "A suspended account reads, exports and revokes keys, and writes nothing else." }
                 form method="post" action={ "/accounts/" (id) "/suspend" } {
+                    (form::shown_to(viewer))
                     button.bad { "Suspend account " (id) }
                 }
             }
             AccountStatus::Suspended => {
                 form method="post" action={ "/accounts/" (id) "/resume" } {
+                    (form::shown_to(viewer))
                     button.primary { "Let account " (id) " write again" }
                 }
             }

@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
 use crate::query::optional;
+use crate::viewer::Viewer;
 
 /// The fields of a new key.
 const NAMES: [&str; 4] = ["actor_id", "label", "expires_at", "api_key"];
@@ -66,7 +67,7 @@ fn show_again(
     posted: Posted,
     problem: Problem,
     title: &str,
-    form: impl Fn(&Faults) -> Markup,
+    form: impl Fn(&Viewer, &Faults) -> Markup,
 ) -> Response {
     // What its state does not allow, or what was done already, it does not help to send again.
     if problem.kind() == ProblemKind::Conflict {
@@ -84,7 +85,7 @@ fn show_again(
         tools: html! {},
         next_change: None,
         content: html! {
-            section.card aria-label=(title) { (form(&faults)) }
+            section.card aria-label=(title) { (form(&posted.viewer, &faults)) }
             p { a href="/access" { "Leave it" } }
         },
     };
@@ -123,9 +124,9 @@ async fn try_add(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
 pub(crate) async fn rotate(State(app): State<App>, posted: Posted) -> Response {
     match try_rotate(&app, &posted).await {
         Ok(made) => show(&posted, &made, "Rotated key"),
-        Err(problem) => {
-            show_again(posted, problem, "Rotate a key", |faults| overview::rotation(&app, faults))
-        }
+        Err(problem) => show_again(posted, problem, "Rotate a key", |viewer, faults| {
+            overview::rotation(&app, viewer, faults)
+        }),
     }
 }
 
@@ -147,7 +148,7 @@ pub(crate) async fn revoke(State(app): State<App>, Id(id): Id<KeyId>, posted: Po
     match try_revoke(&app, id, &posted).await {
         Ok(()) => see_other("/access"),
         Err(problem) => {
-            let form = |faults: &Faults| overview::revocation(id, faults);
+            let form = |viewer: &Viewer, faults: &Faults| overview::revocation(viewer, id, faults);
             show_again(posted, problem, &format!("Revoke key {id}"), form)
         }
     }
@@ -167,8 +168,8 @@ pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Res
             let said = "Keep it apart from your keys, where no agent can read it.";
             shown_once::page(&posted.viewer, "New recovery code", said, &[secret])
         }
-        Err(problem) => show_again(posted, problem, "Recovery code", |faults| {
-            overview::recovery_code(&app, faults)
+        Err(problem) => show_again(posted, problem, "Recovery code", |viewer, faults| {
+            overview::recovery_code(&app, viewer, faults)
         }),
     }
 }

@@ -90,7 +90,7 @@ pub(super) async fn page(
                 div.grid.even {
                     section.card.c12 #keys data-live="" aria-labelledby="keys-title" {
                         header { h2 id="keys-title" { "Keys" } span.muted { (keys.total) } }
-                        (overview::keys(look, &keys))
+                        (overview::keys(viewer, &keys))
                         div.buttons {
                             @if offset > 0 {
                                 a.button href=(at((offset - i64::from(KEY_ROWS)).max(0))) { "Back" }
@@ -100,27 +100,27 @@ pub(super) async fn page(
                     }
                     section.card.c12 #sign-ins data-live="" aria-labelledby="sign-ins-title" {
                         header { h2 id="sign-ins-title" { "Sign-ins" } }
-                        (overview::sign_ins(look, &sign_ins))
+                        (overview::sign_ins(viewer, &sign_ins))
                     }
                     @if viewer.is_owner() {
                         section.card.c6.tall aria-labelledby="new-key-title" {
                             header { h2 id="new-key-title" { "New key" } }
-                            (overview::new_key(app, &agents, filled, faults))
+                            (overview::new_key((app, viewer), &agents, filled, faults))
                         }
                     }
                     section.card.c6 aria-labelledby="rotate-title" {
                         header { h2 id="rotate-title" { "Rotate a key" } }
-                        (overview::rotation(app, &Faults::default()))
+                        (overview::rotation(app, viewer, &Faults::default()))
                     }
                     @if viewer.is_owner() {
                         section.card.c6 aria-labelledby="code-title" {
                             header { h2 id="code-title" { "Recovery code" } }
-                            (overview::recovery_code(app, &Faults::default()))
+                            (overview::recovery_code(app, viewer, &Faults::default()))
                         }
                     }
                     section.card.c6 aria-labelledby="export-title" {
                         header { h2 id="export-title" { "Export" } }
-                        (export::form(address, viewer.is_owner()))
+                        (export::form(address, viewer))
                     }
                 }
             },

@@ -39,7 +39,7 @@ pub(crate) async fn end(
         Ok(session) => {
             let is_active = session.status == SessionStatus::Active;
             let theirs = if is_active { "active" } else { "ended" };
-            let mine = html! { (form::hidden(&app, Some(session.tag()))) };
+            let mine = html! { (form::hidden(&app, &posted.viewer, Some(session.tag()))) };
             let notes = session.notes.as_deref().unwrap_or("It has no notes.");
             conflict::page(
                 &posted.viewer,
@@ -78,7 +78,7 @@ pub(crate) async fn notes(
         let theirs = session.notes.clone().unwrap_or_default().replace("\r\n", "\n");
         let rows = [("Notes", theirs.as_str(), typed.as_str())];
         let mine = html! {
-            (form::hidden(&app, Some(session.tag())))
+            (form::hidden(&app, &posted.viewer, Some(session.tag())))
             input type="hidden" name="notes" value=(typed);
         };
         return conflict::page(
@@ -99,7 +99,7 @@ pub(crate) async fn notes(
         Err(problem) => return posted.fail(problem),
     };
     // The state that the form showed: a person who types on has not seen another.
-    let hidden = form::hidden(&app, posted.tag());
+    let hidden = form::hidden(&app, &posted.viewer, posted.tag());
     again(
         status,
         html(layout::page(

@@ -87,7 +87,7 @@ async fn page(
             content: html! {
                 form.stack.card method="post" action="/todos" {
                     (faults.above())
-                    (form::hidden(app, None))
+                    (form::hidden(app, viewer, None))
                     (filled.controls(faults, offered))
                     div.buttons {
                         button.primary { "Make the todo" }

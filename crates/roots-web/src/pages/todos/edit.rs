@@ -39,7 +39,7 @@ pub(crate) async fn form(
         return Err(Problem::new(ProblemKind::Conflict, detail));
     }
     let filled = Filled::of(&todo, viewer.look.zone());
-    let tag = form::hidden(&app, Some(todo.tag()));
+    let tag = form::hidden(&app, &viewer, Some(todo.tag()));
     Ok(page(&viewer, &agents, id, &filled, &tag, &Faults::default()))
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn save(
         Err(problem) => return posted.fail(problem),
     };
     let filled = Filled::typed(&posted.typed);
-    let tag = form::hidden(&app, posted.tag());
+    let tag = form::hidden(&app, &posted.viewer, posted.tag());
     again(status, page(&posted.viewer, &agents, id, &filled, &tag, &faults))
 }
 
@@ -136,7 +136,7 @@ fn show_conflict(
             now: html! {},
             mine: Some((
                 "Use mine",
-                html! { (form::hidden(app, Some(todo.tag()))) (mine.hidden()) },
+                html! { (form::hidden(app, viewer, Some(todo.tag()))) (mine.hidden()) },
             )),
         },
     )

@@ -81,7 +81,7 @@ async fn show_again(
                 section.card aria-labelledby="move-title" {
                     header { h2 #move-title { (text::line(&todo.content.title)) } }
                     p { "It is " strong { (labels::status(todo.status)) } "." }
-                    (step_form(app, shown, back, &agents, Some((note, faults))))
+                    (step_form((app, &posted.viewer), shown, back, &agents, Some((note, faults))))
                 }
                 p { a href=(back) { "Leave it" } }
             },
@@ -111,7 +111,7 @@ async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Re
     let is_allowed = todo.status.next().contains(&status);
     let back = format!("/todos/{id}");
     let mine = html! {
-        (form::hidden(app, Some(todo.tag())))
+        (form::hidden(app, &posted.viewer, Some(todo.tag())))
         input type="hidden" name="status" value=(status.name());
         input type="hidden" name="note" value=(note_text);
         input type="hidden" name="back" value=(back);
@@ -196,7 +196,7 @@ async fn try_delete(
             rows: &[("Status", labels::status(todo.status), "Deleted, with its history")],
             now: now(&posted.viewer.look, &todo),
             action: &format!("/todos/{id}/delete"),
-            mine: Some(("Delete anyway", form::hidden(app, Some(todo.tag())))),
+            mine: Some(("Delete anyway", form::hidden(app, &posted.viewer, Some(todo.tag())))),
         },
     )))
 }
