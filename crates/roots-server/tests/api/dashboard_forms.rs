@@ -11,6 +11,7 @@ use roots_testkit::members::add_member;
 use roots_testkit::on_both;
 use secrecy::ExposeSecret;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 on_both! {
     a_stale_deletion_shows_the_todo_as_it_is_and_is_sent_anew,
@@ -29,6 +30,8 @@ on_both! {
     the_cookie_of_the_theme_is_secure_over_https,
     every_form_says_to_whom_it_was_shown,
     a_form_that_was_shown_to_somebody_else_does_nothing_and_loses_nothing_typed,
+    a_form_that_is_sent_twice_at_once_is_done_once_and_both_are_answered_alike,
+    of_a_key_that_is_asked_for_twice_at_once_the_second_answer_says_that_it_was_made,
 }
 
 const AGAIN: &str = "Try again";
@@ -237,12 +240,8 @@ async fn what_changes_a_row_without_the_state_that_was_shown_is_400(database: Te
     let session = app.get("/sessions/1").await.expect(200);
     assert_eq!((&session["status"], &session["notes"]), (&json!("active"), &json!("x")));
     // With it, but without a key, neither.
-    let sent = [
-        ("shown_to", "1-1"),
-        ("etag", etag.as_str()),
-        ("status", "done"),
-        ("back", "/todos"),
-    ];
+    let sent =
+        [("shown_to", "1-1"), ("etag", etag.as_str()), ("status", "done"), ("back", "/todos")];
     assert_eq!(browser.post("/todos/1/status", &sent).await.status, 400);
     let sent = [sent.as_slice(), &[("idempotency_key", "k")]].concat();
     assert_eq!(browser.post("/todos/1/status", &sent).await.status, 303);
@@ -423,7 +422,8 @@ async fn a_form_that_was_shown_to_somebody_else_does_nothing_and_loses_nothing_t
         assert_eq!(browser.sign_in(key).await.status, 303);
         let sent = [("title", "What I <typed>")];
         let refused = browser.submit(&new, "/todos", &sent).await;
-        let said = ["shown to somebody else", "nothing was done", "What I &lt;typed&gt;</textarea>"];
+        let said =
+            ["shown to somebody else", "nothing was done", "What I &lt;typed&gt;</textarea>"];
         assert_shows(&refused, 409, &said);
         assert!(!refused.text.contains(AGAIN) && !refused.text.contains("shown to</span>"));
         for (page, action) in [
@@ -446,4 +446,70 @@ async fn a_form_that_was_shown_to_somebody_else_does_nothing_and_loses_nothing_t
     assert_eq!(browser.submit(&new, "/todos", &[("title", "x")]).await.status, 303);
     // A form that does not say it is none of ours.
     assert_shows(&browser.post("/access/sign-ins/end", &[]).await, 400, &["open the page again"]);
+}
+
+/// Sends a form six times while nothing can be written. One is being done and four wait for it, as
+/// many as may: so the answer that comes first is the refusal of the sixth, and says that all have
+/// arrived. Answers those of the other five.
+async fn sent_at_once(
+    app: &TestApp,
+    browser: &Browser,
+    action: &str,
+    fields: &[(String, String)],
+) -> Vec<ApiResponse> {
+    let hold = app.database.hold(app.credentials.account).await;
+    let fields: Vec<_> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut requests = JoinSet::new();
+    for _ in 0..6 {
+        requests.spawn(send(browser.form(action, &fields)));
+    }
+    let first = requests.join_next().await.unwrap().unwrap();
+    assert_shows(&first, 409, &["Still in progress", AGAIN]);
+    hold.release().await;
+    requests.join_all().await
+}
+
+async fn a_form_that_is_sent_twice_at_once_is_done_once_and_both_are_answered_alike(
+    database: TestDatabase,
+) {
+    let app = TestApp::start(database, 10).await;
+    let mut browser = Browser::signed_in(&app).await;
+    let page = browser.get("/todos/new").await.text;
+    let mut fields = hidden(&page, "/todos");
+    fields.push(("title".to_owned(), "x".to_owned()));
+    for answer in sent_at_once(&app, &browser, "/todos", &fields).await {
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/todos")));
+    }
+    let page = browser.get("/todos/1").await.text;
+    let mut fields = hidden(&page, "/todos/1/status");
+    fields.push(("status".to_owned(), "in_progress".to_owned()));
+    for answer in sent_at_once(&app, &browser, "/todos/1/status", &fields).await {
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/todos/1")));
+    }
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
+    assert_eq!(app.get("/todos/1/logs").await.expect(200)["logs"].as_array().unwrap().len(), 1);
+    assert_eq!(app.get("/credits").await.expect(200)["balance"], 8);
+}
+
+async fn of_a_key_that_is_asked_for_twice_at_once_the_second_answer_says_that_it_was_made(
+    database: TestDatabase,
+) {
+    let app = TestApp::start(database, 10).await;
+    let mut browser = Browser::signed_in(&app).await;
+    let page = browser.get("/access").await.text;
+    let mut fields = hidden(&page, "/access/keys");
+    fields.push(("api_key".to_owned(), app.key().to_owned()));
+    let fields: Vec<_> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let send_one = || send(browser.form("/access/keys", &fields));
+    let answers = <[_; 2]>::from(tokio::join!(send_one(), send_one()));
+    let (shown, told): (Vec<_>, Vec<_>) = answers.iter().partition(|it| it.status == 200);
+    assert_eq!((shown.len(), told.len()), (1, 1));
+    assert_shows(shown[0], 200, &[r#"<code id="api-key">"#]);
+    for answer in told {
+        assert_shows(answer, 409, &["was done already", "revoke that key"]);
+        assert!(!answer.text.contains("<code id="), "{}", answer.text);
+    }
+    assert_eq!(app.get("/keys").await.expect(200)["total"], 2);
 }

@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::form::{self, Faults, Posted, again, field};
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
+use crate::once::done_once;
 use crate::query::{Skip, link, optional};
 use crate::text;
 use crate::time;
@@ -252,7 +253,9 @@ async fn try_grant(app: &App, id: AccountId, posted: &Posted) -> Result<(), Prob
         }
     })?;
     let (bearer, repeat) = (&posted.viewer.bearer, Some(posted.idempotent()?));
-    bearer.checked(app.services.operators.grant(bearer, id, amount, note, repeat).await)?;
+    let operators = &app.services.operators;
+    done_once(app, bearer, || operators.grant(bearer, id, amount, note.clone(), repeat.clone()))
+        .await?;
     Ok(())
 }
 

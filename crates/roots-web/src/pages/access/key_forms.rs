@@ -23,6 +23,7 @@ use crate::answer::{self, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
+use crate::once::done_once;
 use crate::query::optional;
 use crate::viewer::Viewer;
 
@@ -47,7 +48,9 @@ pub(crate) async fn add(State(app): State<App>, address: Address, mut posted: Po
         expires: get("expires_at").to_owned(),
         zone: get("zone").to_owned(),
     };
-    match page::page(&app, &mut posted.viewer, (0, &address), &filled, &faults).await {
+    match page::page(&app, &mut posted.viewer, (page::Begin::default(), &address), &filled, &faults)
+        .await
+    {
         Ok(page) => again(status, answer::html(page)),
         Err(problem) => posted.fail(problem),
     }
@@ -117,7 +120,8 @@ async fn try_add(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
     })?;
     let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
-    Ok(author.checked(app.services.keys.add(&author, draft, once).await)?.value)
+    let keys = &app.services.keys;
+    Ok(done_once(app, &author, || keys.add(&author, draft.clone(), once.clone())).await?.value)
 }
 
 /// Rotates the key that was typed, and shows the new one, once.
@@ -134,7 +138,8 @@ async fn try_rotate(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
     let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
     let grace = Grace::default();
-    Ok(author.checked(app.services.keys.rotate(&author, None, grace, once).await)?.value)
+    let keys = &app.services.keys;
+    Ok(done_once(app, &author, || keys.rotate(&author, None, grace, once.clone())).await?.value)
 }
 
 fn show(posted: &Posted, made: &ShownKey, title: &str) -> Response {
@@ -177,5 +182,6 @@ pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Res
 async fn try_recovery_code(app: &App, posted: &Posted) -> Result<SecretString, Problem> {
     let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
-    author.checked(app.services.accounts.renew_code(&author, once).await)
+    let accounts = &app.services.accounts;
+    done_once(app, &author, || accounts.renew_code(&author, once.clone())).await
 }

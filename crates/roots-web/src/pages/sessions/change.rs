@@ -18,6 +18,7 @@ use crate::answer::{html, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
+use crate::once::done_once;
 use crate::pages::conflict::{self, Conflict};
 use crate::rows;
 
@@ -135,7 +136,9 @@ async fn write(
 ) -> Result<(), Problem> {
     let preconditions = posted.preconditions_of_row()?;
     let bearer = &posted.viewer.bearer;
-    bearer.checked(app.services.sessions.patch(bearer, id, patch, preconditions).await)?;
+    let sessions = &app.services.sessions;
+    done_once(app, bearer, || sessions.patch(bearer, id, patch.clone(), preconditions.clone()))
+        .await?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use crate::answer::{html, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
+use crate::once::done_once;
 use crate::pages::conflict::{self, Conflict};
 use crate::rows::{self, Opened};
 use crate::viewer::Viewer;
@@ -81,8 +82,9 @@ async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Re
         return Ok(None);
     }
     let bearer = &posted.viewer.bearer;
-    let saved = app.services.todos.patch(bearer, id, change, preconditions).await;
-    match bearer.checked(saved) {
+    let todos = &app.services.todos;
+    let save = || todos.patch(bearer, id, change.clone(), preconditions.clone());
+    match done_once(app, bearer, save).await {
         Ok(_) => Ok(None),
         // Only the write tells: a form that is sent twice is done once, and its state is gone then.
         Err(problem) if problem.kind() == ProblemKind::PreconditionFailed => {
