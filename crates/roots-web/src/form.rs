@@ -219,7 +219,7 @@ impl Posted {
 /// forms say is not meant by whom the browser is signed in as now.
 fn check_shown_to(viewer: &Viewer, typed: &Typed) -> Result<(), Problem> {
     let shown_to = typed.get(SHOWN_TO).ok_or_else(incomplete)?;
-    if shown_to == mark_of(viewer) {
+    if shown_to == viewer.mark() {
         return Ok(());
     }
     let name = text::isolated(viewer.bearer.actor.name.as_str());
@@ -230,11 +230,6 @@ fn check_shown_to(viewer: &Viewer, typed: &Typed) -> Result<(), Problem> {
              in this browser meanwhile: you are now {name}."
         ),
     ))
-}
-
-/// The viewer as a form names them, whichever of their sign-ins they use.
-pub(crate) fn mark_of(viewer: &Viewer) -> String {
-    format!("{}-{}", viewer.bearer.account.id, viewer.bearer.actor.id)
 }
 
 fn incomplete() -> Problem {
@@ -327,7 +322,7 @@ pub(crate) fn failed_for_anybody(response: Response, typed: Typed) -> Response {
 
 /// The hidden field that every form of a viewer has: done for somebody else, it is refused.
 pub(crate) fn shown_to(viewer: &Viewer) -> Markup {
-    html! { input type="hidden" name=(SHOWN_TO) value=(mark_of(viewer)); }
+    html! { input type="hidden" name=(SHOWN_TO) value=(viewer.mark()); }
 }
 
 /// The hidden fields of a form that is done once: to whom it is shown, a new idempotency key, and

@@ -48,6 +48,11 @@ impl Viewer {
         self.bearer.actor.role == Role::Owner
     }
 
+    /// Who they are, whichever of their sign-ins they use.
+    pub(crate) fn mark(&self) -> String {
+        format!("{}-{}", self.bearer.account.id, self.bearer.actor.id)
+    }
+
     /// Admits a further part of a long answer.
     ///
     /// # Errors
