@@ -48,7 +48,7 @@ impl Viewer {
         self.bearer.actor.role == Role::Owner
     }
 
-    /// Who they are, whichever of their sign-ins they use.
+    /// Names the viewer in a page, the same for all of their sign-ins.
     pub(crate) fn mark(&self) -> String {
         format!("{}-{}", self.bearer.account.id, self.bearer.actor.id)
     }

@@ -62,8 +62,8 @@ const READS: PermitLimits =
 /// The same for pages. One account so has six at once, fewer than the eight connections that each
 /// thread reaches at least.
 const READS_OF_PAGES: PermitLimits = PermitLimits { at_once: 4, at_once_each: 2, ..READS };
-/// How many large answers an account's agents may have at once, and its pages. Their total number is limited by memory
-/// only.
+/// How many large answers an account's agents may have at once, and its pages. Their total number
+/// is limited by memory only.
 const LARGE: PermitLimits = PermitLimits {
     at_once: usize::MAX,
     at_once_each: LARGE_AT_ONCE_EACH,

@@ -97,9 +97,9 @@ fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>)
     )
 }
 
-/// Signs in, and leads to where one wanted to go. The sign-in that the browser had before ends, also
-/// that of another actor: its cookie is overwritten, so nobody could end it there any more. A wrong
-/// key shows the form again, sets no cookie and ends nothing.
+/// Signs in, and leads to where one wanted to go. The sign-in that the browser had before ends,
+/// also that of another actor: its cookie is overwritten, so nobody could end it there any more. A
+/// wrong key shows the form again, sets no cookie and ends nothing.
 pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request) -> Response {
     let mode = mode(&app, &request);
     if mode == CookieMode::Dropped {
