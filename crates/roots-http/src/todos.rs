@@ -482,7 +482,8 @@ impl LogChunks {
     async fn read_on(&mut self, after: LogId) -> Result<(), Problem> {
         let services = &self.app.services;
         services.access.check_expiry(&self.caller)?;
-        let _permit = self.app.shared.list_permits.permit(self.caller.account.id).await?;
+        let permits = self.app.shared.list_permits.of(&self.caller);
+        let _permit = permits.permit(self.caller.account.id).await?;
         let mut chunk = services.todos.log_after(&self.caller, self.id, Some(after)).await;
         if matches!(chunk, Err(StoreError::EpochMoved)) {
             // Some key of the account has ended. If it was not this one, the log continues.

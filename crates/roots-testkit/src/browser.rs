@@ -56,15 +56,15 @@ impl Browser {
 
     /// Sends a form with these fields.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> ApiResponse {
-        let request = self.request(Method::POST, path).header(ORIGIN, &self.address);
-        let answer = send(
-            request
-                .body(encoded(fields))
-                .header("content-type", "application/x-www-form-urlencoded"),
-        )
-        .await;
+        let answer = send(self.form(path, fields)).await;
         self.keep_cookies(&answer);
         answer
+    }
+
+    /// The request that sends a form with these fields.
+    pub fn form(&self, path: &str, fields: &[(&str, &str)]) -> RequestBuilder {
+        let request = self.request(Method::POST, path).header(ORIGIN, &self.address);
+        request.body(encoded(fields)).header("content-type", "application/x-www-form-urlencoded")
     }
 
     /// Fills in the form of `page` that leads to `action`, with these fields beside its hidden

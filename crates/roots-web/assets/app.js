@@ -2,6 +2,7 @@
 'use strict';
 (() => {
   const byId = (id) => document.getElementById(id);
+  const one = (it) => document.querySelector(it);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   let main = byId('main');
   const live = byId('live');
@@ -33,8 +34,9 @@
     if (form) form.requestSubmit();
   });
 
-  // Charts.
+  // Menus close by a click beside them, and charts lead on.
   on('click', (event) => {
+    for (const menu of all('.menu[open]')) menu.open = menu.contains(event.target);
     const mark = event.target.closest('svg [data-href]');
     if (mark) location.href = mark.dataset.href;
     const year = event.target.closest('svg[data-year]');
@@ -107,11 +109,13 @@
     lastRefresh = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { 'x-roots-refresh': '1' }, redirect: 'manual' });
-      if (answer.type === 'opaqueredirect') {
+      const next = answer.ok && await pageOf(answer);
+      // Somebody else may have signed in in another tab.
+      if (answer.type === 'opaqueredirect' || (next && next.getElementById('main').dataset.viewer !== main.dataset.viewer)) {
         if (all('form').some(isDirty)) badge('old', 'Signed out');
         else location.reload();
-      } else if (answer.ok) {
-        swap(await pageOf(answer));
+      } else if (next) {
+        swap(next);
         lastAnswer = Date.now();
         if (stream?.readyState === 1) fresh();
       } else if (answer.status === 404) {
@@ -334,13 +338,17 @@
       event.preventDefault();
       return palette();
     }
-    if (drag && event.key === 'Escape') return drop();
+    if (event.key === 'Escape') {
+      if (drag) return drop();
+      const menu = one('.menu[open]');
+      if (menu) { menu.open = false; return menu.firstChild.focus(); }
+    }
     const typing = event.target.closest('input, textarea, select, dialog[open]');
     if (event.ctrlKey || event.metaKey || event.altKey || typing || !live || keysOff()) return;
     if (moving) return keyInMove(event);
     if (event.timeStamp - going < 1500) {
       going = -Infinity;
-      const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
+      const link = one(`[data-go="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); location.href = href(link); return; }
     }
     const card = document.activeElement?.closest('.todo[data-next]');
@@ -349,9 +357,9 @@
       g: () => { going = event.timeStamp; },
       j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
       n: () => { location.href = '/todos/new'; },
-      '/': () => document.querySelector('input[data-filter], [data-filter] select')?.focus(),
-      '[': () => document.querySelector('[data-earlier], .earlier')?.click(),
-      ']': () => document.querySelector('[data-later]')?.click(),
+      '/': () => one('input[data-filter], [data-filter] select')?.focus(),
+      '[': () => one('[data-earlier], .earlier')?.click(),
+      ']': () => one('[data-later]')?.click(),
       m: card && (() => {
         moving = { card, target: allowed(card)[0] };
         mark(card, moving.target);
@@ -365,8 +373,7 @@
   });
 
   function dialog(title, ...content) {
-    const box = document.createElement('dialog');
-    box.setAttribute('aria-label', title);
+    const box = make('dialog', '', { 'aria-label': title });
     box.append(...content);
     box.addEventListener('close', () => box.remove());
     box.addEventListener('click', (event) => { if (event.target === box) box.close(); });
@@ -374,14 +381,14 @@
     box.showModal();
     return box;
   }
-  function make(tag, text, attributes = {}) {
+  function make(tag, text = '', attributes = {}) {
     const element = document.createElement(tag);
     element.textContent = text;
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     return element;
   }
   function help() {
-    const list = document.createElement('dl');
+    const list = make('dl');
     for (const [key, what] of [
       ['g, then n s t a g c k', 'Now, Sessions, Todos, Activity, aGents, Credits, Access (keys)'],
       ['j k', 'Next and previous row; Enter opens it'], ['n', 'New todo'], ['/', 'To the filters'],

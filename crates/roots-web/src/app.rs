@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use roots_domain::model::dashboard::DashboardRules;
 use roots_domain::model::time::Timestamp;
 use roots_domain::service::Services;
+use roots_http_core::middleware::fair_permits::FairPermits;
 use roots_http_core::middleware::hosts::Hosts;
 use roots_http_core::state::SharedState;
 
@@ -22,6 +23,8 @@ pub(crate) struct AppState {
     pub(crate) shared: SharedState,
     /// The names of this server.
     pub(crate) hosts: Hosts,
+    /// The places of requests that wait for the same form, which was sent before.
+    pub(crate) same_forms: FairPermits,
     /// What is called quiet.
     pub(crate) rules: DashboardRules,
 }

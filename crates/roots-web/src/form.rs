@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::text;
 use crate::viewer::Viewer;
 
 /// The largest form: one of the longest texts, which takes six bytes a byte if it is nothing but
@@ -34,6 +35,8 @@ const OPEN_FORM_MAX_BYTES: usize = 8 * 1024;
 const ETAG: &str = "etag";
 /// The field with the idempotency key.
 const IDEMPOTENCY_KEY: &str = "idempotency_key";
+/// The field that says to whom the form was shown.
+const SHOWN_TO: &str = "shown_to";
 /// The fields whose content no page repeats.
 const SECRETS: [&str; 2] = ["api_key", "recovery_code"];
 /// The fields that a page fills in, beside its conditions.
@@ -157,7 +160,7 @@ fn too_long() -> Markup {
 }
 
 fn is_condition(name: &str) -> bool {
-    matches!(name, ETAG | IDEMPOTENCY_KEY)
+    matches!(name, ETAG | IDEMPOTENCY_KEY | SHOWN_TO)
 }
 
 /// A form that a viewer sent.
@@ -212,6 +215,23 @@ impl Posted {
     }
 }
 
+/// A browser has one sign-in at a time, and tabs that were opened by the one before. What their
+/// forms say is not meant by whom the browser is signed in as now.
+fn check_shown_to(viewer: &Viewer, typed: &Typed) -> Result<(), Problem> {
+    let shown_to = typed.get(SHOWN_TO).ok_or_else(incomplete)?;
+    if shown_to == viewer.mark() {
+        return Ok(());
+    }
+    let name = text::isolated(viewer.bearer.actor.name.as_str());
+    Err(Problem::new(
+        ProblemKind::Conflict,
+        format!(
+            "This form was shown to somebody else, so nothing was done. Another key has signed in \
+             in this browser meanwhile: you are now {name}."
+        ),
+    ))
+}
+
 fn incomplete() -> Problem {
     Problem::bad_request("The form is incomplete, so nothing was done: open the page again.")
 }
@@ -227,7 +247,10 @@ impl FromRequest<App> for Posted {
         let refused = match Viewer::from_request_parts(&mut parts, app).await {
             Ok(viewer) => {
                 let Sent { typed } = Sent::of(&parts, body, FORM_MAX_BYTES).await?;
-                return Ok(Self { viewer, typed });
+                return match check_shown_to(&viewer, &typed) {
+                    Ok(()) => Ok(Self { viewer, typed }),
+                    Err(problem) => Err(failed(problem.into_response(), typed)),
+                };
             }
             Err(refused) => refused,
         };
@@ -297,10 +320,16 @@ pub(crate) fn failed_for_anybody(response: Response, typed: Typed) -> Response {
     failed(response, Typed { repeated_max_bytes: REPEATED_TO_ANYBODY_MAX_BYTES, ..typed })
 }
 
-/// The hidden fields of a form: a new idempotency key, and the tag of the state that it is made
-/// from, if it changes a row.
-pub(crate) fn hidden(app: &App, tag: Option<EntityTag>) -> Markup {
+/// The hidden field that every form of a viewer has: done for somebody else, it is refused.
+pub(crate) fn shown_to(viewer: &Viewer) -> Markup {
+    html! { input type="hidden" name=(SHOWN_TO) value=(viewer.mark()); }
+}
+
+/// The hidden fields of a form that is done once: to whom it is shown, a new idempotency key, and
+/// the tag of the state that it is made from, if it changes a row.
+pub(crate) fn hidden(app: &App, viewer: &Viewer, tag: Option<EntityTag>) -> Markup {
     html! {
+        (shown_to(viewer))
         input type="hidden" name=(IDEMPOTENCY_KEY) value=(app.services.uids.next());
         @if let Some(tag) = tag { input type="hidden" name=(ETAG) value=(tag); }
     }

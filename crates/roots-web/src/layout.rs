@@ -151,7 +151,7 @@ fn framed(viewer: &Viewer, frame: Frame<'_>, badge: &Markup, is_live: bool) -> M
             a.skip href="#main" { "Skip to the content" }
             div.shell {
                 (rail(viewer, section))
-                main #main tabindex="-1" data-now=(look.now.micros() / 1_000)
+                main #main tabindex="-1" data-viewer=(viewer.mark()) data-now=(look.now.micros() / 1_000)
                     data-version=[version]
                     data-next-change=[next_change] {
                     div.top {

@@ -9,6 +9,7 @@
 //! - `layout` is the frame of a page, `problem_page` the page of an error.
 //! - `text` shows what agents wrote, which is hostile; `time` shows times in the viewer's zone.
 //! - `form` reads forms; `guard` refuses requests of other sites and writes the headers.
+//! - `once` runs the writes of forms.
 //! - `rows` reads rows and opens their texts.
 
 mod address;
@@ -27,6 +28,7 @@ mod form;
 mod guard;
 mod layout;
 mod look;
+mod once;
 mod pages;
 mod problem_page;
 mod query;

@@ -19,6 +19,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::app::{App, AppState};
 use crate::assets::{self, ASSETS_PATH};
 use crate::guard::{check, of_another_site};
+use crate::once;
 use crate::pages::{
     access, accounts, activity, agents, credits, live, now, sessions, sign_in, theme, todos,
 };
@@ -39,7 +40,8 @@ pub fn surface(
     }
     let (services, hosts) = (services.clone(), settings.hosts.clone());
     let rules = settings.dashboard;
-    let app = App(Arc::new(AppState { services, shared, hosts, rules }));
+    let app =
+        App(Arc::new(AppState { services, shared, hosts, same_forms: once::places(), rules }));
     let mut traits = HashMap::new();
     let mut routes = Router::new();
     for (path, limit, methods, route) in pages() {

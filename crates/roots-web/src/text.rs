@@ -26,6 +26,11 @@ pub(crate) fn line(text: &str) -> Markup {
     html! { bdi { (balanced(text)) } }
 }
 
+/// The same in a sentence that is no HTML yet.
+pub(crate) fn isolated(text: &str) -> String {
+    format!("\u{2068}{}\u{2069}", balanced(text))
+}
+
 /// A text whose isolates of direction are closed in it. Browsers write the bounds of a `bdi` as
 /// such characters, so one that is left open here, or closed too often, would reach the words
 /// around it (UAX 9, BD9).

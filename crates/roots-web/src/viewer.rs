@@ -48,6 +48,11 @@ impl Viewer {
         self.bearer.actor.role == Role::Owner
     }
 
+    /// Names the viewer in a page, the same for all of their sign-ins.
+    pub(crate) fn mark(&self) -> String {
+        format!("{}-{}", self.bearer.account.id, self.bearer.actor.id)
+    }
+
     /// Admits a further part of a long answer.
     ///
     /// # Errors

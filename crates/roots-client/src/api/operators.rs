@@ -33,8 +33,8 @@ impl Client {
         self.send(&Call::of_row(Operation::GetAccount, id)).await?.json()
     }
 
-    /// Gives credits to an account. Only operators may. It is not repeated if its answer is lost:
-    /// look at the balance before you do.
+    /// Gives credits to an account. Only operators may. If its answer is lost, it is repeated with
+    /// the same idempotency key, so it is done once.
     ///
     /// # Errors
     ///

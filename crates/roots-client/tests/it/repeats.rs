@@ -1,9 +1,9 @@
 //! What the client sends again, over real connections. `src/retry.rs` has the tests of when.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use roots_client::model::{ActorType, NewActor, NewTodo};
+use roots_client::model::{ActorType, NewActor, NewCredits, NewTodo};
 use roots_client::{Client, Error, IdempotencyKey};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,12 +67,12 @@ async fn a_refusal_is_final() {
 }
 
 /// A server that closes its first `broken` connections after it has read a request, and then
-/// answers with `body`.
-async fn breaking(broken: usize, body: Value) -> (String, Arc<AtomicUsize>) {
+/// answers with `body`. It keeps the requests.
+async fn breaking(broken: usize, body: Value) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let requests = Arc::new(AtomicUsize::new(0));
-    let count = requests.clone();
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let kept = requests.clone();
     tokio::spawn(async move {
         let body = body.to_string();
         loop {
@@ -82,7 +82,11 @@ async fn breaking(broken: usize, body: Value) -> (String, Arc<AtomicUsize>) {
             if read == 0 {
                 continue;
             }
-            let number = count.fetch_add(1, Ordering::SeqCst);
+            let number = {
+                let mut kept = kept.lock().unwrap();
+                kept.push(String::from_utf8_lossy(&request[..read]).into_owned());
+                kept.len() - 1
+            };
             // An answer that is cut within its body is broken too.
             let cut = if number < broken { body.len() / 2 * (number % 2) } else { body.len() };
             if number >= broken || cut > 0 {
@@ -115,11 +119,32 @@ async fn a_broken_connection_is_tried_again() {
     let (url, requests) = breaking(2, todo()).await;
     let client = Client::new(&url, KEY).unwrap();
     assert_eq!(client.create_todo(&new_todo()).await.unwrap().value.todo_id, 1);
-    assert_eq!(requests.load(Ordering::SeqCst), 3);
+    assert_eq!(requests.lock().unwrap().len(), 3);
     let (url, requests) = breaking(1, todo()).await;
     let client = Client::new(&url, KEY).unwrap();
     assert_eq!(client.get_todo(1).await.unwrap().value.todo_id, 1);
-    assert_eq!(requests.load(Ordering::SeqCst), 2);
+    assert_eq!(requests.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_grant_whose_connection_breaks_is_tried_again_with_the_same_key() {
+    let granted = json!({ "account_id": 7, "balance": 5 });
+    let (url, requests) = breaking(2, granted).await;
+    let client = Client::new(&url, KEY).unwrap();
+    let credits = NewCredits { amount: 5, note: None };
+    client.grant_credits(7, &credits).await.unwrap();
+    client.grant_credits(7, &credits).await.unwrap();
+    let requests = requests.lock().unwrap();
+    let keys: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            let header = |line: &&str| line.to_lowercase().starts_with("idempotency-key: ");
+            request.lines().find(header).expect("a key")
+        })
+        .collect();
+    assert_eq!(keys.len(), 4);
+    assert!(keys[0] == keys[1] && keys[1] == keys[2], "one key an intent: {keys:?}");
+    assert_ne!(keys[2], keys[3], "another intent");
 }
 
 #[tokio::test]
@@ -127,7 +152,7 @@ async fn a_write_without_a_key_is_not_tried_again_once_it_was_sent() {
     let (url, requests) = breaking(1, actor()).await;
     let client = Client::new(&url, KEY).unwrap();
     assert!(matches!(client.add_actor(&new_actor()).await, Err(Error::Broken(_))));
-    assert_eq!(requests.load(Ordering::SeqCst), 1);
+    assert_eq!(requests.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -49,6 +49,15 @@ pub struct SignInEntry {
     pub is_callers: bool,
 }
 
+/// A page of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInPage {
+    /// The sign-ins, the latest first.
+    pub items: Vec<SignInEntry>,
+    /// Where the next page begins: before this one. `None` at the end.
+    pub next: Option<SignInId>,
+}
+
 impl SignIns {
     /// Signs the bearer of an API key in: makes a browser key for its actor.
     ///
@@ -95,23 +104,34 @@ impl SignIns {
     }
 
     /// The sign-ins in force that the caller may see, the latest first: those of all actors for the
-    /// owner, its own for a member. At most `most`.
+    /// owner, its own for a member. At most `most`, of those that began before `before`.
     ///
     /// # Errors
     /// A database error.
-    pub async fn list(&self, caller: &Caller, most: u32) -> Result<Vec<SignInEntry>, ReadError> {
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        before: Option<SignInId>,
+        most: u32,
+    ) -> Result<SignInPage, ReadError> {
         let actor = match caller.actor.role {
             Role::Owner => None,
             Role::Member => Some(caller.actor.id),
         };
-        let query = SignInQuery { by: caller.admission(), actor, most };
+        // One more tells whether others follow.
+        let query = SignInQuery { by: caller.admission(), actor, before, most: most + 1 };
         let now = self.clock.now();
         let entry = |listed: ListedSignIn| {
             let ends_at = listed.sign_in.admits_until(&listed.opener.validity(), now).ok()?;
             let is_callers = caller.sign_in == Some(listed.sign_in.id);
             Some(SignInEntry { listed, ends_at, is_callers })
         };
-        Ok(self.reader.sign_ins(&query).await?.into_iter().filter_map(entry).collect())
+        let mut found = self.reader.sign_ins(&query).await?;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let is_cut = found.len() > most;
+        found.truncate(most);
+        let next = found.last().filter(|_| is_cut).map(|listed| listed.sign_in.id);
+        Ok(SignInPage { items: found.into_iter().filter_map(entry).collect(), next })
     }
 
     /// Ends a sign-in: one of the caller's actor or, for the owner, any of the account.

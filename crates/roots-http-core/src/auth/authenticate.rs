@@ -177,7 +177,7 @@ impl Bearer {
     where
         F: Future<Output = Result<T, ReadError>>,
     {
-        let _permit = self.state.list_permits.permit(self.caller.account.id).await?;
+        let _permit = self.state.list_permits.of(self).permit(self.caller.account.id).await?;
         self.read(read).await
     }
 
@@ -185,7 +185,7 @@ impl Bearer {
     ///
     /// # Errors
     /// What the read failed with; 401 if the key is no longer in force; what
-    /// [`ListPermits::read`](crate::middleware::list_permits::ListPermits::read) is refused with.
+    /// [`ReadPermits::read`](crate::middleware::list_permits::ReadPermits::read) is refused with.
     pub async fn read_rows<T, E, F>(
         &mut self,
         find: impl Fn(Arc<Caller>) -> F,
@@ -196,7 +196,7 @@ impl Bearer {
         ReadError: From<E>,
     {
         let (state, account, find) = (Arc::clone(&self.state), self.caller.account.id, &find);
-        let permits = &state.list_permits;
+        let permits = state.list_permits.of(&self.caller);
         let read = |caller: Arc<Caller>| permits.read(account, move || find(Arc::clone(&caller)));
         self.read(read).await?
     }
@@ -217,7 +217,7 @@ impl Bearer {
         ReadError: From<E>,
     {
         let (state, account, find) = (Arc::clone(&self.state), self.caller.account.id, &find);
-        let permits = &state.list_permits;
+        let permits = state.list_permits.of(&self.caller);
         let read =
             |caller: Arc<Caller>| permits.read_on(account, room, move || find(Arc::clone(&caller)));
         self.read(read).await?

@@ -55,12 +55,15 @@ const PLACE_PATIENCE: Duration = Duration::from_secs(5);
 /// Most large answers that an account has at once.
 const LARGE_AT_ONCE_EACH: usize = 2;
 
-/// How many reads of rows run at once. Each holds up to 6.5 MiB of sealed texts, and as much again
-/// while the database returns them.
+/// How many reads of rows run at once for agents. Each holds up to 6.5 MiB of sealed texts, and as
+/// much again while the database returns them.
 const READS: PermitLimits =
     PermitLimits { at_once: 6, at_once_each: 4, waiting: 512, waiting_each: 128 };
-/// How many large answers an account may have at once. Their total number is limited by memory
-/// only.
+/// The same for pages. One account so has six at once, fewer than the eight connections that each
+/// thread reaches at least.
+const READS_OF_PAGES: PermitLimits = PermitLimits { at_once: 4, at_once_each: 2, ..READS };
+/// How many large answers an account's agents may have at once, and its pages. Their total number
+/// is limited by memory only.
 const LARGE: PermitLimits = PermitLimits {
     at_once: usize::MAX,
     at_once_each: LARGE_AT_ONCE_EACH,
@@ -68,8 +71,36 @@ const LARGE: PermitLimits = PermitLimits {
     waiting_each: 128,
 };
 
-/// Limits on lists: how many are read at once, and how much memory their answers may hold.
+/// Limits on lists: how many are read at once, and how much memory their answers may hold. Pages
+/// have permits of their own, so no agent waits for people who look.
 pub struct ListPermits {
+    /// The permits of requests with an API key.
+    pub of_agents: ReadPermits,
+    /// The permits of requests with a browser key.
+    pub of_pages: ReadPermits,
+}
+
+impl ListPermits {
+    /// Permits with this memory for large answers, which agents and pages share.
+    #[must_use]
+    pub fn new(memory: MemoryBudget) -> Self {
+        let of = |reads, memory| ReadPermits {
+            reads: FairPermits::new(reads),
+            large: FairPermits::new(LARGE),
+            memory,
+        };
+        Self { of_agents: of(READS, memory.clone()), of_pages: of(READS_OF_PAGES, memory) }
+    }
+
+    /// The permits of that caller.
+    #[must_use]
+    pub const fn of(&self, caller: &Caller) -> &ReadPermits {
+        if caller.sign_in.is_some() { &self.of_pages } else { &self.of_agents }
+    }
+}
+
+/// The permits of agents, or those of pages.
+pub struct ReadPermits {
     reads: FairPermits,
     large: FairPermits,
     memory: MemoryBudget,
@@ -155,13 +186,7 @@ pub const fn streamed_max_bytes(rows: usize, text_bytes: usize) -> usize {
     TELLING_HELD_BYTES + rows * ROW_HELD_BYTES + text_bytes
 }
 
-impl ListPermits {
-    /// Permits with this memory for large answers.
-    #[must_use]
-    pub fn new(memory: MemoryBudget) -> Self {
-        Self { reads: FairPermits::new(READS), large: FairPermits::new(LARGE), memory }
-    }
-
+impl ReadPermits {
     /// Waits for the account's turn to read rows. Keep the permit while they are read and
     /// decrypted.
     ///

@@ -109,14 +109,15 @@ impl Store {
     ) -> StoreResult<Vec<ListedSignIn>> {
         let db = self.readers();
         let joined = &*JOINED;
-        let of_actor = if query.actor.is_some() { "AND s.actor_id = $3" } else { "" };
+        let of_actor = if query.actor.is_some() { "AND s.actor_id = $4" } else { "" };
         let text = format!(
             "SELECT (SELECT a.auth_epoch FROM accounts AS a WHERE a.account_id = $1) \
-             AS {AUTH_EPOCH}, {joined} WHERE s.account_id = $1 AND s.ended IS NULL {of_actor} \
-             ORDER BY s.sign_in_id DESC LIMIT $2"
+             AS {AUTH_EPOCH}, {joined} WHERE s.account_id = $1 AND s.ended IS NULL \
+             AND s.sign_in_id < $3 {of_actor} ORDER BY s.sign_in_id DESC LIMIT $2"
         );
         let actor = query.actor.map(|actor| actor.0.into());
-        let values = [query.by.account.0.into(), i64::from(query.most).into()];
+        let before = query.before.map_or(i64::MAX, |id| id.0);
+        let values = [query.by.account.0.into(), i64::from(query.most).into(), before.into()];
         let values = values.into_iter().chain(actor);
         let asked = Statement::from_sql_and_values(db.get_database_backend(), text, values);
         let rows = db.query_all_raw(asked).await.map_err(of_read)?;

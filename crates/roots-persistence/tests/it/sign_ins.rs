@@ -146,7 +146,7 @@ async fn revoking_a_key_ends_its_sign_ins_in_the_same_transaction(db: TestDataba
     assert!(admit(&context, &kept_key).await.is_ok());
     let late = start_session(&context, &before).await;
     assert_eq!(late, Err(WriteError::Refused(Refusal::KeyNotInForce)));
-    let listed = context.sign_ins.list(&owner, 100).await;
+    let listed = context.sign_ins.list(&owner, None, 100).await;
     // The owner was admitted before a key ended.
     assert!(matches!(listed, Err(ReadError::Store(_))), "{listed:?}");
     assert!(is_sound(&db).await);
@@ -249,7 +249,7 @@ async fn an_owner_sees_and_ends_all_sign_ins_a_member_its_own(db: TestDatabase) 
     let (second, second_key) = sign_in(&context, &member, Stay::Long).await;
     let owner = admit(&context, &first_key).await.unwrap();
     let member = admit(&context, &second_key).await.unwrap();
-    let listed = context.sign_ins.list(&owner, 100).await.unwrap();
+    let listed = context.sign_ins.list(&owner, None, 100).await.unwrap().items;
     let shown = listed.iter().map(|entry| {
         let sign_in = &entry.listed.sign_in;
         (sign_in.id, sign_in.actor, sign_in.stay, entry.is_callers)
@@ -260,8 +260,11 @@ async fn an_owner_sees_and_ends_all_sign_ins_a_member_its_own(db: TestDatabase) 
     assert_eq!(listed[1].listed.sign_in.label, Some(name("Firefox on Linux")));
     assert_eq!(listed[1].listed.opener.id, owner.key);
     assert_eq!(Some(listed[1].ends_at), owner.ends_at);
-    assert_eq!(context.sign_ins.list(&owner, 1).await.unwrap().len(), 1);
-    let own = context.sign_ins.list(&member, 100).await.unwrap();
+    let latest = context.sign_ins.list(&owner, None, 1).await.unwrap();
+    assert_eq!((&latest.items[..], latest.next), (&listed[..1], Some(second)));
+    let last = context.sign_ins.list(&owner, latest.next, 1).await.unwrap();
+    assert_eq!((&last.items[..], last.next), (&listed[1..], None));
+    let own = context.sign_ins.list(&member, None, 100).await.unwrap().items;
     assert_eq!(own.iter().map(|entry| entry.listed.sign_in.id).collect::<Vec<_>>(), [second]);
     let refused = context.sign_ins.end(&member, first).await;
     assert_eq!(refused, Err(WriteError::Refused(Refusal::NotFound("sign-in"))));
@@ -274,7 +277,7 @@ async fn an_owner_sees_and_ends_all_sign_ins_a_member_its_own(db: TestDatabase) 
     assert_eq!(open(&db).await, (vec![], 0));
     // Of another account nothing is seen.
     let stranger = context.caller(0).await;
-    assert_eq!(context.sign_ins.list(&stranger, 100).await.unwrap(), []);
+    assert_eq!(context.sign_ins.list(&stranger, None, 100).await.unwrap().items, []);
 }
 
 async fn the_longest_unused_of_an_actor_gives_way(db: TestDatabase) {

@@ -11,6 +11,8 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 on_both! {
+    signing_in_again_ends_the_sign_in_that_the_browser_had,
+    a_list_of_more_than_50_sign_ins_goes_on,
     without_a_sign_in_a_page_leads_to_the_form_and_back,
     a_wrong_key_shows_the_form_again_and_sets_no_cookie,
     a_sign_in_leads_to_no_other_server,
@@ -482,7 +484,7 @@ async fn accounts_are_for_operators(database: TestDatabase) {
     let refused = browser.get("/accounts").await;
     assert_eq!(refused.status, 403);
     assert!(refused.text.contains("Only operators may do this"), "{}", refused.text);
-    let fields = [("amount", "5"), ("idempotency_key", "x")];
+    let fields = [("amount", "5"), ("idempotency_key", "x"), ("shown_to", "1-1")];
     assert_eq!(browser.post("/accounts/1/credits", &fields).await.status, 403);
 }
 
@@ -512,4 +514,57 @@ async fn the_cookie_opens_no_api(database: TestDatabase) {
     let call = || app.unauthenticated(Method::GET, "/api/v1/whoami");
     send(call().header(COOKIE, format!("{name}={key}"))).await.expect(401);
     send(call().header("X-API-Key", key)).await.expect(401);
+}
+
+async fn signing_in_again_ends_the_sign_in_that_the_browser_had(database: TestDatabase) {
+    let app = TestApp::start(database, 10).await;
+    let other = app.by(app.context.found(10).await);
+    let mut browser = Browser::signed_in(&app).await;
+    let first = browser.cookies.clone();
+    let mut elsewhere = Browser::signed_in(&app).await;
+    // A wrong key ends nothing.
+    assert_eq!(browser.sign_in("roots_1_wrong").await.status, 401);
+    assert_eq!(browser.get("/todos").await.status, 200);
+    // Of the same actor, and of another account.
+    let mut former = first;
+    for key in [app.key(), other.key(), app.key()] {
+        assert_eq!(browser.sign_in(key).await.status, 303);
+        assert_eq!(browser.get("/todos").await.status, 200);
+        let now = std::mem::replace(&mut browser.cookies, former);
+        assert_eq!(browser.get("/todos").await.status, 303, "the former has ended");
+        browser.cookies = now.clone();
+        former = now;
+    }
+    let page = browser.get("/access").await.text;
+    assert_eq!(page.matches("row-sign-in-").count(), 2, "{page}");
+    assert_eq!(elsewhere.get("/todos").await.status, 200);
+    // A cookie that opens nothing is overwritten.
+    for value in browser.cookies.values_mut() {
+        *value = "x".to_owned();
+    }
+    assert_eq!(browser.sign_in(app.key()).await.status, 303);
+    assert_eq!(browser.get("/todos").await.status, 200);
+}
+
+async fn a_list_of_more_than_50_sign_ins_goes_on(database: TestDatabase) {
+    let app = TestApp::start(database, 10).await;
+    let owner = app.context.admit(&app.credentials).await;
+    let mut keys = vec![app.key().to_owned()];
+    for id in [2, 3] {
+        keys.push(add_member(&app.database, &owner, id).await.expose_secret().to_owned());
+    }
+    let mut browser = Browser::signed_in(&app).await;
+    for number in 1..51 {
+        let answer = Browser::new(&app).sign_in(&keys[number % 3]).await;
+        assert_eq!(answer.status, 303, "{}", answer.text);
+    }
+    let rows = |page: &str| page.matches("row-sign-in-").count();
+    let latest = browser.get("/access").await.text;
+    assert_eq!(rows(&latest), 50, "{latest}");
+    assert!(!latest.contains("this one") && !latest.contains(">Latest</a>"), "{latest}");
+    assert!(latest.contains(r#"href="/access?before=2">Older</a>"#), "{latest}");
+    let older = browser.get("/access?before=2").await.text;
+    assert!(rows(&older) == 1 && older.contains("this one"), "{older}");
+    assert!(older.contains(">Latest</a>") && !older.contains(">Older</a>"), "{older}");
+    assert_eq!(browser.get("/access?before=x").await.status, 400);
 }

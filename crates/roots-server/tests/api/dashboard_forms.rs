@@ -2,12 +2,16 @@
 
 use reqwest::Method;
 use reqwest::header::ORIGIN;
+use roots_domain::model::account::AccountKind;
 use roots_http_core::auth::client_ip::TrustedProxy;
 use roots_testkit::app::{ApiResponse, TestApp, send};
 use roots_testkit::browser::{Browser, hidden};
 use roots_testkit::database::TestDatabase;
+use roots_testkit::members::add_member;
 use roots_testkit::on_both;
+use secrecy::ExposeSecret;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 on_both! {
     a_stale_deletion_shows_the_todo_as_it_is_and_is_sent_anew,
@@ -24,6 +28,10 @@ on_both! {
     forms_of_a_suspended_account_say_so_beforehand,
     a_todo_says_who_holds_it_and_until_when,
     the_cookie_of_the_theme_is_secure_over_https,
+    every_form_says_to_whom_it_was_shown,
+    a_form_that_was_shown_to_somebody_else_does_nothing_and_loses_nothing_typed,
+    a_form_that_is_sent_twice_at_once_is_done_once_and_both_are_answered_alike,
+    of_a_key_that_is_asked_for_twice_at_once_the_second_answer_says_that_it_was_made,
 }
 
 const AGAIN: &str = "Try again";
@@ -232,7 +240,8 @@ async fn what_changes_a_row_without_the_state_that_was_shown_is_400(database: Te
     let session = app.get("/sessions/1").await.expect(200);
     assert_eq!((&session["status"], &session["notes"]), (&json!("active"), &json!("x")));
     // With it, but without a key, neither.
-    let sent = [("etag", etag.as_str()), ("status", "done"), ("back", "/todos")];
+    let sent =
+        [("shown_to", "1-1"), ("etag", etag.as_str()), ("status", "done"), ("back", "/todos")];
     assert_eq!(browser.post("/todos/1/status", &sent).await.status, 400);
     let sent = [sent.as_slice(), &[("idempotency_key", "k")]].concat();
     assert_eq!(browser.post("/todos/1/status", &sent).await.status, 303);
@@ -350,4 +359,157 @@ async fn the_cookie_of_the_theme_is_secure_over_https(database: TestDatabase) {
         assert!(cookie.starts_with("roots-theme=dark;"), "{cookie}");
         assert_eq!(cookie.contains("; Secure"), is_secure, "{cookie}");
     }
+}
+
+async fn every_form_says_to_whom_it_was_shown(database: TestDatabase) {
+    let app = TestApp::start(database, 10).await;
+    let operator = app.by(app.context.found_of(AccountKind::Operator, 10).await);
+    operator.post("/todos", &json!({ "title": "x" })).await.expect(201);
+    operator.post("/sessions", &json!({ "notes": "x" })).await.expect(201);
+    let mut browser = Browser::new(&app);
+    browser.sign_in(operator.key()).await;
+    let mut seen = 0;
+    for path in [
+        "/",
+        "/sessions",
+        "/sessions/1",
+        "/todos",
+        "/todos/new",
+        "/todos/1",
+        "/todos/1/edit",
+        "/activity",
+        "/agents",
+        "/agents/1",
+        "/credits",
+        "/access",
+        "/access/audit",
+        "/accounts",
+        "/accounts/1",
+    ] {
+        let page = browser.get(path).await;
+        assert_shows(&page, 200, &[]);
+        let is_open = |form: &&str| {
+            form.contains(r#"action="/sign-out""#) || form.contains(r#"action="/theme""#)
+        };
+        let forms = page.text.split("<form").skip(1).map(|form| form.split("</form>").next());
+        for form in forms.map(Option::unwrap).filter(|form| form.contains(r#"method="post""#)) {
+            let names = r#"<input type="hidden" name="shown_to" value="2-1">"#;
+            assert!(form.contains(names) != is_open(&form), "{path}: {form}");
+            seen += usize::from(!is_open(&form));
+        }
+    }
+    assert!(seen >= 15, "{seen} forms were seen");
+}
+
+async fn a_form_that_was_shown_to_somebody_else_does_nothing_and_loses_nothing_typed(
+    database: TestDatabase,
+) {
+    let app = TestApp::start(database, 10).await;
+    app.post("/todos", &json!({ "title": "Of the owner" })).await.expect(201);
+    let owner = app.context.admit(&app.credentials).await;
+    let member = add_member(&app.database, &owner, 2).await;
+    let other = app.by(app.context.found_of(AccountKind::Customer, 10).await);
+    other.post("/todos", &json!({ "title": "Of another account" })).await.expect(201);
+
+    let mut browser = Browser::signed_in(&app).await;
+    let [todo, new, access] = [
+        browser.get("/todos/1").await.text,
+        browser.get("/todos/new").await.text,
+        browser.get("/access").await.text,
+    ];
+    // In another tab of the same browser.
+    for key in [other.key(), member.expose_secret()] {
+        assert_eq!(browser.sign_in(key).await.status, 303);
+        let sent = [("title", "What I <typed>")];
+        let refused = browser.submit(&new, "/todos", &sent).await;
+        let said =
+            ["shown to somebody else", "nothing was done", "What I &lt;typed&gt;</textarea>"];
+        assert_shows(&refused, 409, &said);
+        assert!(!refused.text.contains(AGAIN) && !refused.text.contains("shown to</span>"));
+        for (page, action) in [
+            (&todo, "/todos/1/delete"),
+            (&access, "/access/sign-ins/end"),
+            (&access, "/access/export"),
+        ] {
+            let refused = browser.submit(page, action, &[("api_key", key)]).await;
+            assert_shows(&refused, 409, &["shown to somebody else"]);
+            assert!(!refused.text.contains(key), "{action}");
+        }
+        assert_eq!(browser.get("/todos").await.status, 200, "nobody was signed out");
+    }
+    let refused = browser.submit(&new, "/todos", &[("title", "x")]).await;
+    assert_shows(&refused, 409, &["you are now \u{2068}Member 2\u{2069}."]);
+    assert_eq!(other.get("/credits").await.expect(200)["balance"], 9);
+    assert_eq!(app.get("/credits").await.expect(200)["balance"], 9);
+    // It is the same person after signing in again.
+    browser.sign_in(app.key()).await;
+    assert_eq!(browser.submit(&new, "/todos", &[("title", "x")]).await.status, 303);
+    // A form that does not say it is none of ours.
+    assert_shows(&browser.post("/access/sign-ins/end", &[]).await, 400, &["open the page again"]);
+}
+
+/// Sends a form six times while nothing can be written. One is being done and four wait for it, as
+/// many as may: so the answer that comes first is the refusal of the sixth, and says that all have
+/// arrived. Answers those of the other five.
+async fn sent_at_once(
+    app: &TestApp,
+    browser: &Browser,
+    action: &str,
+    fields: &[(String, String)],
+) -> Vec<ApiResponse> {
+    let hold = app.database.hold(app.credentials.account).await;
+    let fields: Vec<_> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut requests = JoinSet::new();
+    for _ in 0..6 {
+        requests.spawn(send(browser.form(action, &fields)));
+    }
+    let first = requests.join_next().await.unwrap().unwrap();
+    assert_shows(&first, 409, &["Still in progress", AGAIN]);
+    hold.release().await;
+    requests.join_all().await
+}
+
+async fn a_form_that_is_sent_twice_at_once_is_done_once_and_both_are_answered_alike(
+    database: TestDatabase,
+) {
+    let app = TestApp::start(database, 10).await;
+    let mut browser = Browser::signed_in(&app).await;
+    let page = browser.get("/todos/new").await.text;
+    let mut fields = hidden(&page, "/todos");
+    fields.push(("title".to_owned(), "x".to_owned()));
+    for answer in sent_at_once(&app, &browser, "/todos", &fields).await {
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/todos")));
+    }
+    let page = browser.get("/todos/1").await.text;
+    let mut fields = hidden(&page, "/todos/1/status");
+    fields.push(("status".to_owned(), "in_progress".to_owned()));
+    for answer in sent_at_once(&app, &browser, "/todos/1/status", &fields).await {
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/todos/1")));
+    }
+    assert_eq!(app.get("/todos").await.expect(200)["total"], 1);
+    assert_eq!(app.get("/todos/1/logs").await.expect(200)["logs"].as_array().unwrap().len(), 1);
+    assert_eq!(app.get("/credits").await.expect(200)["balance"], 8);
+}
+
+async fn of_a_key_that_is_asked_for_twice_at_once_the_second_answer_says_that_it_was_made(
+    database: TestDatabase,
+) {
+    let app = TestApp::start(database, 10).await;
+    let mut browser = Browser::signed_in(&app).await;
+    let page = browser.get("/access").await.text;
+    let mut fields = hidden(&page, "/access/keys");
+    fields.push(("api_key".to_owned(), app.key().to_owned()));
+    let fields: Vec<_> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let send_one = || send(browser.form("/access/keys", &fields));
+    let answers = <[_; 2]>::from(tokio::join!(send_one(), send_one()));
+    let (shown, told): (Vec<_>, Vec<_>) = answers.iter().partition(|it| it.status == 200);
+    assert_eq!((shown.len(), told.len()), (1, 1));
+    assert_shows(shown[0], 200, &[r#"<code id="api-key">"#]);
+    for answer in told {
+        assert_shows(answer, 409, &["was done already", "revoke that key"]);
+        assert!(!answer.text.contains("<code id="), "{}", answer.text);
+    }
+    assert_eq!(app.get("/keys").await.expect(200)["total"], 2);
 }

@@ -131,3 +131,44 @@ async fn who_is_second_sees_both_states_and_loses_nothing() {
     assert!(errors.iter().all(|error| error.contains("412")), "{errors:?}");
     visit.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_menu_closes_by_escape_and_by_a_click_beside_it() {
+    let visit = Visit::to(Amount::Empty).await;
+    let browser = &visit.browser;
+    visit.owner().post("/todos", &json!({ "title": "First" })).await;
+    visit.open("/todos").await;
+    let is_open = async || browser.value("!!document.querySelector('.menu[open]')").await;
+    browser.click("#todo-1 summary").await;
+    browser.type_into("#todo-1 input[name=note]", "A click in it").await;
+    assert_eq!(is_open().await, true);
+    browser.press(Key::Escape.value().to_string()).await;
+    assert_eq!(is_open().await, false);
+    let focused = "document.activeElement === document.querySelector('#todo-1 summary')";
+    assert_eq!(browser.value(focused).await, true);
+    browser.click("#todo-1 summary").await;
+    assert_eq!(is_open().await, true);
+    browser.click("h1").await;
+    assert_eq!(is_open().await, false);
+    visit.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_somebody_else_is_loaded_anew_and_not_mixed() {
+    let visit = Visit::to(Amount::Empty).await;
+    let browser = &visit.browser;
+    let (_, member) = visit.owner().add_member("Scout").await;
+    visit.open("/todos").await;
+    browser.until_live().await;
+    browser.value("window.isFirst = true").await;
+    let key = serde_json::to_string(&member.key).unwrap();
+    let signs_in = format!(
+        "fetch('/sign-in', {{ method: 'POST', body: new URLSearchParams({{ api_key: {key} }}) }})"
+    );
+    browser.value(&format!("void {signs_in}")).await;
+    visit.owner().post("/todos", &json!({ "title": "First" })).await;
+    let is_theirs = "!window.isFirst
+        && document.querySelector('nav.side .end p').textContent === 'Scout'";
+    browser.until("the page of the member", is_theirs).await;
+    visit.end().await;
+}

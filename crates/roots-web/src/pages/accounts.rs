@@ -23,6 +23,7 @@ use crate::chart::number;
 use crate::form::{self, Faults, Posted, again, field};
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
+use crate::once::done_once;
 use crate::query::{Skip, link, optional};
 use crate::text;
 use crate::time;
@@ -138,12 +139,12 @@ async fn page(
                     section.card.c6 #account data-live="" { (facts(&viewer.look, &found)) }
                     section.card.c6 aria-labelledby="grant-title" {
                         header { h2 id="grant-title" { "Grant credits" } }
-                        (grant_form(app, id, filled, faults))
+                        (grant_form((app, viewer), id, filled, faults))
                     }
                     @if !is_own {
                         section.card.c6 #state data-live="" aria-labelledby="state-title" {
                             header { h2 id="state-title" { "Writing" } }
-                            (state_form(&found))
+                            (state_form(viewer, &found))
                         }
                     }
                 }
@@ -171,7 +172,12 @@ fn facts(
     }
 }
 
-fn grant_form(app: &App, id: AccountId, filled: &Filled, faults: &Faults) -> Markup {
+fn grant_form(
+    (app, viewer): (&App, &Viewer),
+    id: AccountId,
+    filled: &Filled,
+    faults: &Faults,
+) -> Markup {
     let amount = html! {
         input #amount name="amount" inputmode="numeric" required value=(filled.amount)
             autocomplete="off" aria-describedby=[faults.described("amount")];
@@ -183,7 +189,7 @@ fn grant_form(app: &App, id: AccountId, filled: &Filled, faults: &Faults) -> Mar
     html! {
         form.stack method="post" action={ "/accounts/" (id) "/credits" } {
             (faults.above())
-            (form::hidden(app, None))
+            (form::hidden(app, viewer, None))
             (field(faults, "amount", "Credits", &amount))
             (field(faults, "note", "Note for the ledger, if any", &note))
             div.buttons { button.primary { "Grant" } }
@@ -191,18 +197,20 @@ fn grant_form(app: &App, id: AccountId, filled: &Filled, faults: &Faults) -> Mar
     }
 }
 
-fn state_form(AccountOverview { account, .. }: &AccountOverview) -> Markup {
+fn state_form(viewer: &Viewer, AccountOverview { account, .. }: &AccountOverview) -> Markup {
     let id = account.id;
     html! {
         @match account.status {
             AccountStatus::Active => {
                 p { "A suspended account reads, exports and revokes keys, and writes nothing else." }
                 form method="post" action={ "/accounts/" (id) "/suspend" } {
+                    (form::shown_to(viewer))
                     button.bad { "Suspend account " (id) }
                 }
             }
             AccountStatus::Suspended => {
                 form method="post" action={ "/accounts/" (id) "/resume" } {
+                    (form::shown_to(viewer))
                     button.primary { "Let account " (id) " write again" }
                 }
             }
@@ -246,7 +254,9 @@ async fn try_grant(app: &App, id: AccountId, posted: &Posted) -> Result<(), Prob
         }
     })?;
     let (bearer, repeat) = (&posted.viewer.bearer, Some(posted.idempotent()?));
-    bearer.checked(app.services.operators.grant(bearer, id, amount, note, repeat).await)?;
+    let operators = &app.services.operators;
+    done_once(app, bearer, || operators.grant(bearer, id, amount, note.clone(), repeat.clone()))
+        .await?;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! `/sign-in` and `/sign-out`.
 
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use roots_domain::model::sign_in::{SignInEnd, Stay};
@@ -96,22 +97,23 @@ fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>)
     )
 }
 
-/// Signs in, and leads to where one wanted to go. A wrong key shows the form again and sets no
-/// cookie.
+/// Signs in, and leads to where one wanted to go. The sign-in that the browser had before ends,
+/// also that of another actor: its cookie is overwritten, so nobody could end it there any more. A
+/// wrong key shows the form again, sets no cookie and ends nothing.
 pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request) -> Response {
     let mode = mode(&app, &request);
     if mode == CookieMode::Dropped {
         return again(StatusCode::FORBIDDEN, html(page(&look, mode, None, None)));
     }
-    let (parts, body) = request.into_parts();
-    let (headers, extensions) = (parts.headers.clone(), parts.extensions.clone());
+    let (mut parts, body) = request.into_parts();
     let typed = match Sent::of_anybody(&parts, body).await {
         Ok(Sent { typed }) => typed,
         Err(response) => return response,
     };
     let next = typed.get("next").and_then(own_path).map(str::to_owned);
-    let problem = match attempt(&app, &extensions, &headers, mode, &typed).await {
+    let problem = match attempt(&app, &parts, mode, &typed).await {
         Ok(cookie) => {
+            end_former(&app, &mut parts).await;
             let mut response = see_other(next.as_deref().unwrap_or("/"));
             response.headers_mut().append(SET_COOKIE, cookie);
             return response;
@@ -134,18 +136,30 @@ pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request
 
 async fn attempt(
     app: &App,
-    extensions: &axum::http::Extensions,
-    headers: &HeaderMap,
+    parts: &Parts,
     mode: CookieMode,
     typed: &Typed,
 ) -> Result<axum::http::HeaderValue, Problem> {
     let key = typed.get("api_key").unwrap_or_default().trim();
-    let bearer = typed_key(&app.shared, extensions, SecretString::from(key)).await?;
+    let bearer = typed_key(&app.shared, &parts.extensions, SecretString::from(key)).await?;
     let stay = if typed.get("stay").is_some() { Stay::Long } else { Stay::Usual };
-    let label = browser_label(headers);
+    let label = browser_label(&parts.headers);
     let shown = bearer.checked(app.services.sign_ins.sign_in(&bearer, stay, label).await)?;
     mode.set(&shown.browser_key, stay)
         .ok_or_else(|| Problem::internal("the cookie of a sign-in can't be set"))
+}
+
+/// Ends the sign-in whose cookie came with the form. The new one stands, whatever becomes of that:
+/// the former ends by itself, and the list of sign-ins can end it.
+async fn end_former(app: &App, parts: &mut Parts) {
+    let Ok(SignOutBearer(former)) = SignOutBearer::from_request_parts(parts, app).await else {
+        return;
+    };
+    let ended = app.services.sign_ins.sign_out(&former).await;
+    if let Err(problem) = former.checked(ended) {
+        let cause = problem.cause().unwrap_or_default();
+        tracing::warn!(cause, "a former sign-in did not end: {}", problem.detail());
+    }
 }
 
 /// Ends the sign-in and removes its cookie. Signing out twice is no error. It works when the

@@ -9,7 +9,7 @@ use crate::model::account::{Account, AccountKind, Actor};
 use crate::model::api_key::{AnyKeyId, ApiKey, KeyEpoch, KeyValidity, RecoveryCode, Wrap};
 use crate::model::audit::AuditEntry;
 use crate::model::credit::{LedgerEntry, Reason};
-use crate::model::id::{AccountId, ActorId, Uid};
+use crate::model::id::{AccountId, ActorId, SignInId, Uid};
 use crate::model::page::{Page, PageRequest};
 use crate::model::sign_in::SignIn;
 use crate::model::text::Name;
@@ -111,6 +111,8 @@ pub struct SignInQuery {
     pub by: Admission,
     /// Only sign-ins of this actor.
     pub actor: Option<ActorId>,
+    /// Only sign-ins that began before this one.
+    pub before: Option<SignInId>,
     /// The most to read.
     pub most: u32,
 }

@@ -153,7 +153,7 @@ fn an_owner_lists_all_and_a_member_its_own_and_none_whose_time_is_over() {
         let actor = Actor { role, ..caller().actor };
         let caller = Caller { actor, sign_in: Some(ID), ..caller() };
         let service = service(MockCommandStore::new(), reader);
-        let listed = ready(service.list(&caller, 50)).unwrap();
+        let listed = ready(service.list(&caller, None, 50)).unwrap().items;
         let ends: Vec<_> = listed.iter().map(|entry| entry.ends_at).collect();
         assert_eq!(ends, [late().plus_seconds(43_200), late().plus_seconds(60)]);
         assert!(listed.iter().all(|entry| entry.is_callers));

@@ -9,13 +9,15 @@ use roots_http_core::problem::Problem;
 use super::overview::own_key;
 use crate::app::App;
 use crate::form::{self, Faults, Posted};
+use crate::viewer::Viewer;
 
 /// The form, and the command that does the same.
-pub(super) fn form(address: &str, is_owner: bool) -> Markup {
-    let whose = if is_owner { "All rows of the account" } else { "All of your rows" };
+pub(super) fn form(address: &str, viewer: &Viewer) -> Markup {
+    let whose = if viewer.is_owner() { "All rows of the account" } else { "All of your rows" };
     html! {
         p { (whose) " with their texts, one JSON object a line." }
         form.stack method="post" action="/access/export" {
+            (form::shown_to(viewer))
             (own_key("export-own", &Faults::default()))
             div.buttons { button { "Download" } }
         }

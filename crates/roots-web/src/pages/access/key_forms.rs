@@ -23,7 +23,9 @@ use crate::answer::{self, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
+use crate::once::done_once;
 use crate::query::optional;
+use crate::viewer::Viewer;
 
 /// The fields of a new key.
 const NAMES: [&str; 4] = ["actor_id", "label", "expires_at", "api_key"];
@@ -46,7 +48,9 @@ pub(crate) async fn add(State(app): State<App>, address: Address, mut posted: Po
         expires: get("expires_at").to_owned(),
         zone: get("zone").to_owned(),
     };
-    match page::page(&app, &mut posted.viewer, (0, &address), &filled, &faults).await {
+    match page::page(&app, &mut posted.viewer, (page::Begin::default(), &address), &filled, &faults)
+        .await
+    {
         Ok(page) => again(status, answer::html(page)),
         Err(problem) => posted.fail(problem),
     }
@@ -66,7 +70,7 @@ fn show_again(
     posted: Posted,
     problem: Problem,
     title: &str,
-    form: impl Fn(&Faults) -> Markup,
+    form: impl Fn(&Viewer, &Faults) -> Markup,
 ) -> Response {
     // What its state does not allow, or what was done already, it does not help to send again.
     if problem.kind() == ProblemKind::Conflict {
@@ -84,7 +88,7 @@ fn show_again(
         tools: html! {},
         next_change: None,
         content: html! {
-            section.card aria-label=(title) { (form(&faults)) }
+            section.card aria-label=(title) { (form(&posted.viewer, &faults)) }
             p { a href="/access" { "Leave it" } }
         },
     };
@@ -116,16 +120,17 @@ async fn try_add(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
     })?;
     let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
-    Ok(author.checked(app.services.keys.add(&author, draft, once).await)?.value)
+    let keys = &app.services.keys;
+    Ok(done_once(app, &author, || keys.add(&author, draft.clone(), once.clone())).await?.value)
 }
 
 /// Rotates the key that was typed, and shows the new one, once.
 pub(crate) async fn rotate(State(app): State<App>, posted: Posted) -> Response {
     match try_rotate(&app, &posted).await {
         Ok(made) => show(&posted, &made, "Rotated key"),
-        Err(problem) => {
-            show_again(posted, problem, "Rotate a key", |faults| overview::rotation(&app, faults))
-        }
+        Err(problem) => show_again(posted, problem, "Rotate a key", |viewer, faults| {
+            overview::rotation(&app, viewer, faults)
+        }),
     }
 }
 
@@ -133,7 +138,8 @@ async fn try_rotate(app: &App, posted: &Posted) -> Result<ShownKey, Problem> {
     let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
     let grace = Grace::default();
-    Ok(author.checked(app.services.keys.rotate(&author, None, grace, once).await)?.value)
+    let keys = &app.services.keys;
+    Ok(done_once(app, &author, || keys.rotate(&author, None, grace, once.clone())).await?.value)
 }
 
 fn show(posted: &Posted, made: &ShownKey, title: &str) -> Response {
@@ -147,7 +153,7 @@ pub(crate) async fn revoke(State(app): State<App>, Id(id): Id<KeyId>, posted: Po
     match try_revoke(&app, id, &posted).await {
         Ok(()) => see_other("/access"),
         Err(problem) => {
-            let form = |faults: &Faults| overview::revocation(id, faults);
+            let form = |viewer: &Viewer, faults: &Faults| overview::revocation(viewer, id, faults);
             show_again(posted, problem, &format!("Revoke key {id}"), form)
         }
     }
@@ -167,8 +173,8 @@ pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Res
             let said = "Keep it apart from your keys, where no agent can read it.";
             shown_once::page(&posted.viewer, "New recovery code", said, &[secret])
         }
-        Err(problem) => show_again(posted, problem, "Recovery code", |faults| {
-            overview::recovery_code(&app, faults)
+        Err(problem) => show_again(posted, problem, "Recovery code", |viewer, faults| {
+            overview::recovery_code(&app, viewer, faults)
         }),
     }
 }
@@ -176,5 +182,6 @@ pub(crate) async fn recovery_code(State(app): State<App>, posted: Posted) -> Res
 async fn try_recovery_code(app: &App, posted: &Posted) -> Result<SecretString, Problem> {
     let once = Some(posted.idempotent()?);
     let author = authorize(posted).await?;
-    author.checked(app.services.accounts.renew_code(&author, once).await)
+    let accounts = &app.services.accounts;
+    done_once(app, &author, || accounts.renew_code(&author, once.clone())).await
 }

@@ -10,9 +10,9 @@ use roots_domain::service::sign_ins::SignInEntry;
 use crate::agents::Agents;
 use crate::app::App;
 use crate::form::{self, Faults, field};
-use crate::look::Look;
 use crate::text;
 use crate::time;
+use crate::viewer::Viewer;
 
 /// The field of the API key that authors an act, and its fault.
 pub(super) fn own_key(id: &str, faults: &Faults) -> Markup {
@@ -27,18 +27,19 @@ pub(super) fn own_key(id: &str, faults: &Faults) -> Markup {
 }
 
 /// The table of keys.
-pub(super) fn keys(look: &Look, page: &Page<KeyEntry>) -> Markup {
+pub(super) fn keys(viewer: &Viewer, page: &Page<KeyEntry>) -> Markup {
     html! {
         div.scroll role="region" aria-label="Keys, scrolls sideways" tabindex="0" {
             table {
                 thead { tr { th { "Agent" } th { "Key" } th { "Made" } th { "Last used" } th { "Ends" } th { span.vh { "Revoke" } } } }
-                tbody { @for entry in &page.items { (key_row(look, entry)) } }
+                tbody { @for entry in &page.items { (key_row(viewer, entry)) } }
             }
         }
     }
 }
 
-fn key_row(look: &Look, entry: &KeyEntry) -> Markup {
+fn key_row(viewer: &Viewer, entry: &KeyEntry) -> Markup {
+    let look = &viewer.look;
     let key = &entry.listed.key;
     html! {
         tr id={ "row-key-" (key.id) } {
@@ -63,7 +64,7 @@ fn key_row(look: &Look, entry: &KeyEntry) -> Markup {
                 @if entry.is_active {
                     details id={ "revoke-" (key.id) } {
                         summary { "Revoke" }
-                        (revocation(key.id, &Faults::default()))
+                        (revocation(viewer, key.id, &Faults::default()))
                     }
                 }
             }
@@ -72,10 +73,11 @@ fn key_row(look: &Look, entry: &KeyEntry) -> Markup {
 }
 
 /// The form that revokes a key.
-pub(super) fn revocation(id: KeyId, faults: &Faults) -> Markup {
+pub(super) fn revocation(viewer: &Viewer, id: KeyId, faults: &Faults) -> Markup {
     html! {
         form.stack method="post" action={ "/access/keys/" (id) "/revoke" } {
             (faults.above())
+            (form::shown_to(viewer))
             (own_key(&format!("revoke-key-{id}"), faults))
             button.bad { "Revoke key " (id) }
         }
@@ -83,7 +85,8 @@ pub(super) fn revocation(id: KeyId, faults: &Faults) -> Markup {
 }
 
 /// The list of sign-ins.
-pub(super) fn sign_ins(look: &Look, entries: &[SignInEntry]) -> Markup {
+pub(super) fn sign_ins(viewer: &Viewer, entries: &[SignInEntry]) -> Markup {
+    let look = &viewer.look;
     html! {
         @if entries.is_empty() { p { "Nobody is signed in." } }
         ul.rows {
@@ -103,12 +106,14 @@ pub(super) fn sign_ins(look: &Look, entries: &[SignInEntry]) -> Markup {
                             ", ends " (time::full(look, entry.ends_at)) }
                     }
                     form method="post" action={ "/access/sign-ins/" (sign_in.id) "/end" } {
+                        (form::shown_to(viewer))
                         button { "End" span.vh { " sign-in " (sign_in.id) } }
                     }
                 }
             }
         }
         form method="post" action="/access/sign-ins/end" {
+            (form::shown_to(viewer))
             div.buttons { button { "End all of mine" } }
         }
     }
@@ -124,7 +129,12 @@ pub(super) struct Filled {
 }
 
 /// The form of a new key, for owners.
-pub(super) fn new_key(app: &App, agents: &Agents, filled: &Filled, faults: &Faults) -> Markup {
+pub(super) fn new_key(
+    (app, viewer): (&App, &Viewer),
+    agents: &Agents,
+    filled: &Filled,
+    faults: &Faults,
+) -> Markup {
     let label = html! {
         input #label name="label" maxlength="100" value=(filled.label) autocomplete="off"
             aria-describedby=[faults.described("label")];
@@ -137,7 +147,7 @@ pub(super) fn new_key(app: &App, agents: &Agents, filled: &Filled, faults: &Faul
     html! {
         form.stack method="post" action="/access/keys" {
             (faults.above())
-            (form::hidden(app, None))
+            (form::hidden(app, viewer, None))
             input type="hidden" name="zone" value=(filled.zone);
             (field(faults, "actor_id", "For", &agents.choice("actor_id", "Me", filled.actor)))
             (field(faults, "label", "Label, if any", &label))
@@ -149,13 +159,13 @@ pub(super) fn new_key(app: &App, agents: &Agents, filled: &Filled, faults: &Faul
 }
 
 /// The form that rotates the key that is typed.
-pub(super) fn rotation(app: &App, faults: &Faults) -> Markup {
+pub(super) fn rotation(app: &App, viewer: &Viewer, faults: &Faults) -> Markup {
     html! {
         p { "The key that you type is replaced. It stays valid until the new one is first used; then \
              browsers that signed in with it are signed out." }
         form.stack method="post" action="/access/keys/rotate" {
             (faults.above())
-            (form::hidden(app, None))
+            (form::hidden(app, viewer, None))
             (own_key("rotate-own", faults))
             div.buttons { button { "Rotate it" } }
         }
@@ -163,13 +173,13 @@ pub(super) fn rotation(app: &App, faults: &Faults) -> Markup {
 }
 
 /// The form of a new recovery code.
-pub(super) fn recovery_code(app: &App, faults: &Faults) -> Markup {
+pub(super) fn recovery_code(app: &App, viewer: &Viewer, faults: &Faults) -> Markup {
     html! {
         p { "It gets the owner a new key when all keys are lost. A new code replaces the old one at \
              once." }
         form.stack method="post" action="/access/recovery-code" {
             (faults.above())
-            (form::hidden(app, None))
+            (form::hidden(app, viewer, None))
             (own_key("code-own", faults))
             div.buttons { button { "Make a new code" } }
         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use roots_domain::model::id::ActorId;
+use roots_domain::model::Invalid;
+use roots_domain::model::id::{ActorId, SignInId};
 use roots_domain::model::page::PageRequest;
 use roots_domain::service::access::Caller;
 use roots_http_core::problem::Problem;
@@ -25,20 +26,33 @@ use crate::viewer::Viewer;
 
 /// Keys of a page.
 const KEY_ROWS: u32 = 50;
-/// Most sign-ins that are shown.
-const SIGN_INS: u32 = 100;
+/// Sign-ins of a page.
+const SIGN_IN_ROWS: u32 = 50;
 
-/// Where the keys begin, and for whom a key is to be made.
-pub(crate) struct AccessQuery {
+/// Where the lists of a page begin.
+#[derive(Default)]
+pub(super) struct Begin {
+    /// How many keys are skipped.
     offset: i64,
+    /// The sign-in that the list begins behind.
+    before: Option<SignInId>,
+}
+
+/// Where the lists begin, and for whom a key is to be made.
+pub(crate) struct AccessQuery {
+    begin: Begin,
     agent: Option<ActorId>,
 }
 
 impl FromParams for AccessQuery {
     fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
         let offset = optional(params, "offset", PageRequest::parse_offset);
+        let before = optional(params, "before", |text| {
+            SignInId::parse(text).ok_or_else(|| Invalid::new("must be the id of a sign-in"))
+        });
         let agent = agent(params);
-        Ok(Self { offset: offset?.unwrap_or_default(), agent: agent? })
+        let begin = Begin { offset: offset?.unwrap_or_default(), before: before? };
+        Ok(Self { begin, agent: agent? })
     }
 }
 
@@ -46,19 +60,19 @@ impl FromParams for AccessQuery {
 pub(crate) async fn show(
     State(app): State<App>,
     mut viewer: Viewer,
-    Query(AccessQuery { offset, agent }): Query<AccessQuery>,
+    Query(AccessQuery { begin, agent }): Query<AccessQuery>,
     address: Address,
 ) -> Result<Response, Problem> {
     let zone = viewer.look.zone().name().to_owned();
     let filled = Filled { zone, actor: agent, ..Filled::default() };
-    Ok(html(page(&app, &mut viewer, (offset, &address), &filled, &Faults::default()).await?))
+    Ok(html(page(&app, &mut viewer, (begin, &address), &filled, &Faults::default()).await?))
 }
 
 /// The page, with the form of a new key as it was typed.
 pub(super) async fn page(
     app: &App,
     viewer: &mut Viewer,
-    (offset, Address(address)): (i64, &Address),
+    (Begin { offset, before }, Address(address)): (Begin, &Address),
     filled: &Filled,
     faults: &Faults,
 ) -> Result<Markup, Problem> {
@@ -69,13 +83,18 @@ pub(super) async fn page(
     let find = |caller: Arc<Caller>| async move { keys.keys(&caller, request).await };
     let keys = viewer.bearer.read_in_turn(find).await?;
     let sign_ins = &app.services.sign_ins;
-    let find = |caller: Arc<Caller>| async move { sign_ins.list(&caller, SIGN_INS).await };
+    let find =
+        |caller: Arc<Caller>| async move { sign_ins.list(&caller, before, SIGN_IN_ROWS).await };
     let sign_ins = viewer.bearer.read_in_turn(find).await?;
     let end = offset + i64::try_from(keys.items.len()).unwrap_or_default();
     let at = |offset: i64| link("/access", &[("offset", Some(offset.to_string()))]);
+    let older = |next: SignInId| {
+        let keys = (offset > 0).then(|| offset.to_string());
+        link("/access", &[("offset", keys), ("before", Some(next.to_string()))])
+    };
     let look = &viewer.look;
     let ends = keys.items.iter().filter_map(|entry| entry.listed.key.validity().end());
-    let ends = ends.chain(sign_ins.iter().map(|entry| entry.ends_at));
+    let ends = ends.chain(sign_ins.items.iter().map(|entry| entry.ends_at));
     Ok(layout::page(
         viewer,
         Frame {
@@ -90,7 +109,7 @@ pub(super) async fn page(
                 div.grid.even {
                     section.card.c12 #keys data-live="" aria-labelledby="keys-title" {
                         header { h2 id="keys-title" { "Keys" } span.muted { (keys.total) } }
-                        (overview::keys(look, &keys))
+                        (overview::keys(viewer, &keys))
                         div.buttons {
                             @if offset > 0 {
                                 a.button href=(at((offset - i64::from(KEY_ROWS)).max(0))) { "Back" }
@@ -100,27 +119,31 @@ pub(super) async fn page(
                     }
                     section.card.c12 #sign-ins data-live="" aria-labelledby="sign-ins-title" {
                         header { h2 id="sign-ins-title" { "Sign-ins" } }
-                        (overview::sign_ins(look, &sign_ins))
+                        (overview::sign_ins(viewer, &sign_ins.items))
+                        div.buttons {
+                            @if before.is_some() { a.button href=(at(offset)) { "Latest" } }
+                            @if let Some(next) = sign_ins.next { a.button href=(older(next)) { "Older" } }
+                        }
                     }
                     @if viewer.is_owner() {
                         section.card.c6.tall aria-labelledby="new-key-title" {
                             header { h2 id="new-key-title" { "New key" } }
-                            (overview::new_key(app, &agents, filled, faults))
+                            (overview::new_key((app, viewer), &agents, filled, faults))
                         }
                     }
                     section.card.c6 aria-labelledby="rotate-title" {
                         header { h2 id="rotate-title" { "Rotate a key" } }
-                        (overview::rotation(app, &Faults::default()))
+                        (overview::rotation(app, viewer, &Faults::default()))
                     }
                     @if viewer.is_owner() {
                         section.card.c6 aria-labelledby="code-title" {
                             header { h2 id="code-title" { "Recovery code" } }
-                            (overview::recovery_code(app, &Faults::default()))
+                            (overview::recovery_code(app, viewer, &Faults::default()))
                         }
                     }
                     section.card.c6 aria-labelledby="export-title" {
                         header { h2 id="export-title" { "Export" } }
-                        (export::form(address, viewer.is_owner()))
+                        (export::form(address, viewer))
                     }
                 }
             },

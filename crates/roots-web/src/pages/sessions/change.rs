@@ -18,6 +18,7 @@ use crate::answer::{html, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
+use crate::once::done_once;
 use crate::pages::conflict::{self, Conflict};
 use crate::rows;
 
@@ -39,7 +40,7 @@ pub(crate) async fn end(
         Ok(session) => {
             let is_active = session.status == SessionStatus::Active;
             let theirs = if is_active { "active" } else { "ended" };
-            let mine = html! { (form::hidden(&app, Some(session.tag()))) };
+            let mine = html! { (form::hidden(&app, &posted.viewer, Some(session.tag()))) };
             let notes = session.notes.as_deref().unwrap_or("It has no notes.");
             conflict::page(
                 &posted.viewer,
@@ -78,7 +79,7 @@ pub(crate) async fn notes(
         let theirs = session.notes.clone().unwrap_or_default().replace("\r\n", "\n");
         let rows = [("Notes", theirs.as_str(), typed.as_str())];
         let mine = html! {
-            (form::hidden(&app, Some(session.tag())))
+            (form::hidden(&app, &posted.viewer, Some(session.tag())))
             input type="hidden" name="notes" value=(typed);
         };
         return conflict::page(
@@ -99,7 +100,7 @@ pub(crate) async fn notes(
         Err(problem) => return posted.fail(problem),
     };
     // The state that the form showed: a person who types on has not seen another.
-    let hidden = form::hidden(&app, posted.tag());
+    let hidden = form::hidden(&app, &posted.viewer, posted.tag());
     again(
         status,
         html(layout::page(
@@ -135,7 +136,9 @@ async fn write(
 ) -> Result<(), Problem> {
     let preconditions = posted.preconditions_of_row()?;
     let bearer = &posted.viewer.bearer;
-    bearer.checked(app.services.sessions.patch(bearer, id, patch, preconditions).await)?;
+    let sessions = &app.services.sessions;
+    done_once(app, bearer, || sessions.patch(bearer, id, patch.clone(), preconditions.clone()))
+        .await?;
     Ok(())
 }
 

@@ -125,7 +125,7 @@ impl Item<'_> {
             }
             @if session.status == SessionStatus::Active {
                 form method="post" action={ "/sessions/" (session.id) "/end" } {
-                    (form::hidden(self.app, Some(session.tag())))
+                    (form::hidden(self.app, self.viewer, Some(session.tag())))
                     div.buttons { button { "End it" } (self.agents.cost()) }
                 }
             }
@@ -140,7 +140,7 @@ impl Item<'_> {
             @if self.session.is_legible {
                 details #annotate {
                     summary { (if notes.is_empty() { "Write notes" } else { "Change the notes" }) }
-                    (notes_form(session.id, &form::hidden(self.app, Some(session.tag())), notes,
+                    (notes_form(session.id, &form::hidden(self.app, self.viewer, Some(session.tag())), notes,
                         &Faults::default()))
                     (self.agents.cost())
                 }

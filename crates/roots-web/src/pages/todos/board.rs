@@ -170,7 +170,7 @@ impl Board<'_> {
                     h2 id={ "title-" (status.name()) } { (labels::status(*status)) }
                     span.muted { (number(page.total)) }
                 }
-                @for card in &page.items { (card.show(app, &viewer.look, agents, &back)) }
+                @for card in &page.items { (card.show(app, viewer, agents, &back)) }
                 @if page.items.is_empty() { p.muted.empty { (nothing(*status)) } }
                 (self.more(*status, page))
             }

@@ -14,6 +14,7 @@ use crate::look::Look;
 use crate::rows::Opened;
 use crate::text;
 use crate::time;
+use crate::viewer::Viewer;
 
 /// What a card shows of a todo.
 pub(super) struct Card {
@@ -43,7 +44,8 @@ impl Card {
     }
 
     /// The card. Its menu moves it without script, and leads back to `back`.
-    pub(super) fn show(&self, app: &App, look: &Look, agents: &Agents, back: &str) -> Markup {
+    pub(super) fn show(&self, app: &App, viewer: &Viewer, agents: &Agents, back: &str) -> Markup {
+        let look = &viewer.look;
         let next: Vec<_> = self.status.next().iter().map(|status| status.name()).collect();
         html! {
             article.todo id={ "todo-" (self.id) } tabindex="-1" data-row=""
@@ -58,7 +60,7 @@ impl Card {
                     span.tag { (agents.name(self.actor)) }
                     details.menu {
                         summary { span.vh { "Move todo " (self.id) } span aria-hidden="true" { "⋯" } }
-                        (step_form(app, (self.id, self.tag, self.status), back, agents, None))
+                        (step_form((app, viewer), (self.id, self.tag, self.status), back, agents, None))
                     }
                 }
             }
@@ -84,7 +86,7 @@ impl Card {
 /// The form that moves a todo along its allowed steps, with an optional note. It is shown again
 /// with the note that was typed and its faults.
 pub(super) fn step_form(
-    app: &App,
+    (app, viewer): (&App, &Viewer),
     (id, tag, status): (TodoId, EntityTag, TodoStatus),
     back: &str,
     agents: &Agents,
@@ -92,7 +94,7 @@ pub(super) fn step_form(
 ) -> Markup {
     html! {
         form.step method="post" action={ "/todos/" (id) "/status" } {
-            (form::hidden(app, Some(tag)))
+            (form::hidden(app, viewer, Some(tag)))
             input type="hidden" name="back" value=(back);
             @if let Some((note, faults)) = typed {
                 (field(faults, "note", "Note, if any", &html! {

@@ -16,6 +16,7 @@ use crate::answer::{html, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
+use crate::once::done_once;
 use crate::query;
 use crate::viewer::Viewer;
 
@@ -66,7 +67,9 @@ async fn attempt(app: &App, posted: &Posted) -> Result<(), Problem> {
     let content = TodoContent { title, description, session: None, priority, due_at };
     let bearer = &posted.viewer.bearer;
     let draft = TodoDraft { actor, content };
-    bearer.checked(app.services.todos.create(bearer, draft, preconditions).await)?;
+    let todos = &app.services.todos;
+    let create = || todos.create(bearer, draft.clone(), preconditions.clone());
+    done_once(app, bearer, create).await?;
     Ok(())
 }
 
@@ -89,7 +92,7 @@ fn page(app: &App, viewer: &Viewer, agents: &Agents, filled: &Filled, faults: &F
             content: html! {
                 form.stack.card method="post" action="/todos" {
                     (faults.above())
-                    (form::hidden(app, None))
+                    (form::hidden(app, viewer, None))
                     (filled.controls(faults, offered))
                     div.buttons {
                         button.primary { "Make the todo" }

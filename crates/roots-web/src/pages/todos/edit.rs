@@ -20,6 +20,7 @@ use crate::answer::{html, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
+use crate::once::done_once;
 use crate::pages::conflict::{self, Conflict};
 use crate::rows::{self, Opened};
 use crate::viewer::Viewer;
@@ -39,7 +40,7 @@ pub(crate) async fn form(
         return Err(Problem::new(ProblemKind::Conflict, detail));
     }
     let filled = Filled::of(&todo, viewer.look.zone());
-    let tag = form::hidden(&app, Some(todo.tag()));
+    let tag = form::hidden(&app, &viewer, Some(todo.tag()));
     Ok(page(&viewer, &agents, id, &filled, &tag, &Faults::default()))
 }
 
@@ -65,7 +66,7 @@ pub(crate) async fn save(
         Err(problem) => return posted.fail(problem),
     };
     let filled = Filled::typed(&posted.typed);
-    let tag = form::hidden(&app, posted.tag());
+    let tag = form::hidden(&app, &posted.viewer, posted.tag());
     again(status, page(&posted.viewer, &agents, id, &filled, &tag, &faults))
 }
 
@@ -81,8 +82,9 @@ async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Re
         return Ok(None);
     }
     let bearer = &posted.viewer.bearer;
-    let saved = app.services.todos.patch(bearer, id, change, preconditions).await;
-    match bearer.checked(saved) {
+    let todos = &app.services.todos;
+    let save = || todos.patch(bearer, id, change.clone(), preconditions.clone());
+    match done_once(app, bearer, save).await {
         Ok(_) => Ok(None),
         // Only the write tells: a form that is sent twice is done once, and its state is gone then.
         Err(problem) if problem.kind() == ProblemKind::PreconditionFailed => {
@@ -136,7 +138,7 @@ fn show_conflict(
             now: html! {},
             mine: Some((
                 "Use mine",
-                html! { (form::hidden(app, Some(todo.tag()))) (mine.hidden()) },
+                html! { (form::hidden(app, viewer, Some(todo.tag()))) (mine.hidden()) },
             )),
         },
     )

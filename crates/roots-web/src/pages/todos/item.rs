@@ -106,7 +106,7 @@ pub(crate) async fn show(
                 }
                 section.card.c4 #move data-live="" aria-labelledby="move-title" {
                     header { h2 id="move-title" { "Move" } }
-                    (step_form(&app, (id, row.tag(), row.status), &format!("/todos/{id}"), &agents, None))
+                    (step_form((&app, &viewer), (id, row.tag(), row.status), &format!("/todos/{id}"), &agents, None))
                     (item.deletion())
                 }
             }
@@ -229,7 +229,7 @@ impl Item<'_> {
             details.danger {
                 summary { "Delete" }
                 form.stack method="post" action={ "/todos/" (todo.id) "/delete" } {
-                    (form::hidden(self.app, Some(todo.tag())))
+                    (form::hidden(self.app, self.viewer, Some(todo.tag())))
                     p { "This deletes the todo with its history. It can't be undone." }
                     div.buttons { button.bad { "Delete todo " (todo.id) } (self.agents.cost()) }
                 }

@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
 use crate::layout::{self, Frame, Section};
 use crate::look::Look;
+use crate::once::done_once;
 use crate::pages::conflict::{self, Conflict};
 use crate::query::{optional, own_path};
 use crate::rows::Opened;
@@ -81,7 +82,7 @@ async fn show_again(
                 section.card aria-labelledby="move-title" {
                     header { h2 #move-title { (text::line(&todo.content.title)) } }
                     p { "It is " strong { (labels::status(todo.status)) } "." }
-                    (step_form(app, shown, back, &agents, Some((note, faults))))
+                    (step_form((app, &posted.viewer), shown, back, &agents, Some((note, faults))))
                 }
                 p { a href=(back) { "Leave it" } }
             },
@@ -96,8 +97,9 @@ async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Re
     let note_text = note.as_ref().map_or("", LogNote::as_str).to_owned();
     let change = TodoChange { status: Some(status), note, ..TodoChange::EMPTY };
     let bearer = &posted.viewer.bearer;
-    let moved = app.services.todos.patch(bearer, id, change, preconditions).await;
-    let Err(problem) = bearer.checked(moved) else {
+    let todos = &app.services.todos;
+    let take = || todos.patch(bearer, id, change.clone(), preconditions.clone());
+    let Err(problem) = done_once(app, bearer, take).await else {
         return Ok(None);
     };
     if problem.kind() != ProblemKind::PreconditionFailed {
@@ -111,7 +113,7 @@ async fn attempt(app: &App, id: TodoId, posted: &mut Posted) -> Result<Option<Re
     let is_allowed = todo.status.next().contains(&status);
     let back = format!("/todos/{id}");
     let mine = html! {
-        (form::hidden(app, Some(todo.tag())))
+        (form::hidden(app, &posted.viewer, Some(todo.tag())))
         input type="hidden" name="status" value=(status.name());
         input type="hidden" name="note" value=(note_text);
         input type="hidden" name="back" value=(back);
@@ -179,8 +181,8 @@ async fn try_delete(
 ) -> Result<Option<Response>, Problem> {
     let preconditions = posted.preconditions_of_row()?;
     let bearer = &posted.viewer.bearer;
-    let deleted = app.services.todos.delete(bearer, id, preconditions).await;
-    let Err(problem) = bearer.checked(deleted) else {
+    let delete = || app.services.todos.delete(bearer, id, preconditions.clone());
+    let Err(problem) = done_once(app, bearer, delete).await else {
         return Ok(None);
     };
     if problem.kind() != ProblemKind::PreconditionFailed {
@@ -196,7 +198,7 @@ async fn try_delete(
             rows: &[("Status", labels::status(todo.status), "Deleted, with its history")],
             now: now(&posted.viewer.look, &todo),
             action: &format!("/todos/{id}/delete"),
-            mine: Some(("Delete anyway", form::hidden(app, Some(todo.tag())))),
+            mine: Some(("Delete anyway", form::hidden(app, &posted.viewer, Some(todo.tag())))),
         },
     )))
 }
