@@ -28,10 +28,9 @@
     });
   }
 
-  // Filters apply as they are chosen.
-  on('change', (event) => {
-    const form = event.target.closest('form[data-filter]');
-    if (form) form.requestSubmit();
+  // Filters apply as they are chosen. By keyboard each arrow chooses: there a button shows.
+  on('change', ({ target }) => {
+    if (!target.matches('select:focus-visible')) target.closest('form[data-filter]')?.requestSubmit();
   });
 
   // Menus close by a click beside them, and charts lead on.

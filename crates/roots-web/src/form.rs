@@ -414,9 +414,9 @@ impl Faults {
     }
 }
 
-/// The message of a fault continues a sentence that begins with the field's name.
+/// The message of a fault continues a sentence that begins with the field's name, or is one.
 fn sentence(message: &str) -> String {
-    format!("This {message}.")
+    if message.ends_with('.') { message.to_owned() } else { format!("This {message}.") }
 }
 
 /// Reads a form's fields with `from`: all of them, even after one was invalid.

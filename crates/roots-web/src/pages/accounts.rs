@@ -80,7 +80,7 @@ fn list_row(
     AccountOverview { account, last_write_at, .. }: &AccountOverview,
 ) -> Markup {
     html! {
-        tr id={ "row-account-" (account.id) } {
+        tr id={ "row-account-" (account.id) } data-row {
             td { a href={ "/accounts/" (account.id) } { (text::line(account.name.as_str())) } }
             td { (account.kind.name()) }
             td { (status(account.status)) }

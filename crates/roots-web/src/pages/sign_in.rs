@@ -52,14 +52,23 @@ pub(crate) async fn form(
     ClientContext::of(request.extensions())?.count_static()?;
     let mode = mode(&app, &request);
     let said = why.map(|why| html! { p.note { (why) } });
-    Ok(html(page(&look, mode, next.as_deref(), said)))
+    let filled = Filled { next: next.as_deref(), ..Filled::default() };
+    Ok(html(page(&look, mode, &filled, said)))
 }
 
 fn mode(app: &App, request: &Request) -> CookieMode {
     app.shared.cookies.mode(request.extensions(), request.uri(), request.headers())
 }
 
-fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>) -> Markup {
+/// What stands in the form.
+#[derive(Default)]
+struct Filled<'a> {
+    next: Option<&'a str>,
+    stay: bool,
+    is_wrong: bool,
+}
+
+fn page(look: &Look, mode: CookieMode, filled: &Filled<'_>, said: Option<Markup>) -> Markup {
     layout::bare(
         look,
         "Sign in",
@@ -79,13 +88,23 @@ fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>)
                     p.note { "This is plain HTTP: anybody on the way can read what you type and see." }
                 }
                 form.stack method="post" action=(SIGN_IN_PATH) {
-                    @if let Some(next) = next { input type="hidden" name="next" value=(next); }
+                    @if let Some(next) = filled.next { input type="hidden" name="next" value=(next); }
                     div.field {
                         label for="api_key" { "API key" }
                         input #api_key type="password" name="api_key" required autofocus
-                            autocomplete="current-password" spellcheck="false";
+                            autocomplete="current-password" spellcheck="false"
+                            aria-describedby=[filled.is_wrong.then_some("fault-api_key")];
+                        @if filled.is_wrong {
+                            p.fault #fault-api_key role="alert" {
+                                "This is no valid API key. Type it as it was shown, with its \
+                                 beginning."
+                            }
+                        }
                     }
-                    label.check { input type="checkbox" name="stay" value="true"; "Stay signed in" }
+                    label.check {
+                        input type="checkbox" name="stay" value="true" checked[filled.stay];
+                        "Stay signed in"
+                    }
                     div.buttons { button.primary { "Sign in" } }
                 }
                 p.muted {
@@ -103,7 +122,7 @@ fn page(look: &Look, mode: CookieMode, next: Option<&str>, said: Option<Markup>)
 pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request) -> Response {
     let mode = mode(&app, &request);
     if mode == CookieMode::Dropped {
-        return again(StatusCode::FORBIDDEN, html(page(&look, mode, None, None)));
+        return again(StatusCode::FORBIDDEN, html(page(&look, mode, &Filled::default(), None)));
     }
     let (mut parts, body) = request.into_parts();
     let typed = match Sent::of_anybody(&parts, body).await {
@@ -122,12 +141,9 @@ pub(crate) async fn sign_in(State(app): State<App>, look: Look, request: Request
     };
     match problem.kind() {
         ProblemKind::Unauthorized => {
-            let said = html! {
-                p.fault role="alert" {
-                    "This is no valid API key. Type it as it was shown, with its beginning."
-                }
-            };
-            let page = page(&look, mode, next.as_deref(), Some(said));
+            let stay = typed.get("stay").is_some();
+            let filled = Filled { next: next.as_deref(), stay, is_wrong: true };
+            let page = page(&look, mode, &filled, None);
             again(StatusCode::UNAUTHORIZED, html(page))
         }
         _ => form::failed_for_anybody(problem.into_response(), typed),

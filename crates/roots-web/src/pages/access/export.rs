@@ -6,19 +6,22 @@ use maud::{Markup, html};
 use roots_http_core::export::answer;
 use roots_http_core::problem::Problem;
 
+use super::key_forms::show_again;
 use super::overview::own_key;
+use crate::address::Address;
 use crate::app::App;
 use crate::form::{self, Faults, Posted};
 use crate::viewer::Viewer;
 
 /// The form, and the command that does the same.
-pub(super) fn form(address: &str, viewer: &Viewer) -> Markup {
+pub(super) fn form(address: &str, viewer: &Viewer, faults: &Faults) -> Markup {
     let whose = if viewer.is_owner() { "All rows of the account" } else { "All of your rows" };
     html! {
         p { (whose) " with their texts, one JSON object a line." }
         form.stack method="post" action="/access/export" {
+            (faults.above())
             (form::shown_to(viewer))
-            (own_key("export-own", &Faults::default()))
+            (own_key("export-own", faults))
             div.buttons { button { "Download" } }
         }
         p.muted { "A command does the same:" }
@@ -27,10 +30,16 @@ pub(super) fn form(address: &str, viewer: &Viewer) -> Markup {
 }
 
 /// Sends the export while it is read. It ends with the key that was typed.
-pub(crate) async fn download(State(app): State<App>, posted: Posted) -> Response {
+pub(crate) async fn download(
+    State(app): State<App>,
+    Address(address): Address,
+    posted: Posted,
+) -> Response {
     match begin(&app, &posted).await {
         Ok(export) => export,
-        Err(problem) => posted.fail(problem),
+        Err(problem) => {
+            show_again(posted, problem, "Export", |viewer, faults| form(&address, viewer, faults))
+        }
     }
 }
 

@@ -66,7 +66,7 @@ fn at_key(problem: Problem) -> Problem {
 }
 
 /// The form alone, with its fault: the page that it was on may be another one by now.
-fn show_again(
+pub(super) fn show_again(
     posted: Posted,
     problem: Problem,
     title: &str,

@@ -143,7 +143,7 @@ pub(super) async fn page(
                     }
                     section.card.c6 aria-labelledby="export-title" {
                         header { h2 id="export-title" { "Export" } }
-                        (export::form(address, viewer))
+                        (export::form(address, viewer, &Faults::default()))
                     }
                 }
             },
