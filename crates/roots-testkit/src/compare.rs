@@ -18,7 +18,7 @@ use roots_domain::model::work::{TodoCounts, WorkWindow};
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, FinishedTodos, OverdueTodos, SessionQuery,
-    SessionReader, TodoQuery, TodoReader, Verifier, WorkQuery,
+    SessionReader, SessionTodos, TodoQuery, TodoReader, Verifier, WorkQuery,
 };
 use roots_domain::reference_model::{ReferenceModel, counts};
 use roots_persistence::Store;
@@ -177,6 +177,16 @@ async fn compare_todo_lists(
         let Ok(page) = page.try_map(|listed| Ok::<_, Infallible>(listed.todo));
         page
     };
+    for session in links(model).into_iter().flatten() {
+        let what = format!("todos of {actor:?} in session {session}");
+        let (expected, sort_key) =
+            (model.session_todos(actor, session), Todo::position_by_creation);
+        compare_sorted_pages(&what, &expected, limit, sort_key, async |page| {
+            let query = SessionTodos { by, actor, session, page };
+            todos(store.session_todos(&query).await.expect("a read"))
+        })
+        .await;
+    }
     for status in FinishedStatus::ALL {
         let what = format!("todos of {actor:?} that are {status:?}");
         let (expected, sort_key) =

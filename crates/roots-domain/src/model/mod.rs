@@ -23,6 +23,7 @@ mod named;
 pub mod quota;
 pub mod search;
 pub mod session;
+pub mod session_entries;
 pub mod sign_in;
 pub mod source_row;
 pub mod step;

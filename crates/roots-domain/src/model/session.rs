@@ -319,6 +319,14 @@ pub struct ListedSession<T = String> {
     pub last_active_at: Timestamp,
 }
 
+impl<T> ListedSession<T> {
+    /// When something was last written to it.
+    pub fn activity(&self) -> SessionActivity {
+        let is_open = self.session.status == SessionStatus::Active;
+        SessionActivity { session: self.session.id, last_active_at: self.last_active_at, is_open }
+    }
+}
+
 /// Which sessions a list has, by their times, and its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionWindow {

@@ -273,6 +273,11 @@ impl<T> Todo<T> {
         SortKey([0, self.status_since.micros(), self.id.0])
     }
 
+    /// Its position in a list by the time of its creation.
+    pub fn position_by_creation(&self) -> SortKey {
+        SortKey([0, self.created_at.micros(), self.id.0])
+    }
+
     /// Its position in a list by the due date. One without a due date comes last.
     pub fn position_by_due_date(&self) -> SortKey {
         SortKey([0, self.content.due_at.map_or(i64::MAX, Timestamp::micros), self.id.0])

@@ -87,6 +87,8 @@ pub enum TodoRows {
         /// Only rows linked to this session.
         session: Option<SessionId>,
     },
+    /// Todos that are linked to a session, the newest first.
+    OfSession(SessionId),
     /// Finished todos, the latest change of status first.
     Finished(FinishedStatus),
     /// Todos that are open or in progress and past their due date, the earliest due date first.

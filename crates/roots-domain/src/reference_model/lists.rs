@@ -7,7 +7,7 @@ use super::rows::{ReferenceModel, counts};
 use crate::model::activity::Activity;
 use crate::model::counter::{Counter, QuarterHourCounter};
 use crate::model::credit::{LedgerEntry, Reason};
-use crate::model::id::ActorId;
+use crate::model::id::{ActorId, SessionId};
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionStatusKind, SessionWindow};
 use crate::model::time::{QuarterHour, TimeRange, Timestamp};
@@ -52,6 +52,14 @@ impl ReferenceModel {
             }
         };
         listed(&self.sessions, |row| (end(row), row.started_at, row.id), is_listed)
+    }
+
+    /// The todos of an actor, or of all, that are linked to a session.
+    #[must_use]
+    pub fn session_todos(&self, actor: Option<ActorId>, session: SessionId) -> Vec<Todo<Sealed>> {
+        let is_listed =
+            |row: &Todo<_>| is_asked(actor, row.actor) && row.content.session == Some(session);
+        listed(&self.todos, |row| (row.created_at, row.id), is_listed)
     }
 
     /// The finished todos of an actor, or of all.

@@ -183,12 +183,7 @@ impl Stream {
 
     /// Where the next read starts. The position may be one of another kind.
     fn before(&self) -> ItemPosition {
-        let SortKey([at, kind, id]) = self.reached;
-        let id = match (self.source.kind() as i64).cmp(&kind) {
-            std::cmp::Ordering::Less => i64::MAX,
-            std::cmp::Ordering::Equal => id,
-            std::cmp::Ordering::Greater => 0,
-        };
+        let SortKey([_, at, id]) = self.source.kind().after(self.reached);
         ItemPosition { at: Timestamp::from_micros(at), id }
     }
 

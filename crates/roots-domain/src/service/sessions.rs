@@ -159,6 +159,19 @@ impl Sessions {
         self.sealed(caller, caller.admission(), id).await
     }
 
+    /// The same with the time of its last activity.
+    ///
+    /// # Errors
+    /// A database error.
+    pub async fn find_listed(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+    ) -> StoreResult<Option<ListedSession<Sealed>>> {
+        let found = self.reader.listed_session(caller.admission(), id).await?;
+        Ok(found.filter(|listed| caller.reaches(listed.session.actor)))
+    }
+
     async fn sealed(
         &self,
         caller: &Caller,

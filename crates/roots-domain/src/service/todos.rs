@@ -25,7 +25,8 @@ use crate::model::zone::Zone;
 use crate::port::clock::Uids;
 use crate::port::crypto::{CryptoError, Keyring};
 use crate::port::store::{
-    Admission, FinishedTodos, OverdueTodos, StoreResult, TodoLog, TodoQuery, TodoReader, WorkQuery,
+    Admission, FinishedTodos, OverdueTodos, SessionTodos, StoreResult, TodoLog, TodoQuery,
+    TodoReader, WorkQuery,
 };
 
 /// Todos, with the log of their status changes.
@@ -112,6 +113,9 @@ impl Todos {
             TodoRows::ByPriority { status, priority, session } => {
                 let query = TodoQuery { by, actor, status, priority, session, page };
                 self.reader.todos(&query).await
+            }
+            TodoRows::OfSession(session) => {
+                self.reader.session_todos(&SessionTodos { by, actor, session, page }).await
             }
             TodoRows::Finished(status) => {
                 self.reader.finished_todos(&FinishedTodos { by, actor, status, page }).await

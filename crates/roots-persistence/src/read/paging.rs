@@ -7,7 +7,7 @@ use roots_domain::port::store::{Admission, StoreError, StoreResult};
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter,
-    QuerySelect, QueryTrait, Select,
+    QuerySelect, QueryTrait, Select, Value,
 };
 
 use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
@@ -194,19 +194,30 @@ pub(super) fn sorted_by<C: ColumnTrait>(column: C) -> (&'static str, Expr) {
     (column.as_str(), Expr::col(column.as_column_ref()))
 }
 
-/// The rows of one or two selects, each in the order of an index, to be merged.
+/// The rows of one or more selects, each in the order of an index, to be merged.
 pub(super) struct MergedQuery<E: EntityTrait> {
     first: Select<E>,
-    rest: Option<Select<E>>,
+    rest: Vec<Select<E>>,
 }
 
 impl<E: EntityTrait> From<Select<E>> for MergedQuery<E> {
     fn from(rows: Select<E>) -> Self {
-        Self { first: rows, rest: None }
+        Self { first: rows, rest: Vec::new() }
     }
 }
 
 impl<E: EntityTrait> MergedQuery<E> {
+    /// The rows of each of these values of a column.
+    pub(super) fn of_each<V: Into<Value>>(
+        rows: &Select<E>,
+        column: E::Column,
+        first: V,
+        rest: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let of = |value: V| rows.clone().filter(column.eq(value));
+        Self { first: of(first), rest: rest.into_iter().map(of).collect() }
+    }
+
     /// The number of its rows as a part of a statement. Each select is counted up to
     /// [`TOTAL_COUNTED_MAX`].
     pub(super) fn counted(&self) -> Expr {
@@ -219,11 +230,7 @@ impl<E: EntityTrait> MergedQuery<E> {
                 .to_owned();
             Expr::SubQuery(None, Box::new(counted.into()))
         };
-        let first = number(&self.first);
-        match &self.rest {
-            Some(rest) => first.add(number(rest)),
-            None => first,
-        }
+        self.rest.iter().fold(number(&self.first), |sum, rows| sum.add(number(rows)))
     }
 
     /// The rows of all parts as one statement, still to be ordered and limited. `part` makes the
@@ -236,18 +243,18 @@ impl<E: EntityTrait> MergedQuery<E> {
         part: impl Fn(Select<E>) -> SelectStatement,
         ordered: impl Fn(SelectStatement) -> SelectStatement,
     ) -> SelectStatement {
-        match (self.rest, backend) {
-            (None, _) => part(self.first),
-            (Some(rest), DbBackend::Postgres) => {
-                // PostgreSQL would sort the whole part if it expects few rows in it.
-                let first = |rows| {
-                    let rows = ordered(part(rows)).limit(most).to_owned();
-                    Query::select().column(Asterisk).from_subquery(rows, "part").to_owned()
-                };
-                union(first(self.first), first(rest))
-            }
-            (Some(rest), _) => union(part(self.first), part(rest)),
+        if self.rest.is_empty() {
+            return part(self.first);
         }
+        let made = |rows| {
+            if backend != DbBackend::Postgres {
+                return part(rows);
+            }
+            // PostgreSQL would sort the whole part if it expects few rows in it.
+            let rows = ordered(part(rows)).limit(most).to_owned();
+            Query::select().column(Asterisk).from_subquery(rows, "part").to_owned()
+        };
+        union(made(self.first), self.rest.into_iter().map(made))
     }
 }
 
@@ -265,7 +272,7 @@ pub(super) fn of_actor<E: EntityTrait>(
         None if linked => rows.into(),
         None => MergedQuery {
             first: rows.clone().filter(column.eq(NewAccount::OWNER.0)),
-            rest: Some(rows.filter(Expr::cust(IN_ORDER_OF_ACCOUNT))),
+            rest: vec![rows.filter(Expr::cust(IN_ORDER_OF_ACCOUNT))],
         },
     }
 }
@@ -274,9 +281,15 @@ pub(super) fn of_actor<E: EntityTrait>(
 /// can use them. They leave out the owner's rows, which have their own order.
 const IN_ORDER_OF_ACCOUNT: &str = "actor_id <> 1";
 
-/// The rows of both.
-fn union(mut some: SelectStatement, others: SelectStatement) -> SelectStatement {
-    let all = some.union(UnionType::All, others).to_owned();
+/// The rows of all.
+fn union(
+    mut some: SelectStatement,
+    others: impl Iterator<Item = SelectStatement>,
+) -> SelectStatement {
+    for rows in others {
+        some.union(UnionType::All, rows);
+    }
+    let all = some;
     Query::select().column(("all", Asterisk)).from_subquery(all, "all").to_owned()
 }
 

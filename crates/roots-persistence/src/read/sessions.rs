@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use roots_domain::model::id::{AccountId, SessionId};
-use roots_domain::model::page::{Page, SortKey, Start};
+use roots_domain::model::page::{Page, PageRequest, SortKey, Start};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::{ListedSession, Session, SessionStatusKind, SessionWindow};
 use roots_domain::model::time::{TimeRange, Timestamp};
@@ -61,6 +61,22 @@ impl SessionReader for Store {
         use sessions::Column::{AccountId, SessionId};
         static BY_ID: ById = ById::new();
         self.by_id::<sessions::Entity, _>(&BY_ID, [AccountId, SessionId], by, id.0).await
+    }
+
+    async fn listed_session(
+        &self,
+        by: Admission,
+        id: SessionId,
+    ) -> StoreResult<Option<ListedSession<Sealed>>> {
+        let row = sessions::Entity::find()
+            .filter(sessions::Column::AccountId.eq(by.account.0))
+            .filter(sessions::Column::SessionId.eq(id.0));
+        let total = Expr::value(1_i64);
+        let row = row.expr_as(Expr::cust(LAST_ACTIVE), LAST_ACTIVE_AT).into();
+        let order = [sessions::Column::SessionId];
+        let one = PageRequest::skipping(0, 1);
+        let found = self.page_of::<_, ListedModel, _, 1>(by, row, order, total, one).await?;
+        Ok(found.items.into_iter().next())
     }
 
     async fn sessions(&self, query: &SessionQuery) -> StoreResult<Page<ListedSession<Sealed>>> {

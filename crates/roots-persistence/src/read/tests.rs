@@ -22,8 +22,8 @@ use roots_domain::port::crypto::{Lookup, LookupKind};
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, BriefQuery, BriefReader, DashboardQuery,
     DashboardReader, FinishedTodos, ItemFilter, ItemPosition, ItemSource, OverdueTodos,
-    QuarterHourQuery, SearchReader, SessionQuery, SessionReader, StoreError, TodoQuery, TodoReader,
-    WorkQuery,
+    QuarterHourQuery, SearchReader, SessionQuery, SessionReader, SessionTodos, StoreError,
+    TodoQuery, TodoReader, WorkQuery,
 };
 use roots_domain::service::access::Access;
 use roots_domain::service::keyrings::Keyrings;
@@ -310,6 +310,11 @@ async fn ask_by_time(store: &Store, account: AccountId, each: i64, asked: &mut i
     }
     let (at, id) = early(each / 2);
     for (page, (whose, actor)) in product(&[top, page(SortKey([0, at, id]))], &actors) {
+        let query = SessionTodos { by, actor, session: SessionId(1), page };
+        // Ten todos are linked to it, of which half are older than the middle.
+        let found = store.session_todos(&query).await.unwrap().items.len();
+        assert!((4..=10).contains(&found), "{whose}, {page:?}: {found}");
+        asked(format!("todos of a session by creation{whose}, {page:?}"));
         let query = FinishedTodos { by, actor, status: FinishedStatus::Done, page };
         assert_eq!(store.finished_todos(&query).await.unwrap().items.len(), 20);
         asked(format!("finished todos{whose}, {page:?}"));

@@ -10,8 +10,8 @@ use roots_domain::model::todo::{ListedTodo, Priority, StatusChange, Todo, TodoSt
 use roots_domain::model::work::TodoStats;
 use roots_domain::model::zone::Zone;
 use roots_domain::port::store::{
-    Admission, FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, StoreResult, TodoLog, TodoQuery,
-    TodoReader, WorkQuery,
+    Admission, FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, SessionTodos, StoreResult, TodoLog,
+    TodoQuery, TodoReader, WorkQuery,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -20,7 +20,7 @@ use sea_orm::{
 };
 
 use super::epoch::{AUTH_EPOCH, auth_epoch_of, expect_epoch};
-use super::paging::{ListOrder, counted_to_max, of_actor, sorted_by};
+use super::paging::{ListOrder, MergedQuery, counted_to_max, of_actor, sorted_by};
 use super::rows::ById;
 use super::totals::{count, counters_of, sum};
 use crate::errors::of_read;
@@ -120,6 +120,23 @@ impl TodoReader for Store {
         }
         let order = [Priority, CreatedAt, TodoId];
         self.page_of::<_, ListedModel, _, 3>(query.by, rows, order, total, query.page).await
+    }
+
+    async fn session_todos(&self, query: &SessionTodos) -> StoreResult<Page<ListedTodo<Sealed>>> {
+        use todos::Column::{AccountId, ActorId, CreatedAt, Priority as Level, SessionId, TodoId};
+        let SessionTodos { by, actor, session, page } = *query;
+        let rows = todos::Entity::shown().filter(AccountId.eq(by.account.0));
+        let rows = linked_to(rows, SessionId, by.account.0, session);
+        let of_actor = actor.map(|actor| is(ActorId, actor.0, true));
+        let rows = rows.filter(Condition::all().add_option(of_actor)).expr_as(until(), UNTIL_AT);
+        // The index of a session orders the todos of each priority by their creation.
+        let [lowest, others @ ..] = Priority::ALL.map(Priority::level);
+        let rows = MergedQuery::of_each(&rows, Level, lowest, others);
+        let columns = [CreatedAt, TodoId].map(sorted_by);
+        let order =
+            ListOrder::descending(columns, |row: &ListedTodo<_>| row.todo.position_by_creation());
+        let total = rows.counted();
+        self.page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await.map(counted_to_max)
     }
 
     async fn finished_todos(&self, query: &FinishedTodos) -> StoreResult<Page<ListedTodo<Sealed>>> {

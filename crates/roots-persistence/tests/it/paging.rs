@@ -13,7 +13,7 @@ use roots_domain::model::todo::{Priority, Todo, TodoStatus};
 use roots_domain::model::todo_list::FinishedStatus;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, ApplyError, FinishedTodos, OverdueTodos,
-    SessionQuery, SessionReader, TodoQuery, TodoReader,
+    SessionQuery, SessionReader, SessionTodos, TodoQuery, TodoReader,
 };
 use roots_domain::reference_model::ReferenceModel;
 use roots_testkit::commands::{Issuer, answers, begin_all};
@@ -44,6 +44,7 @@ enum WalkedList {
     Sessions(Option<SessionStatusKind>, SessionWindow),
     Finished(FinishedStatus),
     Overdue(Timestamp),
+    InSession(SessionId),
     Todos(Option<TodoStatus>, Option<Priority>, Option<SessionId>),
     Activities(Option<&'static str>, Option<SessionId>, TimeRange),
     Ledger(Option<Reason>),
@@ -88,6 +89,10 @@ impl WalkedList {
             let found = store.finished_todos(&FinishedTodos { by, actor, status, page }).await;
             return positions(found.unwrap(), |row| row.todo.position_by_status_since());
         }
+        if let Self::InSession(session) = *self {
+            let found = store.session_todos(&SessionTodos { by, actor, session, page }).await;
+            return positions(found.unwrap(), |row| row.todo.position_by_creation());
+        }
         if let Self::Overdue(now) = *self {
             let found = store.overdue_todos(&OverdueTodos { by, actor, now, page }).await;
             return positions(found.unwrap(), |row| row.todo.position_by_due_date());
@@ -119,6 +124,10 @@ impl WalkedList {
             Self::Finished(status) => {
                 let rows = model.finished_todos(Some(issuer.actor), *status);
                 rows.iter().map(Todo::position_by_status_since).collect()
+            }
+            Self::InSession(session) => {
+                let rows = model.session_todos(Some(issuer.actor), *session);
+                rows.iter().map(Todo::position_by_creation).collect()
             }
             Self::Overdue(now) => {
                 let rows = model.overdue_todos(Some(issuer.actor), *now);
@@ -200,6 +209,7 @@ fn every_list(issuer: &Issuer) -> Vec<WalkedList> {
         WalkedList::Finished(FinishedStatus::Done),
         WalkedList::Finished(FinishedStatus::Cancelled),
         WalkedList::Overdue(Timestamp::LAST),
+        WalkedList::InSession(SessionId(1)),
         WalkedList::Todos(None, None, None),
         WalkedList::Todos(Some(TodoStatus::Open), None, None),
         WalkedList::Todos(None, high, None),

@@ -11,7 +11,7 @@ use serde_json::json;
 roots_testkit::on_both! {
     pages_of_todos_say_when_one_becomes_overdue,
     the_page_of_access_says_when_the_next_key_or_sign_in_ends,
-    the_page_of_sessions_says_when_the_next_becomes_quiet,
+    the_pages_of_sessions_say_what_is_quiet_and_when_the_next_becomes_so,
     a_page_that_answers_a_form_is_not_live_and_leads_to_no_theme,
     a_fold_keeps_its_name_when_an_entry_joins_it,
     what_needs_a_person_is_told_without_ages,
@@ -84,15 +84,30 @@ async fn the_page_of_access_says_when_the_next_key_or_sign_in_ends(database: Tes
     assert_eq!(next_change(&access), Some(2 * HOUR * 1_000), "{access}");
 }
 
-async fn the_page_of_sessions_says_when_the_next_becomes_quiet(database: TestDatabase) {
+async fn the_pages_of_sessions_say_what_is_quiet_and_when_the_next_becomes_so(
+    database: TestDatabase,
+) {
     let app = TestApp::start(database, 10).await;
     app.post("/sessions", &json!({})).await.expect(201);
     // It is called quiet 31 minutes after its last write.
     app.context.clock.advance_seconds(31 * 60 - 20);
     let mut browser = Browser::signed_in(&app).await;
-    assert_eq!(next_change(&page(&mut browser, "/sessions").await), Some(20_000));
+    let paths = ["/sessions", "/sessions?until=2026-01-01", "/sessions/1"];
+    let quiet = "active, quiet</span>";
+    for path in paths {
+        let before = page(&mut browser, path).await;
+        let shows = path != paths[1];
+        assert_eq!(next_change(&before), shows.then_some(20_000), "{path}");
+        assert!(!before.contains(quiet), "{before}");
+    }
     app.context.clock.advance_seconds(20);
-    assert_eq!(next_change(&page(&mut browser, "/sessions").await), None);
+    for path in [paths[0], paths[2]] {
+        let after = page(&mut browser, path).await;
+        assert_eq!(next_change(&after), None, "{path}");
+        assert!(after.contains(quiet), "{after}");
+    }
+    app.patch("/sessions/1", &json!({ "status": "ended" })).await.expect(200);
+    assert!(!page(&mut browser, "/sessions/1").await.contains(quiet));
 }
 
 async fn a_page_that_answers_a_form_is_not_live_and_leads_to_no_theme(database: TestDatabase) {

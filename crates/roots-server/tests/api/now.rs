@@ -19,6 +19,7 @@ roots_testkit::on_both! {
     all_that_is_in_progress_shows_for_more_than_a_hundred_agents,
     an_agent_beyond_the_first_hundred_is_named_and_chosen,
     sessions_are_stepped_through_by_spans,
+    a_session_shows_each_of_its_todos_and_activities_once_by_time,
     overdue_todos_are_shown_page_by_page,
     lines_show_the_words_of_markdown_without_its_marks,
     the_curve_of_a_new_account_begins_when_it_was_made,
@@ -320,6 +321,51 @@ async fn sessions_are_stepped_through_by_spans(database: TestDatabase) {
     assert_shows(&future, &["to now"]);
     let bad = browser.get("/sessions?until=yesterday").await;
     assert!(bad.status == 400 && bad.text.contains("until"), "{}", bad.text);
+}
+
+async fn a_session_shows_each_of_its_todos_and_activities_once_by_time(database: TestDatabase) {
+    const EACH: usize = 230;
+    let app = TestApp::start(database, 1_000).await;
+    app.post("/sessions", &json!({})).await.expect(201);
+    let mut expected = Vec::new();
+    for number in 0..EACH {
+        // Three todos and three activities at a time, of all priorities: at one time, todos stand
+        // before activities, and rows of a kind in the order of their ids.
+        app.context.clock.advance_seconds(i64::from(number % 3 == 0));
+        let (title, priority) = (format!("Todo {number}."), number * 7 % 4);
+        let todo = json!({ "title": title, "priority": priority, "session_id": 1 });
+        app.post("/todos", &todo).await.expect(201);
+        log(&app, "note", 1, &format!("Entry {number}.")).await;
+        expected.push((number / 3, 0, number, title));
+        expected.push((number / 3, 1, number, format!("Entry {number}.")));
+    }
+    expected.sort();
+    let expected: Vec<_> = expected.into_iter().map(|(.., shown)| shown).collect();
+    let mut browser = Browser::signed_in(&app).await;
+    let (mut path, mut seen, mut pages) = ("/sessions/1".to_owned(), Vec::new(), 0);
+    loop {
+        let shown = page(&mut browser, &path).await;
+        let (_, list) = shown.split_once("<ol class=\"rows\">").unwrap();
+        let (list, _) = list.split_once("</ol>").unwrap();
+        let names = list.split(['>', '<']).filter(|text| {
+            let number = text.strip_prefix("Todo ").or_else(|| text.strip_prefix("Entry "));
+            number.is_some_and(|number| number.ends_with('.'))
+        });
+        let names: Vec<_> = names.map(str::to_owned).collect();
+        assert!(names.len() <= 100, "{}", names.len());
+        seen.splice(0..0, names);
+        pages += 1;
+        assert_eq!(shown.contains("data-later=\"\" href=\"/sessions/1\">Newest"), pages > 1);
+        let Some((_, rest)) = shown.split_once("data-earlier=\"\" href=\"") else {
+            assert!(list.contains("Started"), "{list}");
+            break;
+        };
+        assert!(!list.contains("Started"), "{list}");
+        path = rest.split('"').next().unwrap().to_owned();
+    }
+    assert_eq!((pages, seen), (5, expected));
+    let bad = browser.get("/sessions/1?before=1-2").await;
+    assert!(bad.status == 400 && bad.text.contains("before must be"), "{}", bad.text);
 }
 
 async fn overdue_todos_are_shown_page_by_page(database: TestDatabase) {

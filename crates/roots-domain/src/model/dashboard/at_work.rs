@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::needs::is_quiet;
 use super::rows::{AgentRow, DashboardRows, DashboardRules, DashboardTodo, OpenSession};
 use crate::model::id::{ActorId, SessionId, TodoId};
 use crate::model::time::Timestamp;
@@ -125,7 +124,7 @@ impl<T> DashboardRows<T> {
         let waits = |session: &&&OpenSession| {
             self.waiting.iter().any(|entry| entry.session == Some(session.id))
         };
-        let writes = |session: &&&OpenSession| !is_quiet(session.activity(), rules, self.at);
+        let writes = |session: &&&OpenSession| !rules.is_quiet(session.activity(), self.at);
         if sessions.iter().any(|session| waits(&session)) {
             return AgentState::Waiting;
         }

@@ -17,7 +17,7 @@ impl<T> DashboardRows<T> {
         let latest = self.at.plus_seconds(REFRESH_SECONDS);
         let quiet = rules.quiet_after_seconds;
         let sessions =
-            self.sessions.iter().filter_map(|session| session.activity().silent_from(quiet?));
+            self.sessions.iter().filter_map(|session| rules.quiet_from(session.activity()));
         let entries =
             self.agents.iter().filter_map(|agent| Some(agent.last_entry_at?.plus_seconds(quiet?)));
         let in_progress = self.todos.iter().filter(|one| one.status == TodoStatus::InProgress);

@@ -80,9 +80,18 @@ impl Need {
     }
 }
 
-/// Whether a session is quiet.
-pub(super) fn is_quiet(activity: SessionActivity, rules: DashboardRules, now: Timestamp) -> bool {
-    rules.quiet_after_seconds.is_some_and(|seconds| activity.is_silent(seconds, now))
+impl DashboardRules {
+    /// Whether a session is quiet.
+    #[must_use]
+    pub fn is_quiet(self, activity: SessionActivity, now: Timestamp) -> bool {
+        self.quiet_from(activity).is_some_and(|from| from <= now)
+    }
+
+    /// The instant from which an active session is quiet, if nothing is written meanwhile.
+    #[must_use]
+    pub fn quiet_from(self, activity: SessionActivity) -> Option<Timestamp> {
+        activity.silent_from(self.quiet_after_seconds?)
+    }
 }
 
 /// The time at which `SOON_SECONDS` are left until `end`.
@@ -134,7 +143,7 @@ impl<T> DashboardRows<T> {
         }
         for session in &self.sessions {
             let waits = self.waiting.iter().any(|entry| entry.session == Some(session.id));
-            if !waits && is_quiet(session.activity(), rules, self.at) {
+            if !waits && rules.is_quiet(session.activity(), self.at) {
                 add(NeedSubject::Session(session.id), (session.last_active_at, NeedKind::Quiet));
             }
         }

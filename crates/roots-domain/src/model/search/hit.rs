@@ -1,5 +1,7 @@
 //! What a search found, and where it stands in the results.
 
+use std::cmp::Ordering;
+
 use super::excerpt::excerpt;
 use super::terms::{Scratch, SearchTerms, TermSet};
 use crate::model::Invalid;
@@ -39,6 +41,18 @@ impl SearchKind {
     #[must_use]
     pub const fn position(self, at: Timestamp, id: i64) -> SortKey {
         SortKey([at.micros(), self as i64, id])
+    }
+
+    /// Where the items of this kind go on after such a position, which may be one of another kind:
+    /// the time and the id that they come before.
+    #[must_use]
+    pub fn after(self, SortKey([at, kind, id]): SortKey) -> SortKey {
+        let id = match (self as i64).cmp(&kind) {
+            Ordering::Less => i64::MAX,
+            Ordering::Equal => id,
+            Ordering::Greater => 0,
+        };
+        SortKey([0, at, id])
     }
 }
 

@@ -60,7 +60,9 @@ pub use search::{
     SearchReader,
 };
 pub use sessions::{SessionQuery, SessionReader, SilenceReader, SilentSessions};
-pub use todos::{FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, TodoLog, TodoQuery, TodoReader};
+pub use todos::{
+    FinishedTodos, LOG_CHUNK_STEPS, OverdueTodos, SessionTodos, TodoLog, TodoQuery, TodoReader,
+};
 pub use usage::UsageReader;
 pub use verify::{Discrepancy, Mismatch, Verifier};
 pub use work::WorkQuery;

@@ -32,6 +32,13 @@ pub trait SessionReader: Send + Sync {
     /// The session with that id, of any actor of the account.
     async fn session(&self, by: Admission, id: SessionId) -> StoreResult<Option<Session<Sealed>>>;
 
+    /// The same with the time of its last activity.
+    async fn listed_session(
+        &self,
+        by: Admission,
+        id: SessionId,
+    ) -> StoreResult<Option<ListedSession<Sealed>>>;
+
     /// A page, descending by start, then by id; of sessions that were active since some time,
     /// descending by end, then by start, then by id, with active ones first. The total MUST NOT
     /// scan, and with a bound of time it MUST NOT count more than

@@ -31,6 +31,19 @@ pub struct TodoQuery {
     pub page: PageRequest,
 }
 
+/// A query for the todos of a session, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionTodos {
+    /// The admission of the caller.
+    pub by: Admission,
+    /// Only rows of this actor; `None` for all actors of the account.
+    pub actor: Option<ActorId>,
+    /// Only rows linked to this session.
+    pub session: SessionId,
+    /// The page.
+    pub page: PageRequest,
+}
+
 /// A query for finished todos, the latest change of status first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishedTodos {
@@ -86,6 +99,10 @@ pub trait TodoReader: Send + Sync {
     /// A page, descending by priority, then by creation, then by id. The total MUST NOT scan; with
     /// a session it may scan that session's rows.
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<ListedTodo<Sealed>>>;
+
+    /// A page, descending by creation, then by id. The total MUST NOT count more than
+    /// [`TOTAL_COUNTED_MAX`](crate::model::page::TOTAL_COUNTED_MAX) rows.
+    async fn session_todos(&self, query: &SessionTodos) -> StoreResult<Page<ListedTodo<Sealed>>>;
 
     /// A page, descending by the last change of status, then by id. The total MUST NOT scan.
     async fn finished_todos(&self, query: &FinishedTodos) -> StoreResult<Page<ListedTodo<Sealed>>>;

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use maud::{Markup, html};
+use roots_domain::model::Invalid;
 use roots_domain::model::activity::Activity;
 use roots_domain::model::id::{ActivityId, SessionId, TodoId};
-use roots_domain::model::page::PageRequest;
+use roots_domain::model::page::{PageRequest, SortKey, Start};
+use roots_domain::model::search::SearchKind;
+use roots_domain::model::session_entries::SessionEntries;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{ListedTodo, TodoStatus};
 use roots_domain::model::todo_list::TodoRows;
@@ -13,18 +16,51 @@ use roots_domain::service::access::{ActorScope, Caller};
 use roots_domain::service::activities::ActivitySelection;
 use roots_domain::service::todos::TodoFilter;
 use roots_http_core::problem::Problem;
+use roots_http_core::request::fields::InvalidNoted;
+use roots_http_core::request::query::{FromParams, Params};
 
 use crate::app::App;
 use crate::look::Look;
+use crate::query::optional;
 use crate::rows::{self, Opened};
 use crate::text;
 use crate::time;
 use crate::viewer::Viewer;
 
-/// Rows of each kind that a page of a session shows.
+/// Entries that a page of a session shows.
 const ROWS: u32 = 100;
 /// How much of an activity shows, in characters.
 const SHOWN_CHARS: usize = rows::KEPT_CHARS - 1;
+
+/// The query of the page: the position that its entries come before; none for the newest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Before(pub(super) Option<SortKey>);
+
+impl FromParams for Before {
+    fn from_params(params: &mut Params) -> Result<Self, InvalidNoted> {
+        optional(params, "before", |text| {
+            let number = |text: &str| {
+                let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                if is_plain { text.parse::<i64>().ok() } else { None }
+            };
+            let numbers: Option<Vec<_>> = text.split('-').map(number).collect();
+            let position = numbers.and_then(|numbers| numbers.try_into().ok()).map(SortKey);
+            position.ok_or_else(|| Invalid::new("must be as a link of this page has it"))
+        })
+        .map(Self)
+    }
+}
+
+impl Before {
+    /// The link to the page with this query.
+    pub(super) fn path(self, session: SessionId) -> String {
+        let page = format!("/sessions/{session}");
+        match self.0 {
+            None => page,
+            Some(SortKey([at, kind, id])) => format!("{page}?before={at}-{kind}-{id}"),
+        }
+    }
+}
 
 /// Something that happened in a session.
 enum What {
@@ -53,6 +89,14 @@ impl Entry {
         }
     }
 
+    /// Where it stands among the entries.
+    fn position(&self) -> SortKey {
+        match &self.what {
+            What::Todo(id, ..) => SearchKind::Todo.position(self.at, id.0),
+            What::Activity { id, .. } => SearchKind::Activity.position(self.at, id.0),
+        }
+    }
+
     /// A row of the page.
     pub(super) fn show(&self, look: &Look) -> Markup {
         html! {
@@ -77,40 +121,52 @@ impl Entry {
     }
 }
 
-/// What happened in a session, earliest first, and how many activities are left out before that,
-/// which has `offset` of the latest left out.
+/// A page of what happened in a session. A todo stands where it was made.
 pub(super) async fn of_session(
     app: &App,
     viewer: &mut Viewer,
     session: SessionId,
-    offset: i64,
-) -> Result<(Vec<Entry>, i64), Problem> {
+    before: Before,
+) -> Result<SessionEntries<Entry>, Problem> {
     let scope = if viewer.is_owner() { ActorScope::All } else { ActorScope::Own };
-    let rows = TodoRows::ByPriority { status: None, priority: None, session: Some(session) };
-    let filter = TodoFilter { scope, rows };
-    let request = PageRequest::skipping(0, ROWS);
-    let todos = &app.services.todos;
-    let find = |caller: Arc<Caller>| async move { todos.find(&caller, filter, request).await };
-    let mut entries = if offset == 0 {
-        rows::page(app, viewer, find, Entry::of_todo).await?.items
-    } else {
-        Vec::new()
+    let request = |kind: SearchKind| {
+        let start = before.0.map(|position| Start::After(kind.after(position)));
+        PageRequest { limit: ROWS, start: start.unwrap_or(Start::Offset(0)) }
     };
+    let filter = TodoFilter { scope, rows: TodoRows::OfSession(session) };
+    let (services, of_todos) = (&app.services, request(SearchKind::Todo));
+    let find =
+        |caller: Arc<Caller>| async move { services.todos.find(&caller, filter, of_todos).await };
+    let todos = rows::page(app, viewer, find, Entry::of_todo).await?;
     let selection =
         ActivitySelection { scope, session: Some(session), ..ActivitySelection::default() };
-    let request = PageRequest::skipping(offset, ROWS);
-    let (activities, selection) = (&app.services.activities, &selection);
+    let (selection, of_activities) = (&selection, request(SearchKind::Activity));
     let find = |caller: Arc<Caller>| async move {
-        activities.find(&caller, selection.clone(), request).await
+        services.activities.find(&caller, selection.clone(), of_activities).await
     };
-    let found = rows::page(app, viewer, find, Entry::of_activity).await?;
-    let shown = i64::try_from(found.items.len()).unwrap_or_default();
-    entries.extend(found.items);
-    entries.sort_by_key(|entry| entry.at);
-    Ok((entries, (found.total - offset - shown).max(0)))
+    let activities = rows::page(app, viewer, find, Entry::of_activity).await?;
+    Ok(SessionEntries::merged([todos, activities], Entry::position))
 }
 
-/// The activities of one page.
-pub(super) const fn rows_of_page() -> i64 {
-    ROWS as i64
+#[cfg(test)]
+mod tests {
+    use roots_http_core::request::query::read;
+
+    use super::*;
+
+    fn query(text: &str) -> Result<Before, Problem> {
+        read(vec![("before".to_owned(), text.to_owned())], Before::from_params)
+    }
+
+    #[test]
+    fn the_link_to_earlier_entries_is_read_again_and_anything_else_is_refused() {
+        let before = Before(Some(SortKey([1_767_225_600_000_000, 2, 7])));
+        let path = before.path(SessionId(3));
+        let (page, text) = path.split_once("?before=").unwrap();
+        assert_eq!((page, query(text).ok()), ("/sessions/3", Some(before)));
+        assert_eq!(query("").ok(), Some(Before(None)));
+        for bad in ["1", "1-2", "1-2-3-4", "1-2-x", "-1-2-3", "1--3", "99999999999999999999-1-1"] {
+            assert!(query(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use roots_domain::model::chart::LaneSpan;
 use roots_domain::model::id::{ActorId, SessionId};
 use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::session::{
-    EndReason, ListedSession, SessionStatus, SessionStatusKind, SessionWindow,
+    EndReason, ListedSession, SessionActivity, SessionStatus, SessionStatusKind, SessionWindow,
 };
 use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::service::access::Caller;
@@ -96,20 +96,21 @@ struct Row {
     actor: ActorId,
     status: SessionStatus,
     started_at: Timestamp,
-    last_active_at: Timestamp,
+    activity: SessionActivity,
     notes: String,
 }
 
 impl Row {
     fn of(Opened { row, .. }: Opened<ListedSession>) -> Self {
-        let ListedSession { session, last_active_at } = row;
+        let activity = row.activity();
+        let ListedSession { session, .. } = row;
         let notes = session.notes.unwrap_or_default();
         Self {
             id: session.id,
             actor: session.actor,
             status: session.status,
             started_at: session.started_at,
-            last_active_at,
+            activity,
             notes: notes.chars().take(4 * NOTES_CHARS).collect(),
         }
     }
@@ -141,11 +142,13 @@ pub(crate) async fn show(
     let of_rows = page.items.iter().map(|row| row.actor);
     let drawn = lanes.iter().flat_map(Lanes::agents);
     agents.learn(&app, &mut viewer, of_rows.chain(drawn).collect()).await?;
+    let flips = page.items.iter().filter_map(|row| app.rules.quiet_from(row.activity));
+    let flips = flips.chain(lanes.as_ref().and_then(Lanes::next_change));
     let frame = Frame {
         title: "Sessions",
         section: Section::Sessions,
         tools: controls(&query, &agents, viewer.is_owner()),
-        next_change: lanes.as_ref().and_then(Lanes::next_change),
+        next_change: now.next_of(flips),
         content: html! {
             @if let Some(lanes) = &lanes {
                 (lanes.show(&viewer.look, &agents, |span, until| {
@@ -155,7 +158,7 @@ pub(crate) async fn show(
             section.card #sessions data-live="" aria-label="Sessions" {
                 @if page.items.is_empty() { (empty(&query, &address)) }
                 ul.rows {
-                    @for row in &page.items { (show_row(&viewer.look, &agents, row)) }
+                    @for row in &page.items { (show_row(&app, &viewer.look, &agents, row)) }
                 }
                 (pager(&query, &page))
             }
@@ -187,13 +190,14 @@ fn controls(query: &SessionsQuery, agents: &Agents, is_owner: bool) -> Markup {
     }
 }
 
-fn show_row(look: &Look, agents: &Agents, row: &Row) -> Markup {
+fn show_row(app: &App, look: &Look, agents: &Agents, row: &Row) -> Markup {
+    let is_quiet = app.rules.is_quiet(row.activity, look.now);
     let end = row.status.ended_at().unwrap_or(look.now);
     html! {
         li id={ "row-session-" (row.id) } data-row="" {
             span.grow {
                 a href={ "/sessions/" (row.id) } { "Session " (row.id) }
-                " " (agents.name(row.actor)) " " (status(row.status))
+                " " (agents.name(row.actor)) " " (status(row.status, is_quiet))
                 @if !row.notes.is_empty() {
                     br; span.muted { (text::excerpt(&row.notes, NOTES_CHARS)) }
                 }
@@ -201,17 +205,18 @@ fn show_row(look: &Look, agents: &Agents, row: &Row) -> Markup {
             span.t { (time::span(time::seconds_between(row.started_at, end))) }
             span.t {
                 @if row.status.ended_at().is_none() {
-                    "last sign of life " (time::when(look, row.last_active_at))
+                    "last sign of life " (time::when(look, row.activity.last_active_at))
                 } @else { (time::when(look, row.started_at)) }
             }
         }
     }
 }
 
-/// The status of a session.
-pub(super) fn status(status: SessionStatus) -> Markup {
+/// The status of a session, and whether an active one is quiet.
+pub(super) fn status(status: SessionStatus, is_quiet: bool) -> Markup {
     html! {
         @match status {
+            SessionStatus::Active if is_quiet => span.tag.warn { "active, quiet" },
             SessionStatus::Active => span.tag.ok { "active" },
             SessionStatus::Ended { reason: EndReason::Ended, .. } => span.tag { "ended" },
             SessionStatus::Ended { reason: EndReason::Idle, .. } => {
