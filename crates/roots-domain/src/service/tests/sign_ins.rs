@@ -135,7 +135,7 @@ fn an_owner_lists_all_and_a_member_its_own_and_none_whose_time_is_over() {
         let mut reader = MockAccountReader::new();
         reader.expect_sign_ins().times(1).returning(move |query| {
             let by = caller().admission();
-            assert_eq!(*query, SignInQuery { by, actor, most: 50 });
+            assert_eq!(*query, SignInQuery { by, actor, before: None, most: 51 });
             let listed = |created: i64, expires: Option<i64>| {
                 let created_at = late().plus_seconds(created);
                 let last_used = created_at;
