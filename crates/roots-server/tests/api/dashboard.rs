@@ -540,7 +540,7 @@ async fn signing_in_again_ends_the_sign_in_that_the_browser_had(database: TestDa
     assert_eq!(elsewhere.get("/todos").await.status, 200);
     // A cookie that opens nothing is overwritten.
     for value in browser.cookies.values_mut() {
-        *value = "x".to_owned();
+        "x".clone_into(value);
     }
     assert_eq!(browser.sign_in(app.key()).await.status, 303);
     assert_eq!(browser.get("/todos").await.status, 200);
