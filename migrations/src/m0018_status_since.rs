@@ -42,6 +42,12 @@ CREATE INDEX todos_finished ON todos (account_id, actor_id, status, status_since
     WHERE status = 'done' OR status = 'cancelled';
 CREATE INDEX todos_finished_of_account ON todos (account_id, status, status_since, todo_id)
     WHERE (status = 'done' OR status = 'cancelled') AND actor_id <> 1;
+CREATE INDEX todos_finished_of_priority
+    ON todos (account_id, actor_id, status, priority, status_since, todo_id)
+    WHERE status = 'done' OR status = 'cancelled';
+CREATE INDEX todos_finished_of_priority_of_account
+    ON todos (account_id, status, priority, status_since, todo_id)
+    WHERE (status = 'done' OR status = 'cancelled') AND actor_id <> 1;
 
 DROP INDEX todos_due;
 DROP INDEX todos_due_of_account;

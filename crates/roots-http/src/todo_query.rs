@@ -30,8 +30,8 @@ pub(crate) struct TodoParams {
     #[param(value_type = Option<bool>, default = false)]
     overdue: bool,
     /// `priority` lists the highest priority first, then the newest. `status_since` lists the
-    /// latest change of status first. It needs `status=done` or `status=cancelled`, and goes with
-    /// no other filter but `actor_id`.
+    /// latest change of status first. It needs `status=done` or `status=cancelled`, and does
+    /// not go with `session_id`.
     #[param(value_type = Option<TodoSortName>, inline)]
     sort: Option<TodoSort>,
     /// An actor's id, or `all` for every actor of the account. The default is the caller; only the
@@ -78,8 +78,8 @@ impl TodoParams {
                 }
                 UnservedChoice::SortOfOthers => (
                     "sort",
-                    "status_since needs status=done or status=cancelled, and no other filter but \
-                     actor_id",
+                    "status_since needs status=done or status=cancelled, and can't be combined \
+                     with session_id",
                 ),
             };
             InvalidField { field: field.to_owned(), message: message.to_owned() }

@@ -187,12 +187,16 @@ async fn compare_todo_lists(
         })
         .await;
     }
-    for status in FinishedStatus::ALL {
-        let what = format!("todos of {actor:?} that are {status:?}");
+    let finished = FinishedStatus::ALL.into_iter().flat_map(|status| {
+        let all = [None].into_iter().chain(Priority::ALL.map(Some));
+        all.map(move |priority| (status, priority))
+    });
+    for (status, priority) in finished {
+        let what = format!("todos of {actor:?} that are {status:?}, of {priority:?}");
         let (expected, sort_key) =
-            (model.finished_todos(actor, status), Todo::position_by_status_since);
+            (model.finished_todos(actor, status, priority), Todo::position_by_status_since);
         compare_sorted_pages(&what, &expected, limit, sort_key, async |page| {
-            let query = FinishedTodos { by, actor, status, page };
+            let query = FinishedTodos { by, actor, status, priority, page };
             todos(store.finished_todos(&query).await.expect("a read"))
         })
         .await;

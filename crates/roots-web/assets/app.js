@@ -3,6 +3,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const one = (it) => document.querySelector(it);
+  const focused = () => document.activeElement;
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   let main = byId('main');
   const live = byId('live');
@@ -30,7 +31,7 @@
 
   // Filters apply as they are chosen. By keyboard each arrow chooses: there a button shows.
   on('change', ({ target }) => {
-    if (!target.matches('select:focus-visible')) target.closest('form[data-filter]')?.requestSubmit();
+    if (!target.matches('select:focus-visible')) target.closest('[data-filter]')?.requestSubmit?.();
   });
 
   // Menus close by a click beside them, and charts lead on.
@@ -169,7 +170,7 @@
   }
 
   function replace(old, part) {
-    const active = old.contains(document.activeElement) ? document.activeElement : null;
+    const active = old.contains(focused()) ? focused() : null;
     const isTyped = (form) => isDirty(form) || (form.contains(active) && active.matches('input, textarea'));
     // Half-typed forms move over as they are. A step begins at what shows now: only its note moves.
     const pairs = [], lost = [];
@@ -314,7 +315,7 @@
   function stopMoving() { moving = undefined; mark(); }
   function step(by) {
     const rows = all('main [data-row], main .rows > li').filter((it) => it.offsetParent && it.querySelector('a'));
-    const here = rows.findIndex((it) => it.contains(document.activeElement));
+    const here = rows.findIndex((it) => it.contains(focused()));
     const row = rows[Math.min(Math.max(here + by, 0), rows.length - 1)];
     (row?.querySelector('.what a') || row?.querySelector('a'))?.focus();
   }
@@ -350,7 +351,7 @@
       const link = one(`[data-go="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); location.href = href(link); return; }
     }
-    const card = document.activeElement?.closest('.todo[data-next]');
+    const card = focused()?.closest('.todo[data-next]');
     const act = {
       '?': help,
       g: () => { going = event.timeStamp; },
@@ -365,7 +366,7 @@
         tell(`Moving ${titleOf(card)} to ${word(moving.target)}. Arrows choose, Enter moves, Escape leaves it.`);
       }),
     }[event.key];
-    const plainArrow = event.key.startsWith('Arrow') && !document.activeElement?.closest('[data-row], .rows');
+    const plainArrow = event.key.startsWith('Arrow') && !focused()?.closest('[data-row], .rows');
     if (!act || plainArrow) return;
     event.preventDefault();
     act();

@@ -29,8 +29,8 @@ words! {
     TodoSort {
         /// The highest priority first, then the newest.
         Priority = "priority",
-        /// The latest change of status first. Only for todos that are done or cancelled, and with
-        /// no other filter but the actor.
+        /// The latest change of status first. Only for todos that are done or cancelled, and
+        /// not with a session.
         StatusSince = "status_since",
     }
 }

@@ -70,8 +70,8 @@ pub struct TodoChoice {
 pub enum UnservedChoice {
     /// Overdue todos have their own order, and no other filters but the actor.
     OverdueAndMore,
-    /// Only done or cancelled todos are sorted by their last change of status, without other
-    /// filters but the actor.
+    /// Only done or cancelled todos are sorted by their last change of status, and not those of a
+    /// session alone.
     SortOfOthers,
 }
 
@@ -90,7 +90,12 @@ pub enum TodoRows {
     /// Todos that are linked to a session, the newest first.
     OfSession(SessionId),
     /// Finished todos, the latest change of status first.
-    Finished(FinishedStatus),
+    Finished {
+        /// How they were finished.
+        status: FinishedStatus,
+        /// Only this priority.
+        priority: Option<Priority>,
+    },
     /// Todos that are open or in progress and past their due date, the earliest due date first.
     Overdue,
 }
@@ -118,10 +123,8 @@ impl TryFrom<TodoChoice> for TodoRows {
             (None | Some(TodoSort::Priority), _) => {
                 Ok(Self::ByPriority { status, priority, session })
             }
-            (Some(TodoSort::StatusSince), Some(status))
-                if priority.is_none() && session.is_none() =>
-            {
-                Ok(Self::Finished(status))
+            (Some(TodoSort::StatusSince), Some(status)) if session.is_none() => {
+                Ok(Self::Finished { status, priority })
             }
             (Some(TodoSort::StatusSince), _) => Err(UnservedChoice::SortOfOthers),
         }
@@ -148,16 +151,13 @@ mod tests {
             let rows = TodoRows::ByPriority { status: Some(status), priority: None, session: None };
             assert_eq!(by_priority, Ok::<TodoRows, UnservedChoice>(rows));
             let finished = FinishedStatus::ALL.into_iter().find(|one| one.status() == status);
-            assert_eq!(
-                sorted,
-                finished.map(TodoRows::Finished).ok_or(UnservedChoice::SortOfOthers)
-            );
+            let rows = finished.map(|status| TodoRows::Finished { status, priority: None });
+            assert_eq!(sorted, rows.ok_or(UnservedChoice::SortOfOthers));
         }
-        for choice in [
-            by_status(TodoChoice::default()),
-            by_status(TodoChoice { priority, ..done }),
-            by_status(TodoChoice { session, ..done }),
-        ] {
+        let rows = TodoRows::Finished { status: FinishedStatus::Done, priority };
+        assert_eq!(TodoRows::try_from(by_status(TodoChoice { priority, ..done })), Ok(rows));
+        for choice in [by_status(TodoChoice::default()), by_status(TodoChoice { session, ..done })]
+        {
             assert_eq!(TodoRows::try_from(choice), Err(UnservedChoice::SortOfOthers));
         }
         for choice in [

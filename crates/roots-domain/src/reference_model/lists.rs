@@ -11,7 +11,7 @@ use crate::model::id::{ActorId, SessionId};
 use crate::model::sealed::Sealed;
 use crate::model::session::{Session, SessionStatusKind, SessionWindow};
 use crate::model::time::{QuarterHour, TimeRange, Timestamp};
-use crate::model::todo::{Todo, TodoStatus};
+use crate::model::todo::{Priority, Todo, TodoStatus};
 use crate::model::todo_list::FinishedStatus;
 use crate::port::store::{ActivityFilter, TodoQuery};
 
@@ -68,8 +68,13 @@ impl ReferenceModel {
         &self,
         actor: Option<ActorId>,
         status: FinishedStatus,
+        priority: Option<Priority>,
     ) -> Vec<Todo<Sealed>> {
-        let is_listed = |row: &Todo<_>| is_asked(actor, row.actor) && row.status == status.status();
+        let is_listed = |row: &Todo<_>| {
+            is_asked(actor, row.actor)
+                && row.status == status.status()
+                && priority.is_none_or(|priority| row.content.priority == priority)
+        };
         let since = |row: &Todo<_>| {
             let mut steps = self.logs.values().filter(|step| step.todo == row.id);
             steps.next_back().map_or(row.created_at, |step| step.logged_at)

@@ -18,7 +18,9 @@ use crate::model::page::{Page, PageRequest};
 use crate::model::sealed::{Field, Sealed};
 use crate::model::text::{LogNote, LongText, Title};
 use crate::model::time::{TimeRange, Timestamp};
-use crate::model::todo::{ListedTodo, NewTodo, NewTodos, Priority, StatusChange, Todo, TodoPatch};
+use crate::model::todo::{
+    ListedTodo, NewTodo, NewTodos, Priority, StatusChange, Todo, TodoPatch, TodoStatus,
+};
 use crate::model::todo_list::TodoRows;
 use crate::model::work::{TodoStats, WorkWindow};
 use crate::model::zone::Zone;
@@ -117,8 +119,9 @@ impl Todos {
             TodoRows::OfSession(session) => {
                 self.reader.session_todos(&SessionTodos { by, actor, session, page }).await
             }
-            TodoRows::Finished(status) => {
-                self.reader.finished_todos(&FinishedTodos { by, actor, status, page }).await
+            TodoRows::Finished { status, priority } => {
+                let query = FinishedTodos { by, actor, status, priority, page };
+                self.reader.finished_todos(&query).await
             }
             TodoRows::Overdue => {
                 let now = self.writes.clock.now();
@@ -126,6 +129,20 @@ impl Todos {
             }
         };
         Ok(found?)
+    }
+
+    /// The time from which the next todo is overdue that is not yet.
+    ///
+    /// # Errors
+    /// The refusal, or a database error.
+    pub async fn next_overdue(
+        &self,
+        caller: &Caller,
+        scope: ActorScope,
+    ) -> Result<Option<Timestamp>, ReadError> {
+        let (by, actor) = (caller.admission(), caller.choose(scope)?);
+        let due = self.reader.next_due(by, actor, self.writes.clock.now()).await?;
+        Ok(TodoStatus::Open.overdue_from(due))
     }
 
     /// Todos made, done and cancelled in a window, by actor and by the days of a zone. Those that

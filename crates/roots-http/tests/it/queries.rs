@@ -75,7 +75,7 @@ async fn an_invalid_value_of_a_parameter_is_400() {
         "todos?sort=created_at",
         "todos?sort=status_since",
         "todos?sort=status_since&status=open",
-        "todos?sort=status_since&status=done&priority=0",
+        "todos?sort=status_since&status=done&session_id=1",
         "todos?sort=status_since&status=done&session_id=1",
         "sessions?since=yesterday",
         "sessions?until=2026-02-30",
@@ -189,7 +189,7 @@ async fn a_list_says_which_parameters_do_not_go_together() {
     );
     assert_eq!(
         message("todos?sort=status_since").await,
-        "sort status_since needs status=done or status=cancelled, and no other filter but actor_id"
+        "sort status_since needs status=done or status=cancelled, and can't be combined with session_id"
     );
     assert_eq!(
         message("sessions?active_since=2026-04-01&until=2026-04-09").await,

@@ -30,8 +30,8 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult
 use super::brief::{Text, read_or_long};
 use super::brief_statements::{AT, AUTH_EPOCH, LAST_ACTIVE_AT, PART, Statements, UNTIL_AT};
 use super::dashboard_statements::{
-    BALANCE, ENDED_SEEN_MAX, LAST_ENTRY_AT, NEXT, NEXT_DUE_AT, OVERDUE, SPENT_LAST_DAY,
-    SPENT_WHOLE_DAYS, WAITS, WORK_ENDED_AT, WORK_SESSION, WORK_STATUS,
+    BALANCE, LAST_ENTRY_AT, NEXT, NEXT_DUE_AT, OVERDUE, SPENT_LAST_DAY, SPENT_WHOLE_DAYS, WAITS,
+    WORK_ENDED_AT, WORK_SESSION, WORK_STATUS,
 };
 use super::epoch::expect_epoch;
 use crate::errors::of_read;
@@ -112,10 +112,7 @@ impl DashboardReader for Store {
         let (since, until) = query.range;
         let found = all(&tx, make.lane_sessions(since, until), lane_session).await?;
         tx.commit().await.map_err(of_read)?;
-        // Where so many have ended, a session that started earlier may not have been seen.
-        let ended = found.iter().filter(|one| one.ended_at.is_some_and(|at| at >= since)).count();
-        let read = LaneSessions::newest(found, LANE_SESSIONS_MAX);
-        Ok(LaneSessions { are_cut: read.are_cut || ended >= ENDED_SEEN_MAX as usize, ..read })
+        Ok(LaneSessions::newest(found, LANE_SESSIONS_MAX))
     }
 }
 

@@ -44,7 +44,7 @@ const SESSIONS_BY_WINDOW: [&str; 2] = ["sessions_by_window", "sessions_of_accoun
 /// The `end_at` of active sessions.
 const NEVER: i64 = i64::MAX;
 /// Most sessions that ended in a range or after it among which the earlier ones are found.
-pub(super) const ENDED_SEEN_MAX: u32 = 1_000;
+const ENDED_SEEN_MAX: u32 = 1_000;
 
 impl Statements {
     /// The auth epoch and the balance of the caller's account, and the time of the database if it

@@ -74,7 +74,7 @@ impl Store {
         self.rows_of::<E, E::Model, T, N, K>(by, rows, order.into(), numbers, request).await
     }
 
-    async fn rows_of<E, M, T, const N: usize, const K: usize>(
+    pub(super) async fn rows_of<E, M, T, const N: usize, const K: usize>(
         &self,
         by: Admission,
         rows: MergedQuery<E>,

@@ -315,15 +315,20 @@ async fn ask_by_time(store: &Store, account: AccountId, each: i64, asked: &mut i
         let found = store.session_todos(&query).await.unwrap().items.len();
         assert!((4..=10).contains(&found), "{whose}, {page:?}: {found}");
         asked(format!("todos of a session by creation{whose}, {page:?}"));
-        let query = FinishedTodos { by, actor, status: FinishedStatus::Done, page };
-        assert_eq!(store.finished_todos(&query).await.unwrap().items.len(), 20);
-        asked(format!("finished todos{whose}, {page:?}"));
+        for priority in [None, Some(Priority::default())] {
+            let query = FinishedTodos { by, actor, status: FinishedStatus::Done, priority, page };
+            let found = store.finished_todos(&query).await.unwrap().items.len();
+            assert!(found == 20 || priority.is_some(), "{found}");
+            asked(format!("finished todos{whose}, {priority:?}, {page:?}"));
+        }
     }
     let (at, id) = early(each - 40);
     for (page, (whose, actor)) in product(&[top, page(SortKey([0, at, id]))], &actors) {
         let query = OverdueTodos { by, actor, now: Timestamp::LAST, page };
         assert!(store.overdue_todos(&query).await.unwrap().items.len() >= 16);
         asked(format!("overdue todos{whose}, {page:?}"));
+        store.next_due(by, actor, Timestamp::from_micros(at)).await.unwrap();
+        asked(format!("the next due date{whose}"));
     }
 }
 

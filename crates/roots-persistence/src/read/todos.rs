@@ -1,8 +1,8 @@
 //! Reads todos and their logs.
 
 use async_trait::async_trait;
-use roots_domain::model::id::{LogId, TodoId};
-use roots_domain::model::page::Page;
+use roots_domain::model::id::{ActorId, LogId, TodoId};
+use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
 use roots_domain::model::time::Timestamp;
@@ -140,15 +140,17 @@ impl TodoReader for Store {
     }
 
     async fn finished_todos(&self, query: &FinishedTodos) -> StoreResult<Page<ListedTodo<Sealed>>> {
-        use todos::Column::{AccountId, ActorId, StatusSince, TodoId};
-        let FinishedTodos { by, actor, status, page } = *query;
+        use todos::Column::{AccountId, ActorId, Priority, StatusSince, TodoId};
+        let FinishedTodos { by, actor, status, priority, page } = *query;
         // The condition of the index names statuses, so the query must name one too.
         let is_finished = format!("status = '{}'", status.status().name());
+        let of_priority = priority.map(|priority| is(Priority, priority.level(), false));
         let rows = todos::Entity::shown()
             .filter(AccountId.eq(by.account.0))
             .filter(Expr::cust(is_finished))
+            .filter(Condition::all().add_option(of_priority))
             .expr_as(until(), UNTIL_AT);
-        let labels = todo_labels(Some(status.status()), None);
+        let labels = todo_labels(Some(status.status()), priority);
         let counts = counters_of(by.account, actor, counters::SUBJECT_TODOS)
             .filter(counters::Column::Label.is_in(labels));
         let total = sum(counts, counters::Column::Count);
@@ -174,6 +176,28 @@ impl TodoReader for Store {
             ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
         let total = rows.counted();
         self.page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await.map(counted_to_max)
+    }
+
+    async fn next_due(
+        &self,
+        by: Admission,
+        actor: Option<ActorId>,
+        now: Timestamp,
+    ) -> StoreResult<Option<Timestamp>> {
+        use todos::Column::{AccountId, ActorId, DueAt, TodoId};
+        let rows = todos::Entity::shown()
+            .filter(AccountId.eq(by.account.0))
+            .filter(Expr::cust(IN_ORDER_OF_DUE_DATE))
+            .filter(DueAt.gte(now.micros()))
+            .expr_as(until(), UNTIL_AT);
+        let rows = of_actor(rows, ActorId, actor, false);
+        let columns = [DueAt, TodoId].map(sorted_by);
+        let order =
+            ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
+        let first = PageRequest::skipping(0, 1);
+        let found = self.rows_of::<_, ListedModel, _, 2, 0>(by, rows, order, [], first).await?;
+        let (rows, ..) = found;
+        Ok(rows.first().and_then(|row| row.todo.content.due_at))
     }
 
     async fn todo_stats(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<TodoStats> {

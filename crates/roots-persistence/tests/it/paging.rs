@@ -42,7 +42,7 @@ struct Walk {
 
 enum WalkedList {
     Sessions(Option<SessionStatusKind>, SessionWindow),
-    Finished(FinishedStatus),
+    Finished(FinishedStatus, Option<Priority>),
     Overdue(Timestamp),
     InSession(SessionId),
     Todos(Option<TodoStatus>, Option<Priority>, Option<SessionId>),
@@ -85,8 +85,9 @@ impl WalkedList {
             return sort_keys(store.ledger(account.into(), reason, page).await.unwrap());
         }
         let by = account.into();
-        if let Self::Finished(status) = *self {
-            let found = store.finished_todos(&FinishedTodos { by, actor, status, page }).await;
+        if let Self::Finished(status, priority) = *self {
+            let found =
+                store.finished_todos(&FinishedTodos { by, actor, status, priority, page }).await;
             return positions(found.unwrap(), |row| row.todo.position_by_status_since());
         }
         if let Self::InSession(session) = *self {
@@ -121,8 +122,8 @@ impl WalkedList {
                     }
                 }
             }
-            Self::Finished(status) => {
-                let rows = model.finished_todos(Some(issuer.actor), *status);
+            Self::Finished(status, priority) => {
+                let rows = model.finished_todos(Some(issuer.actor), *status, *priority);
                 rows.iter().map(Todo::position_by_status_since).collect()
             }
             Self::InSession(session) => {
@@ -206,8 +207,9 @@ fn every_list(issuer: &Issuer) -> Vec<WalkedList> {
         WalkedList::Sessions(None, SessionWindow::Started(recent)),
         WalkedList::Sessions(None, SessionWindow::ActiveSince(shortly)),
         WalkedList::Sessions(Some(SessionStatusKind::Ended), SessionWindow::ActiveSince(shortly)),
-        WalkedList::Finished(FinishedStatus::Done),
-        WalkedList::Finished(FinishedStatus::Cancelled),
+        WalkedList::Finished(FinishedStatus::Done, None),
+        WalkedList::Finished(FinishedStatus::Done, Some(Priority::default())),
+        WalkedList::Finished(FinishedStatus::Cancelled, None),
         WalkedList::Overdue(Timestamp::LAST),
         WalkedList::InSession(SessionId(1)),
         WalkedList::Todos(None, None, None),

@@ -361,7 +361,7 @@ async fn a_session_shows_each_of_its_todos_and_activities_once_by_time(database:
             break;
         };
         assert!(!list.contains("Started"), "{list}");
-        path = rest.split('"').next().unwrap().to_owned();
+        rest.split('"').next().unwrap().clone_into(&mut path);
     }
     assert_eq!((pages, seen), (5, expected));
     let bad = browser.get("/sessions/1?before=1-2").await;

@@ -76,7 +76,7 @@ pub(crate) fn chart(
     };
     html! {
         @if timeline.is_cut {
-            p.muted { "Not all sessions of this time are drawn: " (number(timeline.sessions.into())) " are." }
+            p.muted { "The newest " (number(timeline.sessions.into())) " of these sessions are drawn." }
         }
         div.beside { (shown_names) (scrolling("Timeline", &drawing)) }
         (numbers(look, names, timeline, id))

@@ -63,7 +63,7 @@ fn lanes_have_bars_a_quiet_tail_and_a_table_with_links() {
     insta::assert_snapshot!("lanes", lines(lanes::chart(&look(), &name, &timeline, "lanes")));
     let cut = Timeline { is_cut: true, ..timeline };
     let drawn = lanes::chart(&look(), &name, &cut, "lanes").into_string();
-    assert!(drawn.contains("Not all sessions of this time are drawn: 5 are."), "{drawn}");
+    assert!(drawn.contains("The newest 5 of these sessions are drawn."), "{drawn}");
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl LaneSession {
 pub struct LaneSessions {
     /// The sessions, the newest first.
     pub sessions: Vec<LaneSession>,
-    /// Whether others are left out: older ones, or some that started before the range.
+    /// Whether older ones are left out.
     pub are_cut: bool,
 }
 

@@ -20,7 +20,7 @@ pub const AGENTS_MAX: u32 = 100;
 /// Most active sessions at either end of the list by their last write.
 pub const OPEN_SESSIONS_MAX: u32 = 100;
 /// Most active sessions whose latest entry is looked at, those that have been silent longest.
-pub const WAITING_SESSIONS_MAX: u32 = 1_000;
+pub const WAITING_SESSIONS_MAX: u32 = 200;
 /// Most todos in progress, the oldest ones: a window of the newest would hide what is stuck.
 pub const IN_PROGRESS_MAX: u32 = 200;
 /// Most todos past their due date, the oldest ones.

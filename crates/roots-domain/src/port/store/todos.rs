@@ -53,6 +53,8 @@ pub struct FinishedTodos {
     pub actor: Option<ActorId>,
     /// Only this status.
     pub status: FinishedStatus,
+    /// Only this priority.
+    pub priority: Option<Priority>,
     /// The page.
     pub page: PageRequest,
 }
@@ -106,6 +108,15 @@ pub trait TodoReader: Send + Sync {
 
     /// A page, descending by the last change of status, then by id. The total MUST NOT scan.
     async fn finished_todos(&self, query: &FinishedTodos) -> StoreResult<Page<ListedTodo<Sealed>>>;
+
+    /// The earliest due date at or after a time, of the todos of an actor or of all that are open
+    /// or in progress. MUST NOT scan.
+    async fn next_due(
+        &self,
+        by: Admission,
+        actor: Option<ActorId>,
+        now: Timestamp,
+    ) -> StoreResult<Option<Timestamp>>;
 
     /// A page, ascending by due date, then by id. The total MUST NOT count more than
     /// [`TOTAL_COUNTED_MAX`](crate::model::page::TOTAL_COUNTED_MAX) rows.

@@ -414,16 +414,31 @@ fn finished_and_overdue_todos_are_lists_of_their_own() {
     };
     let mut reader = MockTodoReader::new();
     let status = FinishedStatus::Done;
-    let query = FinishedTodos { by: BY, actor, status, page: PAGE };
+    let priority = Some(Priority::default());
+    let query = FinishedTodos { by: BY, actor, status, priority, page: PAGE };
     let asked = reader.expect_finished_todos().times(1).withf(move |asked| *asked == query);
     asked.return_once(move |_| answer());
-    let finished = list(reader, TodoRows::Finished(status));
+    let finished = list(reader, TodoRows::Finished { status, priority });
     assert_eq!(finished, Ok(page(vec![listed_todo(opened())])));
     let mut reader = MockTodoReader::new();
     let query = OverdueTodos { by: BY, actor, now: now(), page: PAGE };
     let asked = reader.expect_overdue_todos().times(1).withf(move |asked| *asked == query);
     asked.return_once(move |_| answer());
     assert_eq!(list(reader, TodoRows::Overdue), Ok(page(vec![listed_todo(opened())])));
+}
+
+#[test]
+fn the_next_todo_is_overdue_after_its_due_date() {
+    let mut reader = MockTodoReader::new();
+    let due = now().plus_seconds(60);
+    let asked = reader
+        .expect_next_due()
+        .times(1)
+        .withf(|by, actor, at| (*by, *actor, *at) == (BY, Some(ME), now()));
+    asked.return_once(move |_, _, _| Ok(Some(due)));
+    let service = todos(no_commands(), reader);
+    let next = ready(service.next_overdue(&caller(), ActorScope::Own)).unwrap().unwrap();
+    assert!(due < next && next <= due.plus_seconds(1), "{next}");
 }
 
 fn step<T>(id: i64, note: Option<T>) -> StatusChange<T> {

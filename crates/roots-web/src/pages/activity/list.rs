@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::chart::{number, plural, shortened};
 use crate::entries;
 use crate::first_steps;
+use crate::form::again;
 use crate::layout::{self, Frame, Section};
 use crate::query;
 use crate::rows::{self, Opened};
@@ -156,7 +157,13 @@ async fn search(
     };
     if filter.activity_type.is_some() {
         // The search opens texts and looks at no types.
-        return Err(Problem::bad_request("A search goes through all types: leave out `type`."));
+        let fault = "A search goes through all types: leave out the type, or the text.";
+        let form = html! {
+            p.fault role="alert" { (fault) }
+            (filter.form(agents, viewer.is_owner()))
+        };
+        let page = layout::still_page(viewer, frame(form), "Nothing was searched");
+        return Ok(again(StatusCode::BAD_REQUEST, answer::html(page)));
     }
     let after = match page.request(&viewer.bearer)?.start {
         Start::After(place) => Some(place),
@@ -181,12 +188,7 @@ async fn search(
     agents.learn(app, viewer, shown.collect()).await?;
     let further = found.next.map(|last| page.after_link(&viewer.bearer, last, HITS));
     let look = &viewer.look;
-    let frame = Frame {
-        title: "Activity",
-        section: Section::Activity,
-        tools: html! {},
-        next_change: None,
-        content: html! {
+    let found = frame(html! {
             (filter.form(agents, viewer.is_owner()))
             div.grid.even {
                 section.card.c12 #feed aria-labelledby="feed-h" {
@@ -204,9 +206,14 @@ async fn search(
                     }
                 }
             }
-        },
-    };
-    Ok(answer::html(layout::still_page(viewer, frame, "A search is not refreshed")))
+    });
+    Ok(answer::html(layout::still_page(viewer, found, "A search is not refreshed")))
+}
+
+/// The frame of a search.
+fn frame(content: Markup) -> Frame<'static> {
+    let (title, section) = ("Activity", Section::Activity);
+    Frame { title, section, tools: html! {}, next_change: None, content }
 }
 
 fn hit_row(look: &crate::look::Look, agents: &Agents, hit: &SearchHit) -> Markup {

@@ -47,7 +47,10 @@ pub(crate) async fn show(
     };
     let shown = columns.iter().flat_map(|(_, page)| &page.items).map(|card| card.actor);
     agents.learn(&app, &mut viewer, shown.collect()).await?;
-    let next_change = next_due(&columns, viewer.look.now);
+    let next_change = match &overdue {
+        Some(page) => page.next_overdue,
+        None => next_due(&columns, viewer.look.now),
+    };
     let board = Board { app: &app, viewer: &viewer, agents: &agents, query: &query };
     let page = Frame {
         title: "Todos",
@@ -95,12 +98,14 @@ struct OverduePage {
     before: i64,
     end: i64,
     total: i64,
+    /// When another one becomes overdue.
+    next_overdue: Option<Timestamp>,
 }
 
 impl OverduePage {
     /// Which of all overdue todos these are, and the ways to the pages before and after.
     fn steps(&self, query: &BoardQuery) -> Markup {
-        let Self { before, end, total } = *self;
+        let Self { before, end, total, .. } = *self;
         let at = |offset| BoardQuery { offset, ..query.clone() }.path();
         let rows = i64::from(PAGE_CARDS);
         html! {
@@ -132,7 +137,9 @@ async fn overdue(
     let found = rows::page(app, viewer, find, Card::of).await?;
     let (total, mut rest) = (found.total, found.items);
     let read = i64::try_from(rest.len()).unwrap_or_default();
-    let page = OverduePage { before: query.offset, end: query.offset + read, total };
+    let next = |caller: Arc<Caller>| async move { todos.next_overdue(&caller, filter.scope).await };
+    let next_overdue = viewer.bearer.read(next).await?;
+    let page = OverduePage { before: query.offset, end: query.offset + read, total, next_overdue };
     rest.retain(|card| query.priority.is_none_or(|priority| priority == card.priority));
     let mut columns = Vec::new();
     for status in [TodoStatus::Open, TodoStatus::InProgress] {

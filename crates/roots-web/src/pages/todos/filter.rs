@@ -62,16 +62,12 @@ impl BoardQuery {
         )
     }
 
-    /// The rows of one column: done and cancelled ones latest first, unless one priority is chosen.
+    /// The rows of one column: done and cancelled ones latest first.
     pub(super) fn column(&self, status: TodoStatus, is_owner: bool) -> TodoFilter {
-        let finished = FinishedStatus::of(status).filter(|_| self.priority.is_none());
-        let rows = match finished {
-            Some(finished) => TodoRows::Finished(finished),
-            None => TodoRows::ByPriority {
-                status: Some(status),
-                priority: self.priority,
-                session: None,
-            },
+        let priority = self.priority;
+        let rows = match FinishedStatus::of(status) {
+            Some(status) => TodoRows::Finished { status, priority },
+            None => TodoRows::ByPriority { status: Some(status), priority, session: None },
         };
         TodoFilter { scope: scope(self.agent, is_owner), rows }
     }
