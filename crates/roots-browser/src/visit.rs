@@ -98,7 +98,10 @@ impl Browser {
     pub async fn press(&self, keys: impl AsRef<str>) {
         // Chromium drops what is typed before the first paint.
         wait_for("the first paint", async || {
-            self.value("performance.getEntriesByType('paint').length > 0").await.as_bool().filter(|it| *it)
+            self.value("performance.getEntriesByType('paint').length > 0")
+                .await
+                .as_bool()
+                .filter(|it| *it)
         })
         .await;
         let pressed = self.driver.action_chain().send_keys(keys.as_ref()).perform().await;

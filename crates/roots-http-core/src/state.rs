@@ -10,11 +10,13 @@ use roots_domain::service::usage::Usage;
 use crate::auth::caller_cache::Callers;
 use crate::auth::cookie::CookiePolicy;
 use crate::export::running::RunningExports;
+use crate::middleware::fair_permits::FairPermits;
 use crate::middleware::list_permits::ListPermits;
 use crate::middleware::searches::Searches;
 use crate::settings::HttpSettings;
 use crate::shutdown::Shutdown;
 use crate::streams::account_watch::AccountWatch;
+use crate::streams::open_stream;
 use crate::streams::places::StreamPlaces;
 
 /// The shared state. A surface provides it from its own state with [`axum::extract::FromRef`].
@@ -40,6 +42,8 @@ pub struct HttpState {
     pub searches: Searches,
     /// Limits on streams: how many are open at once.
     pub stream_places: StreamPlaces,
+    /// The turns in which streams read what they tell.
+    pub stream_turns: FairPermits,
     /// Tells streams how far their accounts have come.
     pub account_watch: AccountWatch,
     /// Tells when the service shuts down.
@@ -66,6 +70,7 @@ impl HttpState {
             exports: RunningExports::new(settings.shutdown.clone()),
             searches: Searches::default(),
             stream_places: StreamPlaces::new(settings.streams),
+            stream_turns: open_stream::turns(),
             account_watch: AccountWatch::new(Arc::clone(&services.events.reader)),
             shutdown: settings.shutdown.clone(),
         })

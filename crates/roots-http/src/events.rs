@@ -274,10 +274,8 @@ impl Telling {
     /// The events of a few rows. `None` if they can't be read: the client comes back.
     async fn read(&mut self) -> Option<String> {
         let (events, after, until) = (&self.events, self.position, self.reached);
-        let read = self
-            .stream
-            .bearer()
-            .read(|caller| async move { events.next(&caller, after, until).await });
+        let read =
+            self.stream.read(|caller| async move { events.next(&caller, after, until).await });
         let chunk = match read.await {
             Ok(chunk) => chunk,
             Err(problem) => {

@@ -1,14 +1,18 @@
 //! An open stream: it follows its account, and ends with the key that opened it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use roots_domain::port::store::AccountState;
+use roots_domain::service::ReadError;
+use roots_domain::service::access::Caller;
 use tokio::select;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::account_watch::Following;
 use super::places::{StreamHolder, StreamPlace};
 use crate::auth::authenticate::Bearer;
+use crate::middleware::fair_permits::{FairPermits, PermitLimits};
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 
@@ -17,6 +21,20 @@ pub const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// How long a stream stays open. A client that has stopped reading, but whose system still takes
 /// the few bytes of the comments, keeps its place no longer. Others open the stream again.
 pub const OPEN_FOR: Duration = Duration::from_hours(1);
+
+/// Streams read one at a time. All of a process read within a round of the watch: 300 reads take
+/// about 100 ms.
+const TURNS: PermitLimits =
+    PermitLimits { at_once: 1, at_once_each: 1, waiting: usize::MAX, waiting_each: usize::MAX };
+
+/// The turns of streams that read what they tell, shared fairly by accounts.
+#[must_use]
+pub fn turns() -> FairPermits {
+    FairPermits::new(TURNS)
+}
+
+/// How long a read may take.
+pub const READ_WITHIN: Duration = Duration::from_secs(2);
 
 /// What opens a stream, and so what the stream counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +49,7 @@ pub enum StreamKind {
 pub struct OpenStream {
     bearer: Bearer,
     following: Following,
+    turns: FairPermits,
     shutdown: Shutdown,
     /// The auth epoch and the sign-in epoch under which the key was last found in force.
     checked: Option<(i64, i64)>,
@@ -65,6 +84,7 @@ impl OpenStream {
         let place = state.stream_places.take(holder)?;
         Ok(Self {
             following: state.account_watch.follow(account),
+            turns: state.stream_turns.clone(),
             shutdown: state.shutdown.clone(),
             checked: None,
             told: None,
@@ -75,9 +95,21 @@ impl OpenStream {
         })
     }
 
-    /// The bearer of the key that opened it.
-    pub const fn bearer(&mut self) -> &mut Bearer {
-        &mut self.bearer
+    /// Reads what it tells, in its turn: all streams learn in the same moment that something was
+    /// written, and if they all read then, the agents that write would wait for them.
+    ///
+    /// # Errors
+    /// As [`Bearer::read`]; 500 if it takes longer than [`READ_WITHIN`], so that no stream keeps
+    /// the others waiting.
+    pub async fn read<T, F>(&mut self, read: impl Fn(Arc<Caller>) -> F) -> Result<T, Problem>
+    where
+        F: Future<Output = Result<T, ReadError>>,
+    {
+        let _turn = self.turns.take(self.bearer.account.id).await;
+        let read = self.bearer.read(read);
+        timeout(READ_WITHIN, read)
+            .await
+            .unwrap_or_else(|_| Err(Problem::internal("a read took too long")))
     }
 
     /// Waits for what to tell next. `None` ends the stream: its key has ended, the server stops,

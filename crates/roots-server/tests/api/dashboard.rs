@@ -431,7 +431,8 @@ async fn an_export_is_downloaded_with_the_key_typed_again(database: TestDatabase
     for wrong in ["", "wrong", key.expose_secret()] {
         let refused = browser.submit(&page, "/access/export", &[("api_key", wrong)]).await;
         assert_eq!(refused.status, 422, "{}", refused.text);
-        let fault = "<p class=\"fault\" id=\"fault-api_key\">This must be a valid API key of yours.";
+        let fault =
+            "<p class=\"fault\" id=\"fault-api_key\">This must be a valid API key of yours.";
         assert!(refused.text.contains(fault), "{}", refused.text);
         assert!(!refused.text.contains("Of the owner"));
         assert!(wrong.len() < 9 || !refused.text.contains(wrong));
