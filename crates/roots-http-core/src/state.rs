@@ -16,7 +16,7 @@ use crate::middleware::searches::Searches;
 use crate::settings::HttpSettings;
 use crate::shutdown::Shutdown;
 use crate::streams::account_watch::AccountWatch;
-use crate::streams::open_stream;
+use crate::streams::places;
 use crate::streams::places::StreamPlaces;
 
 /// The shared state. A surface provides it from its own state with [`axum::extract::FromRef`].
@@ -70,7 +70,7 @@ impl HttpState {
             exports: RunningExports::new(settings.shutdown.clone()),
             searches: Searches::default(),
             stream_places: StreamPlaces::new(settings.streams),
-            stream_turns: open_stream::turns(),
+            stream_turns: places::turns(),
             account_watch: AccountWatch::new(Arc::clone(&services.events.reader)),
             shutdown: settings.shutdown.clone(),
         })

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::account_watch::Following;
 use super::places::{StreamHolder, StreamPlace};
 use crate::auth::authenticate::Bearer;
-use crate::middleware::fair_permits::{FairPermits, PermitLimits};
+use crate::middleware::fair_permits::FairPermits;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 
@@ -21,17 +21,6 @@ pub const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// How long a stream stays open. A client that has stopped reading, but whose system still takes
 /// the few bytes of the comments, keeps its place no longer. Others open the stream again.
 pub const OPEN_FOR: Duration = Duration::from_hours(1);
-
-/// Streams read one at a time. All of a process read within a round of the watch: 300 reads take
-/// about 100 ms.
-const TURNS: PermitLimits =
-    PermitLimits { at_once: 1, at_once_each: 1, waiting: usize::MAX, waiting_each: usize::MAX };
-
-/// The turns of streams that read what they tell, shared fairly by accounts.
-#[must_use]
-pub fn turns() -> FairPermits {
-    FairPermits::new(TURNS)
-}
 
 /// How long a read may take.
 pub const READ_WITHIN: Duration = Duration::from_secs(2);

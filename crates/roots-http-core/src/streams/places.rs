@@ -1,4 +1,4 @@
-//! The places for streams: how many may be open at once.
+//! The places for streams: how many may be open at once, and the turns in which they read.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,6 +8,7 @@ use metrics::gauge;
 use roots_domain::model::id::{AccountId, ActorId};
 use roots_domain::port::crypto::Lookup;
 
+use crate::middleware::fair_permits::{FairPermits, PermitLimits};
 use crate::problem::Problem;
 
 /// Most streams of one actor by its API keys, and of one sign-in.
@@ -16,6 +17,17 @@ pub const HOLDER_STREAMS_MAX: usize = 10;
 const ACCOUNT_PART: usize = 3;
 /// Seconds in `Retry-After`. Streams stay open long, and a page that has none asks by itself.
 const RETRY_SECONDS: u32 = 15;
+
+/// Streams read one at a time. All of a process read within a round of the watch: 300 reads take
+/// about 100 ms.
+const TURNS: PermitLimits =
+    PermitLimits { at_once: 1, at_once_each: 1, waiting: usize::MAX, waiting_each: usize::MAX };
+
+/// The turns of streams that read what they tell, shared fairly by accounts.
+#[must_use]
+pub fn turns() -> FairPermits {
+    FairPermits::new(TURNS)
+}
 
 /// The owner of streams that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use roots_http_core::export::answer;
 use roots_http_core::problem::Problem;
 
-use super::key_forms::show_again;
 use super::overview::own_key;
+use super::wrong_key::show_again;
 use crate::address::Address;
 use crate::app::App;
 use crate::form::{self, Faults, Posted};

@@ -2,27 +2,27 @@
 //! authored by an API key that is typed again.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use maud::{Markup, html};
+use axum::response::Response;
 use roots_domain::model::Invalid;
 use roots_domain::model::id::{ActorId, KeyId};
 use roots_domain::model::text::Name;
 use roots_domain::model::zone::{WallClock, Zone};
 use roots_domain::service::keys::{Grace, KeyDraft, ShownKey};
 use roots_http_core::auth::authenticate::Bearer;
-use roots_http_core::problem::{Problem, ProblemKind};
-use roots_http_core::request::fields::InvalidField;
+use roots_http_core::problem::Problem;
+
 use roots_http_core::request::path::Id;
 use secrecy::SecretString;
 
 use super::overview::{self, Filled};
 use super::page;
 use super::shown_once::{self, Secret};
+use super::wrong_key::{at_key, show_again};
 use crate::address::Address;
 use crate::answer::{self, see_other};
 use crate::app::App;
 use crate::form::{self, Faults, Posted, again};
-use crate::layout::{self, Frame, Section};
+
 use crate::once::done_once;
 use crate::query::optional;
 use crate::viewer::Viewer;
@@ -54,45 +54,6 @@ pub(crate) async fn add(State(app): State<App>, address: Address, mut posted: Po
         Ok(page) => again(status, answer::html(page)),
         Err(problem) => posted.fail(problem),
     }
-}
-
-/// A wrong key is a fault of its field.
-fn at_key(problem: Problem) -> Problem {
-    if problem.kind() != ProblemKind::Unauthorized {
-        return problem;
-    }
-    let message = "must be a valid API key of yours".to_owned();
-    Problem::invalid_body(vec![InvalidField { field: "api_key".to_owned(), message }])
-}
-
-/// The form alone, with its fault: the page that it was on may be another one by now.
-pub(super) fn show_again(
-    posted: Posted,
-    problem: Problem,
-    title: &str,
-    form: impl Fn(&Viewer, &Faults) -> Markup,
-) -> Response {
-    // What its state does not allow, or what was done already, it does not help to send again.
-    if problem.kind() == ProblemKind::Conflict {
-        return problem.into_response();
-    }
-    let problem = at_key(problem);
-    let status = problem.status();
-    let faults = match Faults::of(problem, &["api_key"]) {
-        Ok(faults) => faults,
-        Err(problem) => return posted.fail(problem),
-    };
-    let page = Frame {
-        title,
-        section: Section::Access,
-        tools: html! {},
-        next_change: None,
-        content: html! {
-            section.card aria-label=(title) { (form(&posted.viewer, &faults)) }
-            p { a href="/access" { "Leave it" } }
-        },
-    };
-    again(status, answer::html(layout::page(&posted.viewer, page)))
 }
 
 async fn authorize(posted: &Posted) -> Result<Bearer, Problem> {

@@ -7,3 +7,4 @@ mod overview;
 pub(crate) mod page;
 mod shown_once;
 pub(crate) mod sign_ins;
+mod wrong_key;
