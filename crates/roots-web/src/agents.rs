@@ -148,7 +148,7 @@ impl Agents {
             select name=(name) id=(name) {
                 option value="" { (none) }
                 @for id in self.in_order.iter().copied().chain(other) {
-                    option value=(id) selected[chosen == Some(id)] { (self.plain_name(id)) }
+                    option value=(id) selected[chosen == Some(id)] { (text::shown_or_blank(&self.plain_name(id))) }
                 }
                 @if self.has_more { option disabled { "Others: see the page Agents" } }
             }

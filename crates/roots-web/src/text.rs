@@ -2,12 +2,15 @@
 //! its direction does not reach the words around it, and a long one is folded.
 
 mod fold;
+mod one_line;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use maud::{Markup, PreEscaped, html};
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html::write_html_fmt};
+
+use one_line::is_visible;
+pub(crate) use one_line::{isolated, line, shown_or_blank, start_of};
 
 /// How much of a text shows before the rest is folded, in characters.
 const SHOWN_CHARS: usize = 4_000;
@@ -20,55 +23,6 @@ const HTML_TIMES: usize = 8;
 const HTML_MORE_BYTES: usize = 700;
 /// An excerpt looks at so many times the characters that it shows: the others may be marks.
 const MARKS_PER_CHARACTER: usize = 4;
-
-/// A short text on one line, such as a title or a name.
-pub(crate) fn line(text: &str) -> Markup {
-    html! { bdi { (balanced(text)) } }
-}
-
-/// The same in a sentence that is no HTML yet.
-pub(crate) fn isolated(text: &str) -> String {
-    format!("\u{2068}{}\u{2069}", balanced(text))
-}
-
-/// A text whose isolates of direction are closed in it. Browsers write the bounds of a `bdi` as
-/// such characters, so one that is left open here, or closed too often, would reach the words
-/// around it (UAX 9, BD9).
-fn balanced(text: &str) -> Cow<'_, str> {
-    const OPENING: [char; 3] = ['\u{2066}', '\u{2067}', '\u{2068}'];
-    const CLOSING: char = '\u{2069}';
-    // These end a paragraph, and so whatever is open in it.
-    let ends = |it: char| matches!(it, '\u{2029}' | '\u{85}' | '\u{1c}'..='\u{1e}');
-    if !text.contains(|it: char| it == CLOSING || OPENING.contains(&it) || ends(it)) {
-        return Cow::Borrowed(text);
-    }
-    let mut open = 0_usize;
-    let mut kept: String = text
-        .chars()
-        .map(|it| if ends(it) { ' ' } else { it })
-        .filter(|it| {
-            if OPENING.contains(it) {
-                open += 1;
-            } else if *it == CLOSING {
-                let closes = open > 0;
-                open = open.saturating_sub(1);
-                return closes;
-            }
-            true
-        })
-        .collect();
-    kept.extend(std::iter::repeat_n(CLOSING, open));
-    Cow::Owned(kept)
-}
-
-/// The beginning of a text on one line, cut after so many characters.
-pub(crate) fn start_of(text: &str, chars: usize) -> Markup {
-    let first = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match first.char_indices().nth(chars) {
-        Some((end, _)) => html! { bdi { (balanced(&first[..end])) "…" } },
-        None => line(&first),
-    }
-}
 
 /// The beginning of a text in Markdown on one line, without its marks, cut after so many
 /// characters. However long the text is, only its beginning is looked at.
@@ -90,7 +44,7 @@ pub(crate) fn excerpt(text: &str, chars: usize) -> Markup {
     if !rest.is_empty() {
         plain.push('…');
     }
-    if plain.chars().any(|it| !it.is_whitespace() && it != '…') {
+    if plain.chars().any(|it| is_visible(it) && it != '…') {
         start_of(&plain, chars)
     } else {
         // A text of marks alone is shown as it is: a link needs a name.
@@ -194,16 +148,6 @@ fn named_links<'a>(events: impl Iterator<Item = Event<'a>>) -> impl Iterator<Ite
     })
 }
 
-/// Whether a character shows by itself: no blank, and none that only joins or turns others.
-fn is_visible(char: char) -> bool {
-    !char.is_whitespace()
-        && !char.is_control()
-        && !matches!(char, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
-            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{e0000}'..='\u{e0fff}')
-}
-
 /// Turns events into ones that are safe to write.
 #[derive(Default)]
 struct Safe {
@@ -295,17 +239,18 @@ mod tests {
     }
 
     #[test]
-    fn isolates_of_direction_are_closed_within_their_text() {
-        for (text, shown) in [
-            ("plain", "plain"),
-            ("\u{202e}abc \u{2067}", "\u{202e}abc \u{2067}\u{2069}"),
-            ("a\u{2069}b", "ab"),
-            ("a\u{2029}b", "a b"),
-            ("\u{2066}a\u{2069}\u{2069}b\u{2068}", "\u{2066}a\u{2069}b\u{2068}\u{2069}"),
-        ] {
-            assert_eq!(line(text).into_string(), format!("<bdi>{shown}</bdi>"));
+    fn a_short_text_in_which_nothing_shows_has_a_stand_in() {
+        let blank = "<bdi>(blank)</bdi>";
+        for text in
+            ["", " ", "\u{200b}\u{200d}", "\u{a0}\u{3000}\t", "\u{2800}", "\u{feff}\u{2067}"]
+        {
+            let shown = [line(text), start_of(text, 100), excerpt(text, 100)];
+            assert_eq!(shown.map(Markup::into_string), [blank; 3], "{text:?}");
         }
-        assert_eq!(start_of("\u{2067}abc", 2).into_string(), "<bdi>\u{2067}a\u{2069}…</bdi>");
+        assert_eq!(line("\u{200b}a").into_string(), "<bdi>\u{200b}a</bdi>");
+        // However long it is: the mark of what is left out shows.
+        let cut = start_of(&"\u{200b}".repeat(200), 100).into_string();
+        assert!(cut.ends_with("…</bdi>"), "{cut}");
     }
 
     #[test]
@@ -429,13 +374,6 @@ mod tests {
         assert!(long.contains("http://e.x/&quot;&quot;") && long.ends_with("[a][a]</div>"));
         let usual = shown(&(link + "See [a]."));
         assert!(usual.contains("See <a href=\"http://e.x/"), "{usual}");
-    }
-
-    #[test]
-    fn a_line_is_isolated_and_its_start_is_cut() {
-        assert_eq!(line("<a>\u{202e}").into_string(), "<bdi>&lt;a&gt;\u{202e}</bdi>");
-        assert_eq!(start_of("ab  c\nd", 4).into_string(), "<bdi>ab c…</bdi>");
-        assert_eq!(start_of("ab", 4).into_string(), "<bdi>ab</bdi>");
     }
 
     #[test]
