@@ -2,7 +2,7 @@
 
 use roots_domain::model::id::SessionId;
 use roots_domain::model::todo::{Priority, TodoStatus};
-use roots_domain::model::todo_list::{TodoChoice, TodoRows, TodoSort, UnservedChoice};
+use roots_domain::model::todo_list::{TodoChoice, TodoRows, TodoSort};
 use roots_domain::service::access::ActorScope;
 use utoipa::IntoParams;
 
@@ -72,16 +72,7 @@ impl TodoParams {
         let Self { status, priority, session_id, overdue, sort, .. } = *self;
         let choice = TodoChoice { status, priority, session: session_id, overdue, sort };
         TodoRows::try_from(choice).map_err(|unserved| {
-            let (field, message) = match unserved {
-                UnservedChoice::OverdueAndMore => {
-                    ("overdue", "must not be given together with another filter but actor_id")
-                }
-                UnservedChoice::SortOfOthers => (
-                    "sort",
-                    "status_since needs status=done or status=cancelled, and can't be combined \
-                     with session_id",
-                ),
-            };
+            let (field, message) = unserved.explained();
             InvalidField { field: field.to_owned(), message: message.to_owned() }
         })
     }

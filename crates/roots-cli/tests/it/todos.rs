@@ -38,6 +38,28 @@ async fn a_list_says_how_many_of_all_it_shows() {
 }
 
 #[tokio::test]
+async fn overdue_todos_and_those_finished_last_are_listed() {
+    let (app, user) = user_of_api(20).await;
+    for (title, priority, due) in
+        [("first", "3", "2026-01-02"), ("second", "0", "2026-01-01"), ("third", "3", "2030-01-01")]
+    {
+        user.done(&["todo", "add", title, "-p", priority, "--due", due]).await;
+    }
+    let listed = async |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let page = user.json(&[&["todo", "list"], arguments].concat()).await;
+        page["todos"].as_array().unwrap().iter().map(|todo| todo["todo_id"].clone()).collect()
+    };
+    assert_eq!(listed(&["--overdue"]).await, [2, 1]);
+    for id in ["3", "2", "1"] {
+        app.context.clock.advance_seconds(1);
+        user.done(&["todo", "done", id]).await;
+    }
+    assert_eq!(listed(&["--status", "done", "--latest"]).await, [1, 2, 3]);
+    assert_eq!(listed(&["--status", "done", "--latest", "-p", "3"]).await, [1, 3]);
+    user.refused(2, &["todo", "list", "--overdue", "-p", "3"]).await;
+}
+
+#[tokio::test]
 async fn json_is_the_whole_answer_or_the_selected_fields() {
     let (app, user) = user_of_api(10).await;
     user.done(&["todo", "add", "a"]).await;

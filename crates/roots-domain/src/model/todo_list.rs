@@ -5,7 +5,8 @@
 
 use super::id::SessionId;
 use super::named::named;
-use super::todo::{Priority, TodoStatus};
+use super::page::{Listed, SortKey};
+use super::todo::{Priority, Todo, TodoStatus};
 
 named! {
     /// The order of a list of todos.
@@ -75,6 +76,23 @@ pub enum UnservedChoice {
     SortOfOthers,
 }
 
+impl UnservedChoice {
+    /// The parameter that is at fault, and what is wrong with it.
+    #[must_use]
+    pub const fn explained(self) -> (&'static str, &'static str) {
+        match self {
+            Self::OverdueAndMore => {
+                ("overdue", "must not be given together with another filter but actor_id")
+            }
+            Self::SortOfOthers => (
+                "sort",
+                "status_since needs status=done or status=cancelled, and can't be combined with \
+                 session_id",
+            ),
+        }
+    }
+}
+
 /// The rows of a list of todos, in one of the orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TodoRows {
@@ -103,6 +121,19 @@ pub enum TodoRows {
 impl Default for TodoRows {
     fn default() -> Self {
         Self::ByPriority { status: None, priority: None, session: None }
+    }
+}
+
+impl TodoRows {
+    /// The position of one of them in their order.
+    #[must_use]
+    pub fn position<T>(self, todo: &Todo<T>) -> SortKey {
+        match self {
+            Self::ByPriority { .. } => todo.sort_key(),
+            Self::OfSession(_) => todo.position_by_creation(),
+            Self::Finished { .. } => todo.position_by_status_since(),
+            Self::Overdue => todo.position_by_due_date(),
+        }
     }
 }
 

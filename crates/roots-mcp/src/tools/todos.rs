@@ -5,18 +5,19 @@ use std::sync::Arc;
 use roots_domain::model::Patch;
 use roots_domain::model::claim::ClaimToken;
 use roots_domain::model::id::{SessionId, TodoId};
-use roots_domain::model::page::{LIMIT_DEFAULT, Listed, PageRequest, Start};
+use roots_domain::model::page::{LIMIT_DEFAULT, PageRequest, Start};
 use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{NewTodos, Priority, TodoContent, TodoStatus};
-use roots_domain::model::todo_list::TodoRows;
+use roots_domain::model::todo_list::{TodoChoice, TodoRows, TodoSort};
 use roots_domain::service::Preconditions;
 use roots_domain::service::access::ActorScope;
 use roots_domain::service::todos::{TodoChange, TodoDraft, TodoDrafts, TodoFilter};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::json::{
-    FromMembers, Members, actor_id, array, claim_token, integer, positive, session_id, text,
+    FromMembers, Members, actor_id, array, boolean, claim_token, integer, positive, session_id,
+    text,
 };
 use roots_http_core::request::pagination::Cursor;
 
@@ -27,9 +28,8 @@ use crate::fit::{Fitted, fit, max_bytes};
 
 struct List {
     scope: ActorScope,
-    status: Option<TodoStatus>,
-    priority: Option<Priority>,
-    session: Option<SessionId>,
+    choice: TodoChoice,
+    rows: TodoRows,
     limit: u32,
     cursor: Option<Cursor>,
     max_bytes: usize,
@@ -40,15 +40,27 @@ impl FromMembers for List {
         let status = members.optional("status", text(name(&TodoStatus::ALL, TodoStatus::name)));
         let priority = members.optional("priority", integer(Priority::parse));
         let session = members.optional("session_id", session_id);
+        let overdue = members.optional("overdue", boolean);
+        let sort = members.optional("sort", text(name(TodoSort::ALL, TodoSort::name)));
         let scope = members.optional("actor_id", actors);
         let limit = members.optional("limit", integer(limit));
         let cursor = members.optional("cursor", text(|cursor| Cursor::parse(&cursor)));
         let max_bytes = max_bytes(members);
-        Ok(Self {
-            scope: scope?.unwrap_or_default(),
+        let choice = TodoChoice {
             status: status?,
             priority: priority?,
             session: session?,
+            overdue: overdue?.unwrap_or_default(),
+            sort: sort?,
+        };
+        let rows = TodoRows::try_from(choice).map_err(|unserved| {
+            let (argument, message) = unserved.explained();
+            members.error(argument, message)
+        });
+        Ok(Self {
+            scope: scope?.unwrap_or_default(),
+            choice,
+            rows: rows?,
             limit: limit?.unwrap_or(LIMIT_DEFAULT),
             cursor: cursor?,
             max_bytes: max_bytes?,
@@ -58,12 +70,15 @@ impl FromMembers for List {
 
 /// Lists todos. A page has as many as fit, and the cursor goes on after the last of them.
 pub(super) async fn list_todos(mut call: Call) -> Result<Answer, Problem> {
-    let List { scope, status, priority, session, limit, cursor, max_bytes } = call.read()?;
-    let filter = TodoFilter { scope, rows: TodoRows::ByPriority { status, priority, session } };
+    let List { scope, choice, rows, limit, cursor, max_bytes } = call.read()?;
+    let filter = TodoFilter { scope, rows };
+    let TodoChoice { status, priority, session, overdue, sort } = choice;
     let filters = [
         ("status", status.map(|status| status.name().to_owned())),
         ("priority", priority.map(|priority| priority.level().to_string())),
         ("session_id", session.map(|session| session.to_string())),
+        ("overdue", overdue.then(|| "true".to_owned())),
+        ("sort", sort.map(|sort| sort.name().to_owned())),
         ("actor_id", scope_text(scope)),
     ];
     let page = call.page("list_todos", &filters, cursor);
@@ -79,7 +94,7 @@ pub(super) async fn list_todos(mut call: Call) -> Result<Answer, Problem> {
     let balance = call.balance();
     let (found, balance) = tokio::join!(call.bearer.read_rows(find), balance);
     let ((found, room), balance) = (found?, balance?);
-    let keys: Vec<_> = found.items.iter().map(Listed::sort_key).collect();
+    let keys: Vec<_> = found.items.iter().map(|listed| rows.position(&listed.todo)).collect();
     let (total, count, next) = (found.total, found.items.len(), found.next);
     let opening = services.accounts.opening(&call.bearer, found.items).await?;
     let rows = room.open::<_, ListedTodoDocument>(opening).await?;

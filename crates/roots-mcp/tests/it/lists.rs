@@ -8,6 +8,7 @@ use crate::client::{done, refused};
 
 roots_testkit::on_both! {
     a_page_fits_into_its_tokens_and_the_cursor_goes_on_after_it,
+    overdue_and_finished_todos_are_listed_in_their_own_orders_page_by_page,
     long_texts_are_shortened_and_named,
     a_search_fits_into_its_tokens_and_goes_on_after_it,
     a_cursor_belongs_to_its_tool_and_arguments,
@@ -58,6 +59,62 @@ async fn a_page_fits_into_its_tokens_and_the_cursor_goes_on_after_it(database: T
     assert!(pages > 5, "{pages}");
     let all: Vec<_> = (1..=100).rev().collect();
     assert_eq!(seen, all);
+}
+
+async fn overdue_and_finished_todos_are_listed_in_their_own_orders_page_by_page(
+    database: TestDatabase,
+) {
+    let app = TestApp::start(database, 100).await;
+    let wide = "é".repeat(150);
+    // The first is due last.
+    let todos: Vec<_> = (1..=12)
+        .map(|number| {
+            let due_at = format!("2026-01-{:02}T00:00:00Z", 13 - number);
+            json!({ "title": format!("{wide} {number}"), "due_at": due_at, "priority": number % 4 })
+        })
+        .collect();
+    done(&app, "add_todos", &json!({ "todos": todos })).await;
+    let ids = async |arguments: Value| {
+        let (mut seen, mut cursor, mut pages) = (Vec::new(), Value::Null, 0);
+        loop {
+            let mut arguments = arguments.clone();
+            arguments["cursor"] = cursor;
+            arguments["max_tokens"] = json!(1_000);
+            let page = done(&app, "list_todos", &arguments).await;
+            let rows = page["todos"].as_array().unwrap();
+            seen.extend(rows.iter().map(|row| row["todo_id"].as_i64().unwrap()));
+            pages += 1;
+            cursor = page["next_cursor"].clone();
+            if cursor.is_null() {
+                return (seen, pages);
+            }
+        }
+    };
+    let (overdue, pages) = ids(json!({ "overdue": true })).await;
+    assert_eq!(overdue, (1..=12).rev().collect::<Vec<_>>());
+    assert!(pages > 1, "{pages}");
+    let order = [5, 1, 9, 3, 12, 7, 2, 11, 4, 10, 6, 8];
+    for id in order {
+        app.context.clock.advance_seconds(1);
+        done(&app, "update_todo", &json!({ "todo_id": id, "status": "done" })).await;
+    }
+    let latest: Vec<_> = order.into_iter().rev().collect();
+    let finished = json!({ "status": "done", "sort": "status_since" });
+    let (listed, pages) = ids(finished.clone()).await;
+    assert_eq!(listed, latest);
+    assert!(pages > 1, "{pages}");
+    let mut high = finished;
+    high["priority"] = json!(3);
+    let (listed, _) = ids(high).await;
+    assert_eq!(listed, [11, 7, 3]);
+    for (arguments, argument) in [
+        (json!({ "overdue": true, "status": "open" }), "overdue must not"),
+        (json!({ "sort": "status_since" }), "sort status_since needs"),
+        (json!({ "sort": "age" }), "sort must be one of"),
+    ] {
+        let refusal = refused(&app, "list_todos", &arguments).await;
+        assert!(refusal.contains(argument), "{refusal}");
+    }
 }
 
 async fn long_texts_are_shortened_and_named(database: TestDatabase) {

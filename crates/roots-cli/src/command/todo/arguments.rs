@@ -77,7 +77,7 @@ pub(crate) struct ListArguments {
     #[arg(long, conflicts_with_all = ["status", "priority", "session", "latest"])]
     pub(super) overdue: bool,
     /// List done or cancelled todos, the latest change of status first
-    #[arg(long, requires = "status", conflicts_with_all = ["priority", "session"])]
+    #[arg(long, requires = "status", conflicts_with = "session")]
     pub(super) latest: bool,
     /// The actor whose todos these are, or `all`
     #[arg(long, value_name = "ID|all", value_parser = actor)]
