@@ -117,9 +117,18 @@ async fn open(url: &str, clock: Arc<TestClock>) -> Store {
     Store::open(&url, clock).await.expect("an open database")
 }
 
-async fn connect(url: &str) -> DatabaseConnection {
+/// A connection to a test's database or server that bypasses the store.
+///
+/// Its pool has no limits of age or idleness. For either, sqlx 0.9.0 starts a task that may take
+/// its thread for ever (transact-rs/sqlx#3645), and its test would not end.
+///
+/// # Panics
+/// There is no database.
+#[expect(clippy::disallowed_methods, reason = "the place where tests open pools")]
+pub async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
+    options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
     Database::connect(options).await.expect("a connection to the test database")
 }
 

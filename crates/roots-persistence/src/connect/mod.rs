@@ -1,5 +1,9 @@
 //! Connections: which database a URL means, how to connect to it, and pools to read by.
 
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+
 pub(crate) mod invalid_url;
 pub(crate) mod postgres;
 pub(crate) mod reader_pool;
@@ -10,3 +14,12 @@ pub(crate) mod sqlite_file;
 pub(crate) mod tls;
 pub(crate) mod url;
 pub(crate) mod write_health;
+
+/// Opens a pool of connections, none of which sqlx closes because of its age or idleness. For
+/// either, sqlx 0.9.0 looks at them from time to time in a task that may take a thread for ever:
+/// it counts them while another task gives one back (transact-rs/sqlx#3645).
+#[expect(clippy::disallowed_methods, reason = "the place where pools are opened")]
+async fn open_pool(mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+    Database::connect(options).await
+}

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
+use super::open_pool;
 use super::tls::{self, Protection};
 
 /// So many serving threads share a writer queue. More queues mean fewer commands in a batch, and a
@@ -21,6 +22,9 @@ const READERS_MIN: usize = 2;
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long to wait for a connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Older connections are closed when they come back to their pool: what a connection has cached
+/// grows, and a new one may lead to another server.
+const MAX_AGE: Duration = Duration::from_mins(30);
 /// Prepared statements per connection: texts differ by the number of rows.
 const PREPARED_STATEMENTS: usize = 512;
 
@@ -72,6 +76,17 @@ pub(crate) const LOCK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms'
 pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
 fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
+    with_max_age(connect_options(url, more), MAX_AGE)
+}
+
+fn with_max_age(mut options: ConnectOptions, most: Duration) -> ConnectOptions {
+    options.map_sqlx_postgres_pool_opts(move |pool| {
+        pool.after_release(move |_, connection| Box::pin(async move { Ok(connection.age < most) }))
+    });
+    options
+}
+
+fn connect_options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     // The URL was checked before.
     let protection = tls::of_url(url).map_or(Protection::KnownServer, |(protection, _)| protection);
@@ -103,7 +118,7 @@ fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
 pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, &WRITE_BY_INDEX);
     options.max_connections(2);
-    Database::connect(options).await
+    open_pool(options).await
 }
 
 /// A pool of readers, one of `pools`. It connects when it is first used.
@@ -111,7 +126,7 @@ pub(crate) async fn readers(url: &str, pools: usize) -> Result<DatabaseConnectio
     let mut options = options(url, &READ_BY_INDEX);
     let most = (READERS / pools.max(1)).max(READERS_MIN);
     options.max_connections(u32::try_from(most).unwrap_or(u32::MAX)).connect_lazy(true);
-    Database::connect(options).await
+    open_pool(options).await
 }
 
 #[cfg(test)]
@@ -129,6 +144,27 @@ mod tests {
         assert_eq!(distinct.len(), ids.len());
         assert!(MIGRATION_LOCK < 0 && keys.iter().all(|key| *key >= 0));
         assert_eq!(lock_key(7), LOCK_SPACE | 7);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_replaced_once_it_is_old() {
+        let test = TestDatabase::postgres().await;
+        let moved = async |most| -> bool {
+            let mut options = with_max_age(connect_options(&test.url, &[]), most);
+            options.max_connections(1);
+            let db = open_pool(options).await.unwrap();
+            let ask = async || -> i32 {
+                let asked =
+                    Statement::from_string(db.get_database_backend(), "SELECT pg_backend_pid()");
+                db.query_one_raw(asked).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+            };
+            let first = ask().await;
+            let second = ask().await;
+            db.close().await.unwrap();
+            second != first
+        };
+        assert!(!moved(MAX_AGE).await);
+        assert!(moved(Duration::ZERO).await);
     }
 
     /// "What was answered 2xx is durable" depends on this.

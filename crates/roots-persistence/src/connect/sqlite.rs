@@ -8,7 +8,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
 };
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 use tokio::time::{Instant, sleep};
 
 use crate::errors::BatchError;
@@ -78,8 +78,6 @@ fn options(file: &Path) -> ConnectOptions {
         .record_stmt_in_spans(false)
         .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(None::<Duration>)
-        .max_lifetime(None::<Duration>)
         .map_sqlx_sqlite_opts(move |_| base(&file));
     options
 }
@@ -128,7 +126,7 @@ pub(crate) async fn readers(file: &Path) -> Result<DatabaseConnection, DbErr> {
 async fn connect(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
-        match Database::connect(options.clone()).await {
+        match super::open_pool(options.clone()).await {
             Err(error) if Instant::now() < deadline && is_busy(&error) => sleep(RETRY_EVERY).await,
             done => return done,
         }

@@ -63,6 +63,24 @@ impl TryFrom<ListedModel> for ListedTodo<Sealed> {
     }
 }
 
+/// The unfinished todos of an actor, or of all, whose due date meets a condition, the earliest first.
+fn by_due_date(
+    by: Admission,
+    actor: Option<ActorId>,
+    due: Expr,
+) -> (MergedQuery<todos::Entity>, ListOrder<ListedTodo<Sealed>, 2>) {
+    use todos::Column::{AccountId, ActorId, DueAt, TodoId};
+    let rows = todos::Entity::shown()
+        .filter(AccountId.eq(by.account.0))
+        .filter(Expr::cust(IN_ORDER_OF_DUE_DATE))
+        .filter(due)
+        .expr_as(until(), UNTIL_AT);
+    let columns = [DueAt, TodoId].map(sorted_by);
+    let order =
+        ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
+    (of_actor(rows, ActorId, actor, false), order)
+}
+
 #[async_trait]
 impl TodoReader for Store {
     async fn todo(&self, by: Admission, id: TodoId) -> StoreResult<Option<Todo<Sealed>>> {
@@ -163,17 +181,8 @@ impl TodoReader for Store {
     }
 
     async fn overdue_todos(&self, query: &OverdueTodos) -> StoreResult<Page<ListedTodo<Sealed>>> {
-        use todos::Column::{AccountId, ActorId, DueAt, TodoId};
         let OverdueTodos { by, actor, now, page } = *query;
-        let rows = todos::Entity::shown()
-            .filter(AccountId.eq(by.account.0))
-            .filter(Expr::cust(IN_ORDER_OF_DUE_DATE))
-            .filter(DueAt.lt(now.micros()))
-            .expr_as(until(), UNTIL_AT);
-        let rows = of_actor(rows, ActorId, actor, false);
-        let columns = [DueAt, TodoId].map(sorted_by);
-        let order =
-            ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
+        let (rows, order) = by_due_date(by, actor, todos::Column::DueAt.lt(now.micros()));
         let total = rows.counted();
         self.page_of::<_, ListedModel, _, 2>(by, rows, order, total, page).await.map(counted_to_max)
     }
@@ -184,19 +193,10 @@ impl TodoReader for Store {
         actor: Option<ActorId>,
         now: Timestamp,
     ) -> StoreResult<Option<Timestamp>> {
-        use todos::Column::{AccountId, ActorId, DueAt, TodoId};
-        let rows = todos::Entity::shown()
-            .filter(AccountId.eq(by.account.0))
-            .filter(Expr::cust(IN_ORDER_OF_DUE_DATE))
-            .filter(DueAt.gte(now.micros()))
-            .expr_as(until(), UNTIL_AT);
-        let rows = of_actor(rows, ActorId, actor, false);
-        let columns = [DueAt, TodoId].map(sorted_by);
-        let order =
-            ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
+        let (rows, order) = by_due_date(by, actor, todos::Column::DueAt.gte(now.micros()));
         let first = PageRequest::skipping(0, 1);
-        let found = self.rows_of::<_, ListedModel, _, 2, 0>(by, rows, order, [], first).await?;
-        let (rows, ..) = found;
+        let (rows, ..) =
+            self.rows_of::<_, ListedModel, _, 2, 0>(by, rows, order, [], first).await?;
         Ok(rows.first().and_then(|row| row.todo.content.due_at))
     }
 

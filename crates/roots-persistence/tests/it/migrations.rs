@@ -1,8 +1,8 @@
 //! Migrations of databases that have rows.
 
 use roots_migrations::Migrator;
-use roots_testkit::database::TestDatabase;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use roots_testkit::database::{TestDatabase, connect};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use sea_orm_migration::MigratorTrait;
 
 roots_testkit::on_both! {
@@ -19,7 +19,7 @@ async fn empty(db: &TestDatabase) -> DatabaseConnection {
         return beside;
     }
     let file = db.folder.path().join("beside.db");
-    Database::connect(format!("sqlite://{}?mode=rwc", file.display())).await.unwrap()
+    connect(&format!("sqlite://{}?mode=rwc", file.display())).await
 }
 
 async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {

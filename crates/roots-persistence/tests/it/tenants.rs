@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::page::PageRequest;
 use roots_domain::port::store::{AccountReader, EventReader, Verifier};
-use roots_testkit::database::TestDatabase;
+use roots_testkit::database::{TestDatabase, connect};
 use roots_testkit::tenant_lint::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
-use sea_orm::{ConnectionTrait, Database, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 
 const TABLES: &str = "SELECT CAST(c.relname AS TEXT) FROM pg_class c \
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')";
@@ -166,7 +166,7 @@ async fn every_statement_allowed_over_all_tenants_is_in_use() {
 )]
 async fn a_statement_without_the_account_fails_its_test() {
     let db = TestDatabase::postgres().await;
-    let past = Database::connect(&db.sql_proxy.as_ref().unwrap().url).await.unwrap();
+    let past = connect(&db.sql_proxy.as_ref().unwrap().url).await;
     past.execute_unprepared("SELECT COUNT(*) FROM todos WHERE account_id = 1").await.unwrap();
     let sql = "SELECT COUNT(*) FROM todos WHERE todo_id = $1";
     let asked = Statement::from_sql_and_values(past.get_database_backend(), sql, [1_i64.into()]);

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use roots_domain::port::store::Verifier;
 use roots_testkit::app::{ApiResponse, TestApp, send};
-use roots_testkit::database::{TestDatabase, until};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use roots_testkit::database::{TestDatabase, connect, until};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -17,7 +17,7 @@ roots_testkit::on_both! {
 
 /// A connection to the PostgreSQL server, outside of the test's database.
 async fn postgres_server() -> DatabaseConnection {
-    Database::connect(roots_testkit::postgres::server_url()).await.unwrap()
+    connect(&roots_testkit::postgres::server_url()).await
 }
 
 /// Forbids new connections to a database and ends the open ones, waiting until they have ended.

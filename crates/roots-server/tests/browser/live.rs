@@ -1,7 +1,8 @@
 //! The page shows what happens, as it happens.
 
 use roots_browser::seed::Amount;
-use sea_orm::{ConnectionTrait, Database};
+use roots_testkit::database::connect;
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 use thirtyfour::WindowHandle;
 
@@ -36,7 +37,7 @@ async fn a_session_appears_and_goes_quiet_and_nothing_shifts() {
 
     // The last sign of life becomes 117 s old: a minute, and the one that it may be behind, are
     // over in 3 s. The next write lets the page know when that is, and then only time passes.
-    let database = Database::connect(visit.server.database_url()).await.unwrap();
+    let database = connect(&visit.server.database_url()).await;
     let older = "UPDATE session_activity SET last_active_at = last_active_at - 117000000";
     database.execute_unprepared(older).await.unwrap();
     database.close().await.unwrap();

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::Signal;
-use sea_orm::{ConnectionTrait, Database};
+use roots_testkit::database::connect;
+use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
 use crate::program::{PROGRAM, Server, WorkFolder, finish, mode, text, wait_for};
@@ -240,7 +241,7 @@ async fn two_servers_started_at_once_in_two_folders_create_one_operator() {
 async fn two_servers_started_at_once_on_an_empty_postgresql_create_one_operator() {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let server = roots_testkit::postgres::server_url();
-    let admin = Database::connect(&server).await.unwrap();
+    let admin = connect(&server).await;
     let (base, _) = server.rsplit_once('/').unwrap();
     for _ in 0..4 {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -14,8 +14,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use roots_testkit::app::http_client;
-use roots_testkit::database::TestDatabase;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use roots_testkit::database::{TestDatabase, connect};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -136,7 +136,7 @@ impl WorkFolder {
 
     /// A connection to the database that bypasses the program.
     pub(crate) async fn database(&self) -> DatabaseConnection {
-        Database::connect(self.database_url()).await.unwrap()
+        connect(&self.database_url()).await
     }
 
     /// The number of accounts.
