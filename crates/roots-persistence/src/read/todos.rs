@@ -63,7 +63,7 @@ impl TryFrom<ListedModel> for ListedTodo<Sealed> {
     }
 }
 
-/// The unfinished todos of an actor, or of all, whose due date meets a condition, the earliest first.
+/// The unfinished todos of an actor, or of all, whose due date meets a condition, earliest first.
 fn by_due_date(
     by: Admission,
     actor: Option<ActorId>,
