@@ -23,11 +23,11 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::openapi::choice;
 use crate::todo_bodies::TodoStatusName;
-use roots_http_core::auth::authenticate::StreamBearer;
+use roots_http_core::auth::authenticate::{Bearer, StreamBearer};
 use roots_http_core::problem::Problem;
 use roots_http_core::request::fields::InvalidNoted;
 use roots_http_core::request::query::{FromParams, Params, Query, flag};
-use roots_http_core::streams::open_stream::{Moment, OpenStream, StreamKind};
+use roots_http_core::streams::open_stream::{Moment, OpenStream, StreamKind, Turn};
 use roots_http_core::streams::sse;
 use roots_http_core::wire::LAST_EVENT_ID;
 
@@ -204,7 +204,8 @@ async fn events(
     };
     let (resumption, reached) = bearer.read(begin).await?;
     let telling = Telling {
-        stream: OpenStream::open(bearer, StreamKind::Api)?,
+        stream: OpenStream::open(&bearer, StreamKind::Api)?,
+        bearer,
         events,
         resumption: Some(resumption),
         position: resumption.position(),
@@ -225,6 +226,7 @@ async fn events(
 /// A stream that tells events.
 struct Telling {
     stream: OpenStream,
+    bearer: Bearer,
     events: Events,
     /// Where it begins, until that is told.
     resumption: Option<Resumption>,
@@ -247,13 +249,14 @@ impl Telling {
         }
         loop {
             if !self.position.reaches(self.reached) {
-                let text = self.read().await?;
-                if text.is_empty() {
-                    continue;
+                match self.read().await {
+                    Turn::Taken(text) if text.is_empty() => continue,
+                    Turn::Taken(text) => return Some(text),
+                    Turn::Comment if self.sent == self.position => return Some(sse::comment()),
+                    Turn::Comment => {}
+                    Turn::Over => return None,
                 }
-                return Some(text);
-            }
-            if self.follows {
+            } else if self.follows {
                 match self.stream.next().await? {
                     Moment::Moved(state) => {
                         self.reached = state.position;
@@ -271,16 +274,17 @@ impl Telling {
         }
     }
 
-    /// The events of a few rows. `None` if they can't be read: the client comes back.
-    async fn read(&mut self) -> Option<String> {
+    /// The events of a few rows. If they can't be read, it is over: the client comes back.
+    async fn read(&mut self) -> Turn<String> {
         let (events, after, until) = (&self.events, self.position, self.reached);
-        let read =
-            self.stream.read(|caller| async move { events.next(&caller, after, until).await });
-        let chunk = match read.await {
-            Ok(chunk) => chunk,
+        let next = |caller: Arc<Caller>| async move { events.next(&caller, after, until).await };
+        let chunk = match self.stream.read(&mut self.bearer, next).await {
+            Ok(Turn::Taken(chunk)) => chunk,
+            Ok(Turn::Comment) => return Turn::Comment,
+            Ok(Turn::Over) => return Turn::Over,
             Err(problem) => {
                 tracing::info!(cause = problem.cause().unwrap_or_default(), "a stream ended early");
-                return None;
+                return Turn::Over;
             }
         };
         self.position = chunk.position;
@@ -291,7 +295,7 @@ impl Telling {
             sse::write_event(&mut text, Some(&event.position), None, &data);
             self.sent = event.position;
         }
-        Some(text)
+        Turn::Taken(text)
     }
 }
 

@@ -14,8 +14,6 @@ use roots_domain::model::text::{LogNote, LongText, Title};
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, StatusChange, Todo, TodoContent, TodoStatus};
 use roots_domain::model::{Invalid, Patch};
-use roots_domain::port::crypto::Lookup;
-use roots_domain::port::store::StoreError;
 use roots_domain::service::access::Caller;
 use roots_domain::service::todos::{LogChunk, TodoChange, TodoDraft, TodoFilter};
 use roots_domain::service::{Preconditions, SealedRow};
@@ -445,8 +443,7 @@ async fn logs(
     let opening = app.services.accounts.opening(&caller, steps).await?;
     let rows = room.open(opening).await?;
     let rows = JsonRows::new(&TodoLogBody { logs: Vec::new(), todo_id: id.0 }, rows);
-    let (caller, lookup) = (caller.caller(), caller.lookup());
-    room.tell(LogChunks { rows, next, app, caller, lookup, id }).await
+    room.tell(LogChunks { rows, next, app, caller, id }).await
 }
 
 /// The first chunk of a log, if there is such a todo.
@@ -473,27 +470,20 @@ struct LogChunks {
     /// The step to continue after.
     next: Option<LogId>,
     app: App,
-    caller: Arc<Caller>,
-    lookup: Lookup,
+    caller: Bearer,
     id: TodoId,
 }
 
 impl LogChunks {
-    async fn read_on(&mut self, after: LogId) -> Result<(), Problem> {
-        let services = &self.app.services;
+    async fn read_on(&mut self, room: &Room, after: LogId) -> Result<(), Problem> {
+        let (services, id) = (&self.app.services, self.id);
         services.access.check_expiry(&self.caller)?;
-        let permits = self.app.shared.list_permits.of(&self.caller);
-        let _permit = permits.permit(self.caller.account.id).await?;
-        let mut chunk = services.todos.log_after(&self.caller, self.id, Some(after)).await;
-        if matches!(chunk, Err(StoreError::EpochMoved)) {
-            // Some key of the account has ended. If it was not this one, the log continues.
-            let by = services.access.check_again(self.lookup).await?.admission;
-            let auth_epoch = by.auth_epoch.unwrap_or(self.caller.auth_epoch);
-            self.caller = Arc::new(Caller { auth_epoch, ..Caller::clone(&self.caller) });
-            chunk = services.todos.log_after(&self.caller, self.id, Some(after)).await;
-        }
+        let find = |caller: Arc<Caller>| async move {
+            services.todos.log_after(&caller, id, Some(after)).await.map(FoundLog)
+        };
+        let (FoundLog(chunk), _permit) = self.caller.read_rows_on(room, find).await?;
         // If the todo was deleted meanwhile, the log must not look complete.
-        let chunk = chunk?.ok_or_else(|| Problem::not_found("todo"))?;
+        let chunk = chunk.ok_or_else(|| Problem::not_found("todo"))?;
         let mut rows = VecDeque::new();
         for step in services.accounts.opening(&self.caller, chunk.steps).await? {
             rows.push_back(StatusChangeBody::from(step?));
@@ -505,13 +495,13 @@ impl LogChunks {
 }
 
 impl AnswerChunks for LogChunks {
-    async fn next(&mut self, _: &Room) -> Option<Result<Bytes, Problem>> {
+    async fn next(&mut self, room: &Room) -> Option<Result<Bytes, Problem>> {
         loop {
             if let Some(chunk) = self.rows.chunk(self.next.is_none()) {
                 return Some(Ok(chunk));
             }
             let after = self.next?;
-            if let Err(problem) = self.read_on(after).await {
+            if let Err(problem) = self.read_on(room, after).await {
                 return Some(Err(problem));
             }
         }

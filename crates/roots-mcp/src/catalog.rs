@@ -206,7 +206,7 @@ fn list_todos() -> Tool {
         "List todos",
         Effect::Reads,
         "Lists todos by priority, then newest first; with overdue, those past due_at, earliest \
-         first (no other filter but actor_id); with sort status_since, done or cancelled ones, \
+         first (no sort, no filter but actor_id); with sort status_since, done or cancelled ones, \
          latest first (needs status, no session_id). total counts all that match; overdue ones up \
          to 1,000. A page holds at most max_tokens: go on with next_cursor. cut names texts that \
          were shortened (get_item has them whole).",

@@ -69,10 +69,10 @@ pub struct TodoChoice {
 /// A choice that no list serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnservedChoice {
-    /// Overdue todos have their own order, and no other filters but the actor.
+    /// Overdue todos have their own order and no other, and no filter but the actor.
     OverdueAndMore,
-    /// Only done or cancelled todos are sorted by their last change of status, and not those of a
-    /// session alone.
+    /// Only done or cancelled todos are sorted by their last change of status, and those of all
+    /// sessions.
     SortOfOthers,
 }
 
@@ -82,7 +82,7 @@ impl UnservedChoice {
     pub const fn explained(self) -> (&'static str, &'static str) {
         match self {
             Self::OverdueAndMore => {
-                ("overdue", "must not be given together with another filter but actor_id")
+                ("overdue", "can't be combined with sort, or with a filter other than actor_id")
             }
             Self::SortOfOthers => (
                 "sort",

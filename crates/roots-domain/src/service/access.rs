@@ -294,9 +294,12 @@ impl Access {
     /// # Errors
     /// [`Refusal::KeyNotInForce`] if its key has expired.
     pub fn check_expiry(&self, caller: &Caller) -> Result<(), ReadError> {
-        match caller.ends_at {
-            Some(end) if end <= self.clock.now() => Err(Refusal::KeyNotInForce.into()),
-            _ => Ok(()),
-        }
+        if self.has_ended(caller.ends_at) { Err(Refusal::KeyNotInForce.into()) } else { Ok(()) }
+    }
+
+    /// Whether the time from which a key admits nobody has come.
+    #[must_use]
+    pub fn has_ended(&self, ends_at: Option<Timestamp>) -> bool {
+        ends_at.is_some_and(|end| end <= self.clock.now())
     }
 }

@@ -148,6 +148,7 @@ fn opened(keys: &Keyrings, rows: SealedDashboard) -> DashboardRows<ShownText> {
         next_due_at: rows.next_due_at,
         latest: rows.latest.into_iter().map(entry).collect(),
         keys: rows.keys,
+        has_more_keys: rows.has_more_keys,
         today: rows.today,
         spending: rows.spending,
         counts: rows.counts,

@@ -103,16 +103,11 @@ impl Bearer {
         &self.state
     }
 
-    /// Whether the time at which its key ends by itself has passed.
-    pub(crate) fn has_expired(&self) -> bool {
-        self.state.access.check_expiry(&self.caller).is_err()
-    }
-
     /// Looks up whether its key is still in force.
     ///
     /// # Errors
     /// 401 if it is not, or a database error.
-    pub(crate) async fn check_again(&self) -> Result<(), Problem> {
+    pub(super) async fn check_again(&self) -> Result<(), Problem> {
         self.state.access.check_again(self.key.lookup).await?;
         Ok(())
     }

@@ -221,7 +221,7 @@ impl ReadPermits {
         };
         let mut found = find().await?;
         if !is_perhaps_large(&found) {
-            return Ok(Ok((found, Room { _permit: permit, large: None })));
+            return Ok(Ok((found, Room { permit, large: None })));
         }
         let place = if let Some(place) = self.large.try_take(account) {
             place
@@ -246,7 +246,7 @@ impl ReadPermits {
         };
         let (taken, memory) = (Mutex::new(taken), self.memory.clone());
         let large = Some(Arc::new(Large { taken, memory, _place: place }));
-        Ok(Ok((found, Room { _permit: permit, large })))
+        Ok(Ok((found, Room { permit, large })))
     }
 
     /// Reads further rows of an answer that has this room, in the account's turn, and makes the
@@ -301,7 +301,7 @@ fn is_perhaps_large(found: &impl FoundRows) -> bool {
 /// The memory reserved for an answer, until it is sent or its connection is closed.
 #[derive(Default)]
 pub struct Room {
-    _permit: Option<FairPermit>,
+    permit: Option<FairPermit>,
     /// `None` for a small answer.
     large: Option<Arc<Large>>,
 }
@@ -375,13 +375,20 @@ impl Room {
         }
     }
 
+    /// Ends the turn of the first read: further reads take turns of their own, and requests that
+    /// hold one and wait for another could all wait for each other.
+    fn without_turn(self) -> Self {
+        let Self { permit, large } = self;
+        drop(permit);
+        Self { permit: None, large }
+    }
+
     /// Sends an answer in chunks, each made when its client has taken the one before.
     ///
     /// # Errors
     /// The error of the first chunk.
     pub async fn stream(self, mut chunks: impl AnswerChunks) -> Result<Response, Problem> {
-        // Further reads take a turn of their own.
-        let room = Self { _permit: None, large: self.large };
+        let room = self.without_turn();
         let first = chunks.next(&room).await.transpose()?;
         Ok(tell_on(Vec::from_iter(first), chunks, room))
     }
@@ -391,8 +398,7 @@ impl Room {
     /// # Errors
     /// The error of a chunk, before anything is sent.
     pub async fn tell(self, mut chunks: impl AnswerChunks) -> Result<Response, Problem> {
-        // Further reads take a turn of their own.
-        let room = Self { _permit: None, large: self.large };
+        let room = self.without_turn();
         let mut made = Vec::new();
         let mut bytes = 0;
         while let Some(chunk) = chunks.next(&room).await {

@@ -65,6 +65,13 @@ impl Following {
         self.0.changed().await.map_err(|_| Lost)?;
         Ok(*self.0.borrow_and_update())
     }
+
+    /// Waits until the account can't be followed any more, and leaves all rounds to
+    /// [`Self::round`].
+    pub async fn lost(&self) {
+        let mut rounds = self.0.clone();
+        while rounds.changed().await.is_ok() {}
+    }
 }
 
 impl AccountWatch {

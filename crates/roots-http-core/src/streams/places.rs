@@ -13,7 +13,8 @@ use crate::problem::Problem;
 
 /// Most streams of one actor by its API keys, and of one sign-in.
 pub const HOLDER_STREAMS_MAX: usize = 10;
-/// The part of a process's streams that one account may hold: a third, but as many as one holder.
+/// The part of a process's streams that one account may hold: a third, but at least as many as one
+/// holder may have.
 const ACCOUNT_PART: usize = 3;
 /// Seconds in `Retry-After`. Streams stay open long, and a page that has none asks by itself.
 const RETRY_SECONDS: u32 = 15;

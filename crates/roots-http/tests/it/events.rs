@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use insta::assert_snapshot;
 use roots_domain::model::event::EventPosition;
-use roots_domain::model::id::{AuditId, LedgerId};
+use roots_domain::model::id::{AccountId, AuditId, LedgerId};
 use roots_domain::port::store::{AccountState, MockAccountReader, MockEventReader, StoreError};
 use roots_http_core::shutdown::Shutdown;
 use tokio::sync::oneshot;
@@ -198,6 +198,32 @@ async fn a_stream_ends_at_shutdown() {
     let told = Instant::now();
     pieces.end().await;
     assert!(told.elapsed() < Duration::from_millis(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_waits_for_its_turn_lives_and_ends_as_any_other() {
+    let growing = Growing::default();
+    let mut api = growing.mocked();
+    api.events.expect_ledger_between().returning(|_, _, _| Err(StoreError::Busy));
+    let (router, shared) = api.router_and_state();
+    let mut pieces = Pieces::open(&router).await;
+    let to_the_end = Pieces::open(&router).await;
+    let begun = Instant::now();
+    let turn = shared.stream_turns.take(AccountId(99)).await.unwrap();
+    pieces.next().await.unwrap();
+    growing.rows.store(1, Ordering::SeqCst);
+    for _ in 0..4 {
+        assert_eq!(pieces.next().await.unwrap(), ":\n\n");
+    }
+    assert_eq!(begun.elapsed().as_secs(), 60);
+    to_the_end.end().await;
+    assert_eq!(begun.elapsed().as_secs(), 3_600);
+
+    let mut pieces = Pieces::open(&router).await;
+    pieces.next().await.unwrap();
+    assert_eq!(pieces.next().await.unwrap(), ":\n\n");
+    drop(turn);
+    assert_eq!(pieces.next().await, None, "its events can't be read");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use http_body_util::BodyExt;
 use insta::assert_snapshot;
-use roots_domain::model::id::{LogId, Uid};
+use roots_domain::model::id::{AccountId, LogId, Uid};
 use roots_domain::model::page::Page;
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::time::Timestamp;
@@ -293,6 +293,19 @@ async fn a_long_log_is_read_as_fast_as_its_client_reads() {
     assert_eq!(ids, (1..=1_000).collect::<Vec<_>>());
     assert_eq!((&log["todo_id"], read.lock().unwrap().len()), (&json!(1), 16));
     assert_eq!(budget.left_bytes(), ROOMY);
+}
+
+/// Requests that hold a turn and wait for another could all wait for each other.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_read_in_parts_holds_no_turn_between_them() {
+    let (api, read) = logging(65, 4 * KIB, i64::MAX);
+    let (router, shared) = api.router_and_state();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(shared.list_permits.of_agents.permit(AccountId(1)).await.unwrap());
+    }
+    let log = get("/api/v1/todos/1/logs").of(&router).await;
+    assert_eq!((log.status.as_u16(), read.lock().unwrap().len()), (200, 2));
 }
 
 #[tokio::test]

@@ -21,5 +21,6 @@ pub(crate) mod write_health;
 #[expect(clippy::disallowed_methods, reason = "the place where pools are opened")]
 async fn open_pool(mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-    Database::connect(options).await
+    // In a box of its own: the compiler refuses futures that nest too deeply.
+    Box::pin(Database::connect(options)).await
 }

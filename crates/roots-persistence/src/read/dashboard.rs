@@ -22,8 +22,8 @@ use roots_domain::model::time::{QuarterHour, Timestamp};
 use roots_domain::model::todo::{Todo, TodoStatus};
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
-    AGENTS_MAX, Admission, DashboardQuery, DashboardReader, LANE_SESSIONS_MAX, NEXT_UP_MAX,
-    OVERDUE_MAX, QuarterHourQuery, StoreError, StoreResult, TimelineQuery,
+    AGENTS_MAX, Admission, DashboardQuery, DashboardReader, EXPIRING_KEYS_MAX, LANE_SESSIONS_MAX,
+    NEXT_UP_MAX, OVERDUE_MAX, QuarterHourQuery, StoreError, StoreResult, TimelineQuery,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Statement};
 
@@ -66,6 +66,11 @@ impl DashboardReader for Store {
         let agents_max = usize::try_from(AGENTS_MAX).unwrap_or(usize::MAX);
         let has_more_agents = agents.len() > agents_max;
         agents.truncate(agents_max);
+        let soon = make.expiring_keys(now, now.plus_seconds(SOON_SECONDS));
+        let mut keys = all(&tx, soon, key).await?;
+        let keys_max = usize::try_from(EXPIRING_KEYS_MAX).unwrap_or(usize::MAX);
+        let has_more_keys = keys.len() > keys_max;
+        keys.truncate(keys_max);
         let rows = DashboardRows {
             at: now,
             agents,
@@ -77,7 +82,8 @@ impl DashboardReader for Store {
             next_up: todos.next_up,
             next_due_at: optional(&numbers, NEXT_DUE_AT)?.map(at),
             latest,
-            keys: all(&tx, make.expiring_keys(now, now.plus_seconds(SOON_SECONDS)), key).await?,
+            keys,
+            has_more_keys,
             today: all(&tx, make.activities_by_actor(spans.today), counted).await?,
             spending: spending(number(&head, BALANCE)?, &numbers)?,
             counts: counts(&tx, &make).await?,

@@ -297,7 +297,8 @@ impl Statements {
              t.label AS label, t.expires_at AS expires_at FROM {source} \
              WHERE t.account_id = :account{whose} AND t.expires_at IS NOT NULL AND t.is_ended = 0 \
              AND t.ends_at IS NULL AND t.expires_at > :now AND t.expires_at < :soon \
-             ORDER BY t.expires_at, t.key_id LIMIT {EXPIRING_KEYS_MAX}"
+             ORDER BY t.expires_at, t.key_id LIMIT {}",
+            EXPIRING_KEYS_MAX + 1
         );
         self.statement(&sql, &[("now", now.micros()), ("soon", soon.micros())])
     }

@@ -19,8 +19,8 @@ use roots_domain::model::zone::Zone;
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
     AccountReader, ActivityFilter, ActivityReader, Admission, DashboardQuery, DashboardReader,
-    IN_PROGRESS_MAX, LANE_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery, SessionQuery, SessionReader,
-    StoreError, TimelineQuery, TodoQuery, TodoReader, Verifier,
+    EXPIRING_KEYS_MAX, IN_PROGRESS_MAX, LANE_SESSIONS_MAX, OVERDUE_MAX, QuarterHourQuery,
+    SessionQuery, SessionReader, StoreError, TimelineQuery, TodoQuery, TodoReader, Verifier,
 };
 use roots_domain::service::idle_sessions::IdleSessions;
 use roots_testkit::commands::{Issuer, apply_all, apply_each};
@@ -420,6 +420,23 @@ async fn only_keys_that_expire_within_a_week_are_read(db: TestDatabase) {
     // A key that was rotated is in grace: its end is meant.
     db.execute(&format!("UPDATE api_keys SET expires_at = {at}, ends_at = {at}")).await;
     assert_eq!(read(&db, &query).await.keys, []);
+    db.execute(&format!("UPDATE api_keys SET expires_at = {at}, ends_at = NULL")).await;
+    for key in 2..=EXPIRING_KEYS_MAX + 1 {
+        assert!(!read(&db, &query).await.has_more_keys, "{key}");
+        let hash = format!("{key:064x}");
+        let hash = if db.is_postgres() {
+            format!("decode('{hash}', 'hex')")
+        } else {
+            format!("X'{hash}'")
+        };
+        let another = format!(
+            "INSERT INTO api_keys (account_id, key_id, actor_id, lookup, prefix, created_at, expires_at, is_ended) \
+             SELECT account_id, {key}, actor_id, {hash}, prefix, created_at, expires_at, 0 FROM api_keys WHERE key_id = 1"
+        );
+        db.execute(&another).await;
+    }
+    let found = read(&db, &query).await;
+    assert_eq!((found.keys.len(), found.has_more_keys), (EXPIRING_KEYS_MAX as usize, true));
 }
 
 async fn a_timeline_has_the_sessions_that_overlap_it(db: TestDatabase) {

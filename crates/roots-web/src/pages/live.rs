@@ -23,5 +23,5 @@ pub(crate) async fn events(
     if method == Method::HEAD {
         return Ok(sse::headers().into_response());
     }
-    Ok(versions(OpenStream::open(bearer, StreamKind::Page)?))
+    Ok(versions(OpenStream::open(&bearer, StreamKind::Page)?))
 }

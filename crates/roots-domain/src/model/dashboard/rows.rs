@@ -44,6 +44,8 @@ pub struct DashboardRows<T> {
     pub latest: Vec<Activity<T>>,
     /// Keys that expire soon, the first one first.
     pub keys: Vec<ExpiringKey>,
+    /// Whether more keys expire soon than are read.
+    pub has_more_keys: bool,
     /// The activities of today, by actor and type.
     pub today: Vec<(ActorId, ActivityType, i64)>,
     /// The credits of the account.
@@ -241,11 +243,12 @@ impl<T> DashboardRows<T> {
         self.counts.sessions_active.saturating_sub(read).max(0)
     }
 
-    /// Whether all that is in progress, active or overdue is read. If not, more of it may need a
-    /// person.
+    /// Whether all that is in progress, active, overdue or expires soon is read. If not, more of it
+    /// may need a person.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        !self.has_more_overdue && self.has_all_in_progress() && self.sessions_left_out() == 0
+        let has_all = !self.has_more_overdue && !self.has_more_keys && self.has_all_in_progress();
+        has_all && self.sessions_left_out() == 0
     }
 
     /// The actors of all rows.

@@ -35,6 +35,7 @@ fn rows() -> DashboardRows<()> {
         waiting: Vec::new(),
         todos: Vec::new(),
         has_more_overdue: false,
+        has_more_keys: false,
         next_up: Vec::new(),
         next_due_at: None,
         latest: Vec::new(),
@@ -235,6 +236,9 @@ fn what_is_not_read_is_counted() {
     rows.counts.sessions_active = 1;
     assert!(rows.is_whole());
     rows.has_more_overdue = true;
+    assert!(!rows.is_whole());
+    rows.has_more_overdue = false;
+    rows.has_more_keys = true;
     assert!(!rows.is_whole());
 }
 

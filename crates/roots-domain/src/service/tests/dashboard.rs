@@ -55,6 +55,7 @@ fn rows() -> SealedDashboard {
         waiting: vec![entry(None)],
         todos: vec![todo(1, ME, title(1)), todo(2, ME, damaged())],
         has_more_overdue: false,
+        has_more_keys: false,
         next_up: vec![todo(3, PEER, of_peer(&title(3)))],
         next_due_at: None,
         latest: vec![entry(Some(stored(Field::ActivityDescription, uid(9), "done")))],

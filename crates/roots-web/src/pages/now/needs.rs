@@ -27,7 +27,7 @@ pub(super) fn card(shown: &Shown<'_>) -> Markup {
             @if needs.is_empty() {
                 header { h2 #needs-h { "Needs you" } }
                 p.calm {
-                    @if is_whole { "Nothing needs you." } @else { "Nothing that shows here needs you." }
+                    @if is_whole { "Nothing needs you." } @else { "Nothing shown here needs you, but not everything is shown." }
                     (last_entry(shown))
                 }
             } @else {
@@ -36,6 +36,7 @@ pub(super) fn card(shown: &Shown<'_>) -> Markup {
                     @if shown.rows.has_more_overdue {
                         a href="/todos?overdue=true" { "All overdue" }
                     }
+                    @if shown.rows.has_more_keys { a href="/access" { "All keys" } }
                 }
                 ul.rows { @for need in first { (row(shown, need)) } }
                 @if !rest.is_empty() {

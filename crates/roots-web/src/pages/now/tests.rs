@@ -113,6 +113,7 @@ fn nothing() -> DashboardRows<ShownText> {
         waiting: Vec::new(),
         todos: Vec::new(),
         has_more_overdue: false,
+        has_more_keys: false,
         next_up: Vec::new(),
         next_due_at: None,
         latest: Vec::new(),
@@ -264,7 +265,10 @@ fn where_not_all_is_read_more_may_need_a_person() {
     let mut rows = nothing();
     rows.counts.sessions_active = 1;
     let drawn = page(&rows, &[]);
-    assert!(drawn.contains("Nothing that shows here needs you."), "{drawn}");
+    assert!(
+        drawn.contains("Nothing shown here needs you, but not everything is shown."),
+        "{drawn}"
+    );
     let mut rows = usual();
     rows.counts.sessions_active += 9;
     assert!(page(&rows, &[]).contains("+)</h2>"));
