@@ -221,6 +221,7 @@ async fn a_stream_that_waits_for_its_turn_lives_and_ends_as_any_other() {
 
     let mut pieces = Pieces::open(&router).await;
     pieces.next().await.unwrap();
+    growing.rows.store(2, Ordering::SeqCst);
     assert_eq!(pieces.next().await.unwrap(), ":\n\n");
     drop(turn);
     assert_eq!(pieces.next().await, None, "its events can't be read");
