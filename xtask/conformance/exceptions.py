@@ -225,7 +225,7 @@ UNDESCRIBED = [
         "the schema of a parameter knows no other parameter",
         400,
         "overdue",
-        "must not be given together with another filter but actor_id",
+        "must not be given together with sort, or with a filter but actor_id",
         {"overdue": "true"},
         each(["GET /api/v1/todos"], params={"overdue": "true", "status": "open"}),
     ),

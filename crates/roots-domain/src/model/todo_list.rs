@@ -82,7 +82,7 @@ impl UnservedChoice {
     pub const fn explained(self) -> (&'static str, &'static str) {
         match self {
             Self::OverdueAndMore => {
-                ("overdue", "can't be combined with sort, or with a filter other than actor_id")
+                ("overdue", "must not be given together with sort, or with a filter but actor_id")
             }
             Self::SortOfOthers => (
                 "sort",

@@ -185,7 +185,7 @@ async fn a_list_says_which_parameters_do_not_go_together() {
     };
     assert_eq!(
         message("todos?overdue=true&status=open").await,
-        "overdue can't be combined with sort, or with a filter other than actor_id"
+        "overdue must not be given together with sort, or with a filter but actor_id"
     );
     assert_eq!(
         message("todos?sort=status_since").await,

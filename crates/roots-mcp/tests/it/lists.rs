@@ -108,7 +108,7 @@ async fn overdue_and_finished_todos_are_listed_in_their_own_orders_page_by_page(
     let (listed, _) = ids(high).await;
     assert_eq!(listed, [11, 7, 3]);
     for (arguments, argument) in [
-        (json!({ "overdue": true, "status": "open" }), "overdue can't be combined"),
+        (json!({ "overdue": true, "status": "open" }), "overdue must not be given"),
         (json!({ "sort": "status_since" }), "sort status_since needs"),
         (json!({ "sort": "age" }), "sort must be one of"),
     ] {
