@@ -565,7 +565,7 @@ fn product<A: Copy, B: Copy>(some: &[A], others: &[B]) -> Vec<(A, B)> {
 /// On SQLite, by the steps of its virtual machine, which are the same each time.
 #[tokio::test]
 async fn sqlite_reads_take_no_more_steps_in_a_large_account_than_in_a_small_one() {
-    const STEPS_OF_ANOTHER: u64 = 100;
+    const STEPS_OF_ANOTHER: u64 = 2_000;
     let db = TestDatabase::sqlite().await;
     let (small, large) = (fill(&db, SMALL).await, fill(&db, 20_000).await);
     let readers =
@@ -595,9 +595,9 @@ async fn sqlite_reads_take_no_more_steps_in_a_large_account_than_in_a_small_one(
     }
     let mut grown = Vec::new();
     for ((what, small), (_, large)) in taken[0].iter().zip(&taken[1]) {
-        // The end of a statement may be counted with the next one. What grows with the account
-        // takes thousands of steps more.
-        if large * 4 > small * 5 + 4 * STEPS_OF_ANOTHER {
+        // The end of a statement may be counted with the next one, since it runs in a thread of its
+        // own. What reads a whole account takes tens of thousands of steps more.
+        if *large > 2 * small + STEPS_OF_ANOTHER {
             grown.push((what, small, large));
         }
     }
