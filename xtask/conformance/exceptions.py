@@ -233,7 +233,7 @@ UNDESCRIBED = [
         "the schema of a parameter knows no other parameter",
         400,
         "sort",
-        "status_since needs status=done or status=cancelled, and no other filter but actor_id",
+        "status_since needs status=done or status=cancelled, and can't be combined with session_id",
         {"sort": "status_since"},
         each(["GET /api/v1/todos"], params={"sort": "status_since", "status": "open"}),
     ),
