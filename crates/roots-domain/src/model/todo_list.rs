@@ -71,8 +71,8 @@ pub struct TodoChoice {
 pub enum UnservedChoice {
     /// Overdue todos have their own order and no other, and no filter but the actor.
     OverdueAndMore,
-    /// Only done or cancelled todos are sorted by their last change of status, and those of all
-    /// sessions.
+    /// Only done or cancelled todos are sorted by their last change of status, and not within one
+    /// session.
     SortOfOthers,
 }
 

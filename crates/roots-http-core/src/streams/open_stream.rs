@@ -153,8 +153,8 @@ impl OpenStream {
     /// the account is gone, the database is away, or it was open for [`OPEN_FOR`].
     ///
     /// Each round looks whether the key has ended: by time, or by an act, which raises the
-    /// account's auth epoch or its sign-in epoch. So a stream outlives its key by less than 1 s,
-    /// wherever the act was done, and by the time of its turn to look.
+    /// account's auth epoch or its sign-in epoch. So wherever the act was done, a stream outlives
+    /// its key by less than 1 s and the wait for its turn.
     pub async fn next(&mut self) -> Option<Moment> {
         loop {
             let round = select! {
