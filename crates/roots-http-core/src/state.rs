@@ -71,7 +71,10 @@ impl HttpState {
             searches: Searches::default(),
             stream_places: StreamPlaces::new(settings.streams),
             stream_turns: places::turns(),
-            account_watch: AccountWatch::new(Arc::clone(&services.events.reader)),
+            account_watch: AccountWatch::new(
+                Arc::clone(&services.events.reader),
+                Arc::clone(&services.placement),
+            ),
             shutdown: settings.shutdown.clone(),
         })
     }

@@ -3,10 +3,7 @@
 use roots_domain::model::id::AccountId;
 use roots_domain::model::time::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, Iterable, PrimaryKeyToColumn,
-    QueryFilter,
-};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter};
 
 use crate::errors::BatchError;
 use crate::table::{
@@ -15,6 +12,7 @@ use crate::table::{
     session_activity, session_deletions, sessions, sign_ins, todo_logs, todos, usage,
     work_quarter_hours,
 };
+use crate::write::transaction::BatchTransaction;
 
 /// Most rows that one command sweeps.
 const SWEEP_MAX_ROWS: u64 = 1_000;
@@ -32,7 +30,7 @@ macro_rules! tables {
         const $name: &[&str] = &[$(stringify!($table)),+];
 
         async fn $clear(
-            tx: &DatabaseTransaction,
+            tx: &BatchTransaction,
             account: AccountId,
             most: u64,
         ) -> Result<u64, BatchError> {
@@ -61,7 +59,7 @@ tables! {
 /// admitted to an account that does not exist. So the remaining rows, including its keys' hashes
 /// and the wraps under its own keys, open nothing.
 pub(crate) async fn end(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     account: AccountId,
     at: Timestamp,
 ) -> Result<(), BatchError> {
@@ -93,7 +91,7 @@ pub(crate) async fn end(
 
 /// Deletes some of the remaining rows of an erased account, and notes when there are none.
 pub(crate) async fn sweep(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     account: AccountId,
     at: Timestamp,
 ) -> Result<(), BatchError> {
@@ -110,7 +108,7 @@ pub(crate) async fn sweep(
 
 /// Deletes at most `most` rows of an account, found by primary key.
 async fn delete_some<E: EntityTrait>(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     account: AccountId,
     most: u64,
 ) -> Result<u64, BatchError> {

@@ -42,7 +42,7 @@ impl Store {
         // Ids count from 1.
         let after = after.unwrap_or(0);
         let upto = Ord::min(given, after.saturating_add(STRIDE_IDS));
-        let mut rows = E::shown()
+        let mut rows = E::shown(of.account)
             .filter(columns.account.eq(of.account.0))
             .filter(columns.id.gt(after))
             .filter(columns.id.lte(upto));
@@ -51,7 +51,7 @@ impl Store {
             rows = rows.filter(is(columns.actor, actor.0, true));
         }
         let rows = rows.order_by(columns.id, Order::Asc).limit(u64::from(CHUNK_MAX_ROWS));
-        let rows: Vec<T> = self.all(rows).await?;
+        let rows: Vec<T> = self.all(of.account, rows).await?;
         let is_full = rows.len() == usize::from(CHUNK_MAX_ROWS);
         let through = rows.last().map(id).filter(|_| is_full).unwrap_or(upto);
         Ok(ExportChunk { rows, next: (through < given).then_some(through) })
@@ -117,6 +117,6 @@ impl ArchiveReader for Store {
             .order_by(TodoId, Order::Asc)
             .order_by(LogId, Order::Asc)
             .limit(u64::from(CHUNK_MAX_ROWS));
-        self.all(rows).await
+        self.all(account, rows).await
     }
 }

@@ -4,10 +4,12 @@
 //! queues, whose workers apply them in batches. The two databases differ only in how they are
 //! connected to and how an account is locked.
 
+mod cluster;
 mod connect;
 mod erase;
 mod errors;
 mod export;
+mod node;
 mod read;
 mod store;
 mod table;

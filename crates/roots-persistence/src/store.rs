@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use roots_domain::command::{Applied, Command};
+use roots_domain::command::{Action, Applied, Command, SystemAction};
 use roots_domain::model::id::AccountId;
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{
-    ApplyError, AuthEpochs, CommandStore, EpochListener, Readiness, StoreResult,
+    ApplyError, AuthEpochs, CommandStore, EpochListener, Placement, Readiness, StoreError,
+    StoreResult,
 };
 use roots_migrations::Migrator;
 #[cfg(test)]
@@ -19,19 +20,21 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::{Mutex, oneshot, watch};
 
+use crate::cluster::{self, Cluster};
+use crate::connect::cluster_map::ClusterMap;
+#[cfg(test)]
+use crate::connect::postgres::PostgresServer;
+use crate::connect::postgres::{self, Role};
 use crate::connect::reader_pool::ReaderPool;
+#[cfg(test)]
 use crate::connect::readers::Readers;
-use crate::connect::source::{OpenError, Source};
+use crate::connect::source::{OpenError, Source, close};
 use crate::connect::url::DatabaseUrl;
-use crate::connect::write_health::WriteHealth;
-use crate::connect::{postgres, sqlite};
-use crate::read::admission::KeyLookups;
+use crate::connect::{sqlite, tls};
+use crate::node::{Node, NodeContext};
 use crate::read::stats_cache::StatsCache;
 use crate::write::connection::Listeners;
 use crate::write::in_flight::InFlight;
-use crate::write::queue::{self, WriterQueue};
-use crate::write::thread;
-use crate::write::worker::writer_queue;
 
 /// A database. Clones are cheap and share it.
 #[derive(Clone)]
@@ -40,17 +43,15 @@ pub struct Store {
 }
 
 struct Inner {
-    source: Source,
-    readers: Arc<Readers>,
-    key_lookups: KeyLookups,
+    /// The server of the URL: the only one, or the coordinator of a cluster.
+    main: Node,
+    /// The nodes that hold the accounts, if they are spread.
+    cluster: Option<Arc<Cluster>>,
     stats_cache: StatsCache,
-    queues: Vec<WriterQueue>,
-    /// The queue of commands that form a batch by themselves, or that another process blocks.
-    blocked_queue: Option<WriterQueue>,
     closing: watch::Sender<bool>,
     listeners: Listeners,
-    write_health: WriteHealth,
-    stopped: Mutex<Vec<oneshot::Receiver<()>>>,
+    /// Ends with the monitor of the cluster.
+    monitor: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 /// The threads of a process that work with a store.
@@ -110,33 +111,30 @@ impl Store {
         clock: Arc<dyn Clock>,
         threads: &Threads,
     ) -> Result<Self, OpenError> {
-        let (closing, closed) = watch::channel(false);
-        let (listeners, write_health) = (Listeners::default(), WriteHealth::default());
-        let in_flight = InFlight::default();
-        let queue = |blocked| writer_queue(closed.clone(), in_flight.clone(), blocked);
-        let (blocked_queue, its_worker) = source.has_blocked_queue().then(|| queue(None)).unzip();
-        let (queues, workers): (Vec<_>, Vec<_>) = (0..source.writer_queues(threads.serving))
-            .map(|_| queue(blocked_queue.as_ref()))
-            .unzip();
-        let mut stopped = Vec::new();
-        for worker in workers.into_iter().chain(its_worker) {
-            let first = threads.at_writer.clone();
-            let (source, clock) = (source.clone(), clock.clone());
-            let (listeners, health) = (listeners.clone(), write_health.clone());
-            stopped.push(thread::start(source, clock, listeners, health, worker, first).await?);
-        }
-        let readers = Arc::new(Readers::open(source, threads.serving).await?);
-        let inner = Inner {
-            source: source.clone(),
-            key_lookups: KeyLookups::new(Arc::clone(&readers)),
-            readers,
-            stats_cache: StatsCache::new(),
-            queues,
-            blocked_queue,
+        let (sender, closing) = watch::channel(false);
+        let context = NodeContext {
+            clock,
+            threads: threads.clone(),
             closing,
-            listeners,
-            write_health,
-            stopped: Mutex::new(stopped),
+            in_flight: InFlight::default(),
+            listeners: Listeners::default(),
+        };
+        let map = map_of(source).await?;
+        let role = if map.is_some() { Role::Coordinator } else { Role::Alone };
+        let main = Node::start(source.in_role(role), &context).await?;
+        let (mut cluster, mut monitor) = (None, None);
+        if let Some(map) = map {
+            let nodes = Cluster::start(map, source, &context).await?;
+            monitor = Some(cluster::watch(nodes.clone(), source.clone(), context.clone())?);
+            cluster = Some(nodes);
+        }
+        let inner = Inner {
+            main,
+            cluster,
+            stats_cache: StatsCache::new(),
+            closing: sender,
+            listeners: context.listeners,
+            monitor: Mutex::new(monitor),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -147,12 +145,12 @@ impl Store {
     /// # Errors
     /// A database error, or the schema is newer than this program.
     pub async fn migrate(&self) -> Result<(), OpenError> {
-        self.bring_to_newest().await.map_err(|error| self.inner.source.explain(error))
+        self.bring_to_newest().await.map_err(|error| self.source().explain(error))
     }
 
     async fn bring_to_newest(&self) -> Result<(), OpenError> {
-        let db = self.inner.source.writer().await?;
-        if let Source::Sqlite { .. } = self.inner.source {
+        let db = self.source().writer().await?;
+        if let Source::Sqlite { .. } = self.source() {
             db.execute_unprepared(sqlite::WAIT_FOR_MIGRATION).await?;
         }
         let options = TransactionOptions {
@@ -160,7 +158,7 @@ impl Store {
             ..TransactionOptions::default()
         };
         let tx = db.begin_with_options(options).await?;
-        if let Source::Postgres { .. } = self.inner.source {
+        if let Source::Postgres(_) = self.source() {
             tx.execute_unprepared(postgres::NO_TIME_LIMIT).await?;
             let sql = "SELECT pg_advisory_xact_lock($1)";
             let lock = [postgres::MIGRATION_LOCK.into()];
@@ -179,7 +177,7 @@ impl Store {
     /// # Errors
     /// The file exists or can't be created, a database error, or the database is PostgreSQL.
     pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
-        let Source::Sqlite { .. } = self.inner.source else { return Err(BackupError::Postgres) };
+        let Source::Sqlite { .. } = self.source() else { return Err(BackupError::Postgres) };
         let failed = |cause| BackupError::File { file: file.to_owned(), cause };
         // SQLite accepts an empty file, so it can get its mode before it has any content.
         let made = sqlite::make_new_file(file).map_err(failed)?;
@@ -193,7 +191,7 @@ impl Store {
     }
 
     async fn copy_to(&self, file: &Path) -> Result<(), BackupError> {
-        let db = self.inner.source.writer().await?;
+        let db = self.source().writer().await?;
         let path = file.to_string_lossy().into_owned();
         let copy = "VACUUM INTO $1";
         db.execute_raw(Statement::from_sql_and_values(
@@ -209,29 +207,56 @@ impl Store {
     /// Accepts no more writes, finishes those it has, and closes the database.
     pub async fn close(&self) {
         self.inner.closing.send_replace(true);
-        for worker in self.inner.stopped.lock().await.drain(..) {
-            // An error means that the worker has already stopped.
-            let _ = worker.await;
+        if let Some(monitor) = self.inner.monitor.lock().await.take() {
+            // An error means that it has already stopped.
+            let _ = monitor.await;
         }
-        self.inner.readers.close().await;
-    }
-
-    /// Checks that writes are possible: the file is still in its place, and every writer queue has
-    /// its worker.
-    fn check(&self) -> StoreResult<()> {
-        if self.inner.queues.iter().chain(&self.inner.blocked_queue).any(WriterQueue::is_closed) {
-            return Err(queue::gone());
+        for (_, node) in self.inner.cluster.iter().flat_map(|cluster| cluster.all()) {
+            node.close().await;
         }
-        self.inner.source.check()
+        self.inner.main.close().await;
     }
 
-    /// The pool of this thread.
-    pub(crate) fn readers(&self) -> &ReaderPool {
-        self.inner.readers.here()
+    fn source(&self) -> &Source {
+        self.inner.main.source()
     }
 
-    pub(crate) fn key_lookups(&self) -> &KeyLookups {
-        &self.inner.key_lookups
+    /// The server that holds an account.
+    pub(crate) fn node_of(&self, account: AccountId) -> &Node {
+        let Some(cluster) = &self.inner.cluster else { return &self.inner.main };
+        cluster.node(cluster.number_of(account)).unwrap_or(&self.inner.main)
+    }
+
+    /// The server that applies a command: on a cluster the node that holds all of its accounts, or
+    /// else the coordinator.
+    fn node_for(&self, command: &Command) -> &Node {
+        let main = &self.inner.main;
+        let Some(cluster) = &self.inner.cluster else { return main };
+        if command.action.uses_directory() {
+            return main;
+        }
+        let counts = match &command.action {
+            Action::System(SystemAction::CountCalls(counts)) => counts.as_slice(),
+            _ => &[],
+        };
+        let counted = counts.iter().map(|(calls, _)| calls.account);
+        let mut numbers = command.accounts().chain(counted).map(|id| cluster.number_of(id));
+        match numbers.next() {
+            Some(first) if numbers.all(|number| number == first) => {
+                cluster.node(first).unwrap_or(main)
+            }
+            _ => main,
+        }
+    }
+
+    /// The pool of this thread to read the rows of an account.
+    pub(crate) fn readers(&self, account: AccountId) -> &ReaderPool {
+        self.node_of(account).readers()
+    }
+
+    /// The pool of this thread to read rows of any accounts.
+    pub(crate) fn readers_of_all(&self) -> &ReaderPool {
+        self.inner.main.readers()
     }
 
     pub(crate) fn stats_cache(&self) -> &StatsCache {
@@ -239,29 +264,39 @@ impl Store {
     }
 }
 
+/// Where the accounts lie, if they are spread over a cluster.
+async fn map_of(source: &Source) -> Result<Option<ClusterMap>, OpenError> {
+    let Source::Postgres(server) = source else { return Ok(None) };
+    let db = source.readers(1).await?;
+    let map = ClusterMap::read(&db).await;
+    close(db).await;
+    let map = map?;
+    if map.is_some() && tls::is_socket(&server.url) {
+        return Err(OpenError::ClusterBySocket);
+    }
+    Ok(map)
+}
+
 #[cfg(test)]
 impl Store {
     /// A store that reads through these connections and does not write.
     pub(crate) fn reading(readers: DatabaseConnection, url: &str) -> Self {
         let readers = Arc::new(Readers::only(readers));
+        let source = Source::Postgres(PostgresServer::alone(url.to_owned()));
         Self {
             inner: Arc::new(Inner {
-                source: Source::Postgres { url: url.to_owned() },
-                key_lookups: KeyLookups::new(Arc::clone(&readers)),
-                readers,
+                main: Node::reading(readers, source),
+                cluster: None,
                 stats_cache: StatsCache::new(),
-                queues: Vec::new(),
-                blocked_queue: None,
                 closing: watch::channel(false).0,
                 listeners: Listeners::default(),
-                write_health: WriteHealth::default(),
-                stopped: Mutex::default(),
+                monitor: Mutex::default(),
             }),
         }
     }
 
     pub(crate) fn all_readers(&self) -> &Readers {
-        &self.inner.readers
+        self.inner.main.all_readers()
     }
 }
 
@@ -271,28 +306,35 @@ impl AuthEpochs for Store {
     }
 }
 
+impl Placement for Store {
+    fn server_of(&self, account: AccountId) -> usize {
+        self.inner.cluster.as_ref().map_or(0, |cluster| cluster.number_of(account))
+    }
+}
+
 #[async_trait]
 impl Readiness for Store {
-    async fn ping(&self) -> StoreResult<()> {
-        self.check()?;
-        self.inner.readers.ping(&self.inner.source).await?;
-        self.inner.write_health.check(&self.inner.source).await
+    async fn ping(&self) -> StoreResult<Vec<String>> {
+        self.inner.main.ping().await?;
+        let Some(cluster) = &self.inner.cluster else { return Ok(Vec::new()) };
+        let (mut away, mut serving) = (Vec::new(), 0);
+        for (address, node) in cluster.serving() {
+            serving += 1;
+            if node.is_degraded() {
+                away.push(address.to_string());
+            }
+        }
+        if away.len() == serving {
+            let away = away.join(", ");
+            return Err(StoreError::Unavailable(format!("all its servers are away: {away}")));
+        }
+        Ok(away)
     }
 }
 
 #[async_trait]
 impl CommandStore for Store {
     async fn apply(&self, command: Command) -> Result<Applied, ApplyError> {
-        if let Some(blocked_queue) = &self.inner.blocked_queue
-            && command.action.is_batch()
-        {
-            return blocked_queue.apply(command).await;
-        }
-        // An account always uses the same queue, so that its commands share batches. Commands
-        // without an account use the first queue.
-        let queues = &self.inner.queues;
-        let queue_of = |account: AccountId| account.0.unsigned_abs() % queues.len() as u64;
-        let index = usize::try_from(command.account().map_or(0, queue_of)).unwrap_or(0);
-        queues[index].apply(command).await
+        self.node_for(&command).apply(command).await
     }
 }

@@ -47,7 +47,8 @@ struct LabelCount {
 #[async_trait]
 impl Verifier for Store {
     async fn verify(&self) -> StoreResult<(u64, Vec<Discrepancy>)> {
-        let tx = self.snapshot().await?;
+        // On a cluster its nodes share no snapshot.
+        let tx = self.readers_of_all().begin().await.map_err(of_read)?;
         if tx.get_database_backend() == DbBackend::Postgres {
             tx.execute_unprepared(postgres::NO_TIME_LIMIT).await.map_err(of_read)?;
         }

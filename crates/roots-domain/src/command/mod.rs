@@ -138,6 +138,21 @@ impl Action {
         )
     }
 
+    /// Whether it reads or writes the directory, which gives account ids and counts accounts.
+    #[must_use]
+    pub const fn uses_directory(&self) -> bool {
+        matches!(
+            self,
+            Self::Manage(_, ManageAction::EraseAccount { .. })
+                | Self::Operate(_, OperatorAction::SetAccountStatus { .. })
+                | Self::System(
+                    SystemAction::ReserveAccount
+                        | SystemAction::NameInstallation(_)
+                        | SystemAction::FoundAccount(_)
+                )
+        )
+    }
+
     /// Whether it is applied alone. An erasure deletes keys and wraps that it does not load, so no
     /// other command of its batch may make any.
     #[must_use]

@@ -4,7 +4,7 @@ use super::rows::RowKey;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{
-    Action, Command, KeyOrigin, ManageAction, OperatorAction, RecoverAction, Reservation,
+    Action, Command, KeyOrigin, ManageAction, RecoverAction, Reservation,
     ResourceAction, RowPatch, SignInAction, SystemAction, TransferAction,
 };
 use crate::model::Patch;
@@ -79,6 +79,7 @@ impl ReadSet {
     }
 
     fn add(&mut self, command: &Command) {
+        self.directory |= command.action.uses_directory();
         self.accounts.extend(command.accounts());
         self.idempotency_records.extend(command.idempotency_record_keys());
         if let Some(bearer) = command.action.bearer() {
@@ -92,7 +93,6 @@ impl ReadSet {
                 self.add_import(bearer.account, import);
             }
             Action::Recover(bearer, action) => self.add_recovery(bearer.account, action),
-            Action::Operate(_, OperatorAction::SetAccountStatus { .. }) => self.directory = true,
             Action::System(action) => self.add_system(action),
             // Their accounts are all that they need.
             Action::Transfer(
@@ -101,7 +101,7 @@ impl ReadSet {
                 | TransferAction::NoteImport { .. }
                 | TransferAction::NoteExport { .. },
             )
-            | Action::Operate(_, OperatorAction::GrantCredits { .. }) => {}
+            | Action::Operate(..) => {}
         }
     }
 
@@ -152,9 +152,6 @@ impl ReadSet {
 
     fn add_system(&mut self, action: &SystemAction) {
         match action {
-            SystemAction::ReserveAccount
-            | SystemAction::NameInstallation(_)
-            | SystemAction::FoundAccount(_) => self.directory = true,
             SystemAction::UseKey { account, actor, key } => {
                 self.keys.insert((*account, *key));
                 self.actors.insert((*account, *actor));
@@ -180,7 +177,10 @@ impl ReadSet {
                 self.sessions.extend(keys());
                 self.newest_entries.extend(keys());
             }
-            SystemAction::UnlinkSession { .. }
+            SystemAction::ReserveAccount
+            | SystemAction::NameInstallation(_)
+            | SystemAction::FoundAccount(_)
+            | SystemAction::UnlinkSession { .. }
             | SystemAction::SweepErased(_)
             | SystemAction::ForgetIdempotencyRecords { .. } => {}
         }
@@ -254,7 +254,6 @@ impl ReadSet {
                 self.codes.insert(account);
             }
             ManageAction::EraseAccount { .. } => {
-                self.directory = true;
                 self.other_operator_than = Some(account);
                 self.codes.insert(account);
             }

@@ -29,7 +29,8 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
     AccountReader, AccountsReader, ActivityReader, AuthEpochs, BriefReader, CommandStore,
-    DashboardReader, EventReader, IdempotencyReader, LeftoverReader, Readiness, SearchReader,
+    DashboardReader, EventReader, IdempotencyReader, LeftoverReader, Placement,
+    Readiness, SearchReader,
     SessionReader, SilenceReader, TodoReader, UsageReader,
 };
 
@@ -67,6 +68,8 @@ pub struct Ports {
     pub usage: Arc<dyn UsageReader>,
     /// Reads what has happened to accounts.
     pub events: Arc<dyn EventReader>,
+    /// Tells which accounts share a database server.
+    pub placement: Arc<dyn Placement>,
     /// Reports keys that have ended.
     pub epochs: Arc<dyn AuthEpochs>,
     /// Checks whether the database answers.
@@ -95,6 +98,7 @@ impl Ports {
             + IdempotencyReader
             + UsageReader
             + EventReader
+            + Placement
             + AuthEpochs
             + Readiness
             + 'static,
@@ -117,6 +121,7 @@ impl Ports {
             idempotency: store.clone(),
             usage: store.clone(),
             events: store.clone(),
+            placement: store.clone(),
             epochs: store.clone(),
             readiness: store,
             locksmith,
@@ -167,6 +172,8 @@ pub struct Services {
     pub idle_sessions: IdleSessions,
     /// Deletes expired records at intervals.
     pub maintenance: Maintenance,
+    /// Tells which accounts share a database server.
+    pub placement: Arc<dyn Placement>,
     /// Reports keys that have ended.
     pub epochs: Arc<dyn AuthEpochs>,
     /// Checks whether the database answers.
@@ -247,6 +254,7 @@ impl Services {
             usage: Usage {
                 commands: commands.clone(),
                 reader: ports.usage,
+                placement: ports.placement.clone(),
                 clock: clock.clone(),
                 pending: WriteBehind::default(),
             },
@@ -279,6 +287,7 @@ impl Services {
                 clock: clock.clone(),
             },
             accounts: Accounts { commands, reader: accounts, locksmith, clock, uids: uids.clone() },
+            placement: ports.placement,
             epochs: ports.epochs,
             readiness: ports.readiness,
             uids,

@@ -9,7 +9,9 @@ use crate::command::{Action, Command, SystemAction};
 use crate::model::time::Day;
 use crate::model::usage::{self, Calls, Endpoint, Month, MonthUsage};
 use crate::port::clock::Clock;
-use crate::port::store::{ApplyError, CommandStore, StoreError, UsageReader};
+use crate::port::store::{
+    ApplyError, CommandStore, Placement, StoreError, UsageReader, by_server,
+};
 
 /// Most counts in memory. Calls that would need another one are not counted: this only happens if
 /// the database is unavailable, and only statistics are lost.
@@ -24,6 +26,8 @@ pub struct Usage {
     pub commands: Arc<dyn CommandStore>,
     /// Reads them.
     pub reader: Arc<dyn UsageReader>,
+    /// Tells which counts one command may write.
+    pub placement: Arc<dyn Placement>,
     /// Tells the day of a call.
     pub clock: Arc<dyn Clock>,
     /// Counts that are not written yet. Clones share them.
@@ -39,12 +43,22 @@ impl Usage {
 
     /// Writes the counts. Failed ones are kept for the next time. Counts whose outcome is unknown
     /// are dropped, so that no call is counted twice, and so are counts that the database refuses,
-    /// so that they do not block others.
+    /// so that they do not block others. A database server that fails does not block the counts of
+    /// other servers' accounts.
     ///
     /// # Errors
     /// The last database error.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        let mut rest = self.pending.take().into_iter();
+        let mut outcome = Ok(());
+        let counts = self.pending.take();
+        for counts in by_server(&*self.placement, counts, |(calls, _)| calls.account) {
+            outcome = self.flush_to_server(counts).await.and(outcome);
+        }
+        outcome
+    }
+
+    async fn flush_to_server(&self, counts: Vec<(Calls, i64)>) -> Result<(), StoreError> {
+        let mut rest = counts.into_iter();
         let mut outcome = Ok(());
         loop {
             let counts: Vec<_> = rest.by_ref().take(COMMAND_MAX_COUNTS).collect();

@@ -10,8 +10,9 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use roots_domain::model::id::AccountId;
-use roots_domain::port::store::{AccountState, EventReader, STATES_MAX};
+use roots_domain::port::store::{AccountState, EventReader, Placement, STATES_MAX, by_server};
 use tokio::sync::watch;
 use tokio::time::{self, Instant, MissedTickBehavior};
 use tracing::warn;
@@ -30,6 +31,7 @@ pub struct AccountWatch(Arc<Watch>);
 
 struct Watch {
     reader: Arc<dyn EventReader>,
+    placement: Arc<dyn Placement>,
     table: Mutex<Table>,
 }
 
@@ -77,8 +79,8 @@ impl Following {
 impl AccountWatch {
     /// Follows accounts by this reader.
     #[must_use]
-    pub fn new(reader: Arc<dyn EventReader>) -> Self {
-        Self(Arc::new(Watch { reader, table: Mutex::default() }))
+    pub fn new(reader: Arc<dyn EventReader>, placement: Arc<dyn Placement>) -> Self {
+        Self(Arc::new(Watch { reader, placement, table: Mutex::default() }))
     }
 
     /// Follows an account until the result is dropped. Its first round is a later one than those
@@ -162,8 +164,8 @@ impl Drop for WatchTask {
     }
 }
 
-/// Asks until no account is followed. Accounts are asked about in chunks, so that on a database
-/// that is spread over machines a chunk can be those of one machine, which then fails alone.
+/// Asks until no account is followed. The accounts of each database server are asked about by
+/// themselves and at the same time, so that those of a server that is away delay no others.
 async fn serve(mut task: WatchTask) {
     let mut rounds = time::interval(ROUND_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -175,26 +177,34 @@ async fn serve(mut task: WatchTask) {
             task.has_ended = true;
             return;
         }
-        let mut cause = None;
-        for chunk in accounts.chunks(STATES_MAX) {
-            let asked = task.watch.0.reader.account_states(chunk);
-            match time::timeout(ANSWER_WITHIN, asked).await {
-                Ok(Ok(states)) => task.watch.tell(chunk, &states),
-                Ok(Err(error)) => {
-                    cause = Some(error.to_string());
-                    task.watch.miss(chunk);
-                }
-                Err(_) => {
-                    cause = Some("the database took too long".to_owned());
-                    task.watch.miss(chunk);
-                }
-            }
-        }
+        let servers = by_server(&*task.watch.0.placement, accounts, |account| *account);
+        let asked = servers.iter().map(|accounts| ask(&task.watch, accounts));
+        let cause = join_all(asked).await.into_iter().flatten().next();
         if let Some(cause) = cause.as_ref().filter(|_| !is_failing) {
             warn!(cause, "streams can't learn what has changed");
         }
         is_failing = cause.is_some();
     }
+}
+
+/// Asks about accounts of one server, and tells their streams. Returns why there was no answer.
+async fn ask(watch: &AccountWatch, accounts: &[AccountId]) -> Option<String> {
+    let mut cause = None;
+    for chunk in accounts.chunks(STATES_MAX) {
+        let asked = watch.0.reader.account_states(chunk);
+        match time::timeout(ANSWER_WITHIN, asked).await {
+            Ok(Ok(states)) => watch.tell(chunk, &states),
+            Ok(Err(error)) => {
+                cause = Some(error.to_string());
+                watch.miss(chunk);
+            }
+            Err(_) => {
+                cause = Some("the database took too long".to_owned());
+                watch.miss(chunk);
+            }
+        }
+    }
+    cause
 }
 
 #[cfg(test)]
@@ -240,7 +250,9 @@ mod tests {
         let (database, mut reader) = (Arc::new(Database::default()), MockEventReader::new());
         let asked = Arc::clone(&database);
         reader.expect_account_states().returning(move |accounts| asked.states(accounts));
-        (database, AccountWatch::new(Arc::new(reader)))
+        let mut placement = MockPlacement::new();
+        placement.expect_server_of().returning(|account| usize::from(account.0 >= 100));
+        (database, AccountWatch::new(Arc::new(reader), Arc::new(placement)))
     }
 
     #[tokio::test(start_paused = true)]

@@ -70,7 +70,22 @@ struct Health {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Ready)]
 struct ReadyBody {
-    status: &'static str,
+    /// `degraded` if the database is spread over servers and some of them are away.
+    status: ReadyStatus,
+    /// The servers that are away. Requests of the accounts whose rows they hold get 503.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    away: Vec<String>,
+}
+
+/// Whether the process serves every account.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ReadyStatus {
+    /// It does.
+    Ready,
+    /// It does not serve those of the servers that are away.
+    Degraded,
 }
 
 /// Health
@@ -91,6 +106,9 @@ async fn health(_: Query<NoParams>) -> axum::Json<Health> {
 ///
 /// Answers 200 only if the database answers and can be written to. The result is at most 1 s old:
 /// many requests at once cost one query.
+///
+/// A database that is spread over servers can lose some of them. Then the answer is 200 with
+/// `degraded` and their names, since every process would lose the same ones.
 #[utoipa::path(
     get, path = READY_PATH, operation_id = "ready", tag = "service", security(()),
     responses((status = 200, description = "The database answers and can be written to.", body = ReadyBody, example = json!({
@@ -101,8 +119,9 @@ async fn ready(
     State(app): State<App>,
     _: Query<NoParams>,
 ) -> Result<axum::Json<ReadyBody>, Problem> {
-    app.pinger.latest().await?;
-    Ok(axum::Json(ReadyBody { status: "ready" }))
+    let away = app.pinger.latest().await?;
+    let status = if away.is_empty() { ReadyStatus::Ready } else { ReadyStatus::Degraded };
+    Ok(axum::Json(ReadyBody { status, away }))
 }
 
 /// OpenAPI document

@@ -22,15 +22,16 @@ pub(crate) struct Pinger {
 }
 
 /// The time and the result of a ping.
-type Pinged = (Instant, Result<(), Problem>);
+type Pinged = (Instant, Result<Vec<String>, Problem>);
 
 impl Pinger {
     pub(crate) fn new(readiness: Arc<dyn Readiness>) -> Self {
         Self { readiness, latest: Arc::default() }
     }
 
-    /// The result of a ping, at most [`PING_MAX_AGE`] old.
-    pub(crate) async fn latest(&self) -> Result<(), Problem> {
+    /// The result of a ping, at most [`PING_MAX_AGE`] old: the names of the database servers that
+    /// are away although the database serves others' accounts.
+    pub(crate) async fn latest(&self) -> Result<Vec<String>, Problem> {
         let pinger = self.clone();
         // The ping goes on if a caller hangs up, for the others that wait for it.
         let asked = async move {

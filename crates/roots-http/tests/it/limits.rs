@@ -657,7 +657,7 @@ async fn a_thousand_concurrent_readiness_probes_cost_one_ping() {
         if away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("away".into()));
         }
-        Ok(())
+        Ok(Vec::new())
     });
     let router = api.router();
     let ready = get("/ready").without_key();

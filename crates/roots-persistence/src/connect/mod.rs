@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
+pub(crate) mod cluster_map;
 pub(crate) mod invalid_url;
 pub(crate) mod postgres;
+pub(crate) mod presence;
 pub(crate) mod reader_pool;
 pub(crate) mod readers;
 pub(crate) mod source;

@@ -1,12 +1,14 @@
 //! PostgreSQL: one or two writer queues for each process, and a blocked queue, which also takes
 //! commands that form a batch by themselves. An account always uses the same queue. The accounts'
-//! locks make several processes safe.
+//! locks make several processes safe. On a Citus cluster each node has such queues of its own.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
+use super::cluster_map::NodeAddress;
 use super::open_pool;
+use super::presence::Presence;
 use super::tls::{self, Protection};
 
 /// So many serving threads share a writer queue. More queues mean fewer commands in a batch, and a
@@ -46,6 +48,61 @@ const WRITE_BY_INDEX: [(&str, &str); 3] =
 /// For statements that remove many rows: they are planned each time within the transaction.
 pub(crate) const PLAN_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
+/// The same for a Citus cluster, which plans each statement anew: it can't tell the shard of a
+/// general plan's account.
+const READ_BY_INDEX_ON_CITUS: [(&str, &str); 3] = [
+    ("enable_sort", "off"),
+    ("enable_seqscan", "off"),
+    ("default_transaction_isolation", "repeatable read"),
+];
+
+/// Batches on a Citus cluster. A batch of several accounts looks rows up by a join of given keys
+/// with a table: only nested loops find each of them by its key. The coordinator tells the workers
+/// the time limits that hold for a transaction.
+const WRITE_BY_INDEX_ON_CITUS: [(&str, &str); 6] = [
+    ("enable_sort", "off"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("citus.multi_shard_modify_mode", "sequential"),
+    ("citus.propagate_set_commands", "local"),
+];
+
+/// A PostgreSQL server.
+#[derive(Debug, Clone)]
+pub(crate) struct PostgresServer {
+    /// The URL of the database.
+    pub(crate) url: String,
+    pub(crate) role: Role,
+}
+
+/// The role of a server.
+#[derive(Debug, Clone)]
+pub(crate) enum Role {
+    /// It holds all accounts.
+    Alone,
+    /// The coordinator of a Citus cluster: the server of the URL. Commands that concern several
+    /// nodes go by it.
+    Coordinator,
+    /// A node of a Citus cluster, for the accounts that it holds. It may be the coordinator's.
+    Node {
+        /// Its address, instead of the one in the URL.
+        address: NodeAddress,
+        presence: Presence,
+    },
+}
+
+impl PostgresServer {
+    /// The server of a URL, for accounts that are not spread.
+    pub(crate) const fn alone(url: String) -> Self {
+        Self { url, role: Role::Alone }
+    }
+
+    pub(crate) const fn is_spread(&self) -> bool {
+        !matches!(self.role, Role::Alone)
+    }
+}
+
 /// All users of a database share one space of advisory locks: "Root" in the upper half keeps these
 /// apart, as long as ids fit the lower one.
 const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
@@ -72,11 +129,16 @@ pub(crate) const LOCK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms'
     pg_advisory_xact_lock(k), \
     CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS locked_at \
     FROM unnest($1::bigint[]) AS k";
+/// Takes the lock of one account on the node that holds the account, from the coordinator.
+pub(crate) const LOCK_ON_NODE: &str =
+    "SELECT pg_advisory_xact_lock($2) FROM accounts WHERE account_id = $1";
+/// Waits for locks as briefly as [`LOCK_BRIEFLY`], on all nodes.
+pub(crate) const WAIT_BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'";
 /// The lock for changes of the schema. It is negative, unlike that of any account.
 pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
-fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
-    with_max_age(connect_options(url, more), MAX_AGE)
+fn options(server: &PostgresServer, more: &'static [(&str, &str)]) -> ConnectOptions {
+    with_max_age(connect_options(server, more), MAX_AGE)
 }
 
 fn with_max_age(mut options: ConnectOptions, most: Duration) -> ConnectOptions {
@@ -86,17 +148,30 @@ fn with_max_age(mut options: ConnectOptions, most: Duration) -> ConnectOptions {
     options
 }
 
-fn connect_options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
+fn connect_options(server: &PostgresServer, more: &'static [(&str, &str)]) -> ConnectOptions {
+    let mut options = ConnectOptions::new(&server.url);
+    let address = match &server.role {
+        Role::Node { address, .. } => Some(address.clone()),
+        Role::Alone | Role::Coordinator => None,
+    };
     // The URL was checked before.
-    let protection = tls::of_url(url).map_or(Protection::KnownServer, |(protection, _)| protection);
+    let protection = match &address {
+        Some(address) => tls::of_url_for_host(&server.url, &address.host),
+        None => tls::of_url(&server.url).map(|(protection, _)| protection),
+    };
+    let protection = protection.unwrap_or(Protection::KnownServer);
     options
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .test_before_acquire_if_idle_for(TRUSTED_IDLE)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .map_sqlx_postgres_opts(move |options| {
-            tls::with_bare_host(options)
+            let options = tls::with_bare_host(options);
+            let options = match &address {
+                Some(address) => options.host(&address.host).port(address.port),
+                None => options,
+            };
+            options
                 .ssl_mode(protection.mode())
                 .statement_cache_capacity(PREPARED_STATEMENTS)
                 .application_name("roots")
@@ -115,15 +190,20 @@ fn connect_options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
 }
 
 /// The connections of one worker: one, and another if the first hangs.
-pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
-    let mut options = options(url, &WRITE_BY_INDEX);
+pub(crate) async fn writer(server: &PostgresServer) -> Result<DatabaseConnection, DbErr> {
+    let more: &[_] = if server.is_spread() { &WRITE_BY_INDEX_ON_CITUS } else { &WRITE_BY_INDEX };
+    let mut options = options(server, more);
     options.max_connections(2);
     open_pool(options).await
 }
 
 /// A pool of readers, one of `pools`. It connects when it is first used.
-pub(crate) async fn readers(url: &str, pools: usize) -> Result<DatabaseConnection, DbErr> {
-    let mut options = options(url, &READ_BY_INDEX);
+pub(crate) async fn readers(
+    server: &PostgresServer,
+    pools: usize,
+) -> Result<DatabaseConnection, DbErr> {
+    let more: &[_] = if server.is_spread() { &READ_BY_INDEX_ON_CITUS } else { &READ_BY_INDEX };
+    let mut options = options(server, more);
     let most = (READERS / pools.max(1)).max(READERS_MIN);
     options.max_connections(u32::try_from(most).unwrap_or(u32::MAX)).connect_lazy(true);
     open_pool(options).await
@@ -150,7 +230,8 @@ mod tests {
     async fn a_connection_is_replaced_once_it_is_old() {
         let test = TestDatabase::postgres().await;
         let moved = async |most| -> bool {
-            let mut options = with_max_age(connect_options(&test.url, &[]), most);
+            let mut options =
+                with_max_age(connect_options(&PostgresServer::alone(test.url.clone()), &[]), most);
             options.max_connections(1);
             let db = open_pool(options).await.unwrap();
             let ask = async || -> i32 {
@@ -179,6 +260,9 @@ mod tests {
             db.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
         };
         assert_eq!(shown(test.connection().await).await, "off");
-        assert_eq!(shown(writer(&test.url).await.unwrap()).await, "on");
+        assert_eq!(
+            shown(writer(&PostgresServer::alone(test.url.clone())).await.unwrap()).await,
+            "on"
+        );
     }
 }

@@ -6,6 +6,7 @@
 //! where it was kept for longer than [`KEPT_FOR`], and after [`STATEMENTS_MAX`] statements; there
 //! it is tested, and replaced when it is too old.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ use sea_orm::{
 };
 use sea_query_sqlx::SqlxValues;
 
+use super::presence::Presence;
+
 /// How long an idle connection is assumed to be open.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 /// How many statements a connection serves before it goes back to sqlx's pool.
@@ -27,6 +30,8 @@ const STATEMENTS_MAX: u32 = 1_000;
 pub(crate) struct ReaderPool {
     pool: DatabaseConnection,
     kept: Mutex<Kept>,
+    /// Of a node of a cluster: its statements end when the node is away.
+    presence: Option<Presence>,
     /// [`KEPT_FOR`], except in tests.
     kept_for: Duration,
     /// Whether statements use sqlx's pool, which reports each of them.
@@ -65,9 +70,10 @@ impl Drop for PoolWaiter<'_> {
 }
 
 impl ReaderPool {
-    pub(crate) fn new(pool: DatabaseConnection) -> Self {
+    pub(crate) fn new(pool: DatabaseConnection, presence: Option<Presence>) -> Self {
         Self {
             pool,
+            presence,
             kept: Mutex::default(),
             kept_for: KEPT_FOR,
             #[cfg(test)]
@@ -78,11 +84,12 @@ impl ReaderPool {
     /// A pool whose statements are reported to the pool's metric callback.
     #[cfg(test)]
     pub(super) fn watched(pool: DatabaseConnection) -> Self {
-        Self { is_watched: true, ..Self::new(pool) }
+        Self { is_watched: true, ..Self::new(pool, None) }
     }
 
     /// Begins a transaction, on a connection of sqlx's pool.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.check()?;
         let waiting = self.wait();
         // It goes back: otherwise all connections could be kept here.
         drop(self.kept().idle.pop());
@@ -94,6 +101,25 @@ impl ReaderPool {
         let transaction = tokio::spawn(begin).await;
         drop(waiting);
         transaction.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
+    }
+
+    /// Checks that the node of a cluster is not away.
+    fn check(&self) -> Result<(), DbErr> {
+        if self.presence.as_ref().is_some_and(Presence::is_away) { Err(away()) } else { Ok(()) }
+    }
+
+    /// Waits for a statement, on a node of a cluster no longer than the node is there.
+    async fn unless_away<T>(
+        &self,
+        statement: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        let Some(presence) = &self.presence else { return statement.await };
+        self.check()?;
+        tokio::select! {
+            biased;
+            answered = statement => answered,
+            () = presence.lost() => Err(away()),
+        }
     }
 
     /// Whether there is an idle connection, or a new one may be opened.
@@ -158,6 +184,12 @@ impl ReaderPool {
     }
 }
 
+/// The node of a cluster does not answer.
+fn away() -> DbErr {
+    let cause = io::Error::new(io::ErrorKind::NotConnected, "the database server is away");
+    DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::from(cause).into()))
+}
+
 /// There is no connection.
 fn none(error: sqlx::Error) -> DbErr {
     match error {
@@ -190,20 +222,23 @@ impl ConnectionTrait for ReaderPool {
         if self.is_watched {
             return self.pool.query_one_raw(statement).await;
         }
-        let mut connection = self.take().await?;
-        let (sql, values) = parts(&statement);
-        let found = match &mut connection.raw {
-            Raw::Sqlite(raw) => {
-                let row = sqlx::query_with(sql, values).fetch_optional(&mut **raw).await;
-                row.map_err(failed)?.map(QueryResult::from)
-            }
-            Raw::Postgres(raw) => {
-                let row = sqlx::query_with(sql, values).fetch_optional(&mut **raw).await;
-                row.map_err(failed)?.map(QueryResult::from)
-            }
-        };
-        self.keep(connection);
-        Ok(found)
+        self.unless_away(async {
+            let mut connection = self.take().await?;
+            let (sql, values) = parts(&statement);
+            let found = match &mut connection.raw {
+                Raw::Sqlite(raw) => {
+                    let row = sqlx::query_with(sql, values).fetch_optional(&mut **raw).await;
+                    row.map_err(failed)?.map(QueryResult::from)
+                }
+                Raw::Postgres(raw) => {
+                    let row = sqlx::query_with(sql, values).fetch_optional(&mut **raw).await;
+                    row.map_err(failed)?.map(QueryResult::from)
+                }
+            };
+            self.keep(connection);
+            Ok(found)
+        })
+        .await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
@@ -211,20 +246,23 @@ impl ConnectionTrait for ReaderPool {
         if self.is_watched {
             return self.pool.query_all_raw(statement).await;
         }
-        let mut connection = self.take().await?;
-        let (sql, values) = parts(&statement);
-        let found = match &mut connection.raw {
-            Raw::Sqlite(raw) => {
-                let rows = sqlx::query_with(sql, values).fetch_all(&mut **raw).await;
-                rows.map_err(failed)?.into_iter().map(QueryResult::from).collect()
-            }
-            Raw::Postgres(raw) => {
-                let rows = sqlx::query_with(sql, values).fetch_all(&mut **raw).await;
-                rows.map_err(failed)?.into_iter().map(QueryResult::from).collect()
-            }
-        };
-        self.keep(connection);
-        Ok(found)
+        self.unless_away(async {
+            let mut connection = self.take().await?;
+            let (sql, values) = parts(&statement);
+            let found = match &mut connection.raw {
+                Raw::Sqlite(raw) => {
+                    let rows = sqlx::query_with(sql, values).fetch_all(&mut **raw).await;
+                    rows.map_err(failed)?.into_iter().map(QueryResult::from).collect()
+                }
+                Raw::Postgres(raw) => {
+                    let rows = sqlx::query_with(sql, values).fetch_all(&mut **raw).await;
+                    rows.map_err(failed)?.into_iter().map(QueryResult::from).collect()
+                }
+            };
+            self.keep(connection);
+            Ok(found)
+        })
+        .await
     }
 }
 
@@ -245,7 +283,12 @@ mod tests {
         let (sqlite, postgres) = (TestDatabase::sqlite().await, TestDatabase::postgres().await);
         let file = sqlite.folder.path().join("roots.db");
         let of_sqlite = crate::connect::sqlite::readers(&file).await.unwrap();
-        let of_postgres = crate::connect::postgres::readers(&postgres.url, 1).await.unwrap();
+        let of_postgres = crate::connect::postgres::readers(
+            &crate::connect::postgres::PostgresServer::alone(postgres.url.clone()),
+            1,
+        )
+        .await
+        .unwrap();
         let pool = |of| ReaderPool { kept_for: Duration::MAX, ..ReaderPool::new(of) };
         vec![(sqlite, pool(of_sqlite)), (postgres, pool(of_postgres))]
     }

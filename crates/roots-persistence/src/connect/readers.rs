@@ -35,15 +35,20 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    /// Prepares a pool for each slot, and connects the shared one.
+    /// Prepares a pool for each slot, and connects the shared one, except to a node of a cluster,
+    /// which may be away.
     pub(crate) async fn open(source: &Source, slots: usize) -> Result<Self, DbErr> {
+        let presence = || source.presence().cloned();
         let mut of_slots = Vec::new();
         for _ in 0..slots {
-            of_slots.push(ReaderPool::new(source.readers(slots).await?));
+            of_slots.push(ReaderPool::new(source.readers(slots).await?, presence()));
         }
         let of_all = source.readers(1).await?;
-        of_all.ping().await?;
-        Ok(Self { of_slots, of_all: ReaderPool::new(of_all), pings: Mutex::default() })
+        if presence().is_none() {
+            of_all.ping().await?;
+        }
+        let of_all = ReaderPool::new(of_all, presence());
+        Ok(Self { of_slots, of_all, pings: Mutex::default() })
     }
 
     /// A single pool for all threads.
@@ -83,7 +88,7 @@ impl Readers {
         let sql = match source {
             Source::Sqlite { .. } => "SELECT 'off'",
             // It is on in a standby.
-            Source::Postgres { .. } => "SHOW transaction_read_only",
+            Source::Postgres(_) => "SHOW transaction_read_only",
         };
         let ping = Statement::from_string(db.get_database_backend(), sql);
         let row = db.query_one_raw(ping).await.map_err(of_read)?;

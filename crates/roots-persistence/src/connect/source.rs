@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use roots_domain::port::store::StoreError;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 
+use super::postgres::{PostgresServer, Role};
+use super::presence::Presence;
 use super::sqlite_file::{self, FileError, FileErrorKind};
 use super::tls::TlsError;
 use super::url::{DatabaseTarget, DatabaseUrl};
@@ -25,7 +27,7 @@ pub(crate) enum Source {
     /// A file and its identity: another file that gets the same name later is not this database.
     Sqlite { file: PathBuf, identity: FileIdentity },
     /// A server.
-    Postgres { url: String },
+    Postgres(PostgresServer),
 }
 
 /// The identity of a file: device and inode.
@@ -43,7 +45,9 @@ impl Source {
     /// Finds the database, and creates the SQLite file if that is allowed.
     pub(crate) fn find(url: &DatabaseUrl) -> Result<Self, OpenError> {
         match &url.0 {
-            DatabaseTarget::Postgres { url } => Ok(Self::Postgres { url: url.clone() }),
+            DatabaseTarget::Postgres { url } => {
+                Ok(Self::Postgres(PostgresServer::alone(url.clone())))
+            }
             DatabaseTarget::Sqlite { file, may_create } => {
                 sqlite_file::prepare(file, *may_create)?;
                 let failed =
@@ -68,20 +72,21 @@ impl Source {
     pub(crate) fn writer_queues(&self, serving: usize) -> usize {
         match self {
             Self::Sqlite { .. } => sqlite::WRITER_QUEUES,
-            Self::Postgres { .. } => (serving / postgres::SERVING_THREADS_PER_QUEUE).max(1),
+            Self::Postgres(PostgresServer { role: Role::Coordinator, .. }) => 1,
+            Self::Postgres(_) => (serving / postgres::SERVING_THREADS_PER_QUEUE).max(1),
         }
     }
 
     /// Whether it has a blocked queue. SQLite has only one writer at a time, so it needs none.
     pub(crate) fn has_blocked_queue(&self) -> bool {
-        matches!(self, Self::Postgres { .. })
+        matches!(self, Self::Postgres(_))
     }
 
     /// A connection to write through.
     pub(crate) async fn writer(&self) -> Result<DatabaseConnection, DbErr> {
         match self {
             Self::Sqlite { file, .. } => sqlite::writer(file).await,
-            Self::Postgres { url } => postgres::writer(url).await,
+            Self::Postgres(server) => postgres::writer(server).await,
         }
     }
 
@@ -89,7 +94,37 @@ impl Source {
     pub(crate) async fn readers(&self, pools: usize) -> Result<DatabaseConnection, DbErr> {
         match self {
             Self::Sqlite { file, .. } => sqlite::readers(file).await,
-            Self::Postgres { url } => postgres::readers(url, pools).await,
+            Self::Postgres(server) => postgres::readers(server, pools).await,
+        }
+    }
+
+    /// The database of a URL as one of this role.
+    pub(crate) fn in_role(&self, role: Role) -> Self {
+        match self {
+            Self::Postgres(server) => Self::Postgres(PostgresServer { role, ..server.clone() }),
+            file @ Self::Sqlite { .. } => file.clone(),
+        }
+    }
+
+    /// Whether the node answers, if it is one of a cluster.
+    pub(crate) fn presence(&self) -> Option<&Presence> {
+        match self {
+            Self::Postgres(PostgresServer { role: Role::Node { presence, .. }, .. }) => {
+                Some(presence)
+            }
+            _ => None,
+        }
+    }
+
+    /// The forms of its statements.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite { .. } => Dialect::Sqlite,
+            Self::Postgres(PostgresServer { role: Role::Alone, .. }) => Dialect::Postgres,
+            Self::Postgres(PostgresServer { role: Role::Node { .. }, .. }) => Dialect::CitusNode,
+            Self::Postgres(PostgresServer { role: Role::Coordinator, .. }) => {
+                Dialect::CitusCoordinator
+            }
         }
     }
 
@@ -97,11 +132,12 @@ impl Source {
     pub(super) fn has_room(&self) -> bool {
         match self {
             Self::Sqlite { file, .. } => sqlite_file::has_room(file),
-            Self::Postgres { .. } => true,
+            Self::Postgres(_) => true,
         }
     }
 
-    /// Writes something and removes it in one transaction. Both reach the disk.
+    /// Writes something and removes it in one transaction. Both reach the disk. A node of a cluster
+    /// only notes that there was a transaction: it has no row of its own.
     pub(super) async fn try_to_write(&self) -> Result<(), BatchError> {
         let db = self.writer().await?;
         let options = TransactionOptions {
@@ -110,8 +146,13 @@ impl Source {
         };
         let written = async {
             let tx = db.begin_with_options(options).await?;
-            for change in ["accounts + 1", "accounts - 1"] {
-                tx.execute_unprepared(&format!("UPDATE directory SET accounts = {change}")).await?;
+            if self.dialect() == Dialect::CitusNode {
+                tx.execute_unprepared("SELECT pg_current_xact_id()").await?;
+            } else {
+                for change in ["accounts + 1", "accounts - 1"] {
+                    let write = format!("UPDATE directory SET accounts = {change}");
+                    tx.execute_unprepared(&write).await?;
+                }
             }
             tx.commit().await.map_err(errors::of_commit)
         };
@@ -121,15 +162,46 @@ impl Source {
     }
 
     /// Checks that the file is still in its place: writes to a moved or deleted file would be lost
-    /// with the process.
+    /// with the process. Of a node of a cluster it checks that it answered last.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match self {
+            Self::Postgres(PostgresServer { role: Role::Node { address, presence }, .. })
+                if presence.is_away() =>
+            {
+                Err(StoreError::Unavailable(format!("the database server {address} is away")))
+            }
             Self::Sqlite { file, identity } if FileIdentity::of(file).ok() != Some(*identity) => {
                 let cause = "the database file was moved, deleted or replaced";
                 Err(StoreError::Unavailable(cause.to_owned()))
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The forms of the statements that a database takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+    /// On a node of a Citus cluster, for accounts that the node holds.
+    CitusNode,
+    /// On the coordinator of a Citus cluster, for accounts of any nodes.
+    CitusCoordinator,
+}
+
+impl Dialect {
+    /// The kind of database.
+    pub(crate) const fn backend(self) -> DbBackend {
+        match self {
+            Self::Sqlite => DbBackend::Sqlite,
+            Self::Postgres | Self::CitusNode | Self::CitusCoordinator => DbBackend::Postgres,
+        }
+    }
+
+    /// Whether it is that of Citus.
+    pub(crate) const fn is_citus(self) -> bool {
+        matches!(self, Self::CitusNode | Self::CitusCoordinator)
     }
 }
 
@@ -148,6 +220,14 @@ pub enum OpenError {
     /// The writer's thread.
     #[error("the writer could not be started: {0}")]
     Writer(std::io::Error),
+    /// A cluster whose coordinator the URL does not name.
+    #[error(
+        "the tables are spread over a cluster: name the coordinator by its host in the URL, not by a socket"
+    )]
+    ClusterBySocket,
+    /// A cluster with more nodes than a process connects to.
+    #[error("the cluster has had more than {0} nodes since this process started: start it again")]
+    TooManyNodes(usize),
     /// The encryption of the connection.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -168,7 +248,7 @@ mod tests {
 
     #[test]
     fn four_serving_threads_share_a_writer_queue_and_sqlite_has_one() {
-        let server = Source::Postgres { url: String::new() };
+        let server = Source::Postgres(PostgresServer::alone(String::new()));
         assert_eq!([0, 1, 4, 7, 8].map(|serving| server.writer_queues(serving)), [1, 1, 1, 1, 2]);
         let identity = FileIdentity(0, 0);
         let file = Source::Sqlite { file: PathBuf::new(), identity };

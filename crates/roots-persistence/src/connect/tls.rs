@@ -128,13 +128,30 @@ fn protection(said: Option<&str>, location: ServerLocation) -> Result<Protection
 
 /// The protection and the location of the server of a URL.
 pub(super) fn of_url(url: &str) -> Result<(Protection, ServerLocation), InvalidUrl> {
-    let variable = std::env::var("PGSSLMODE").ok().filter(|mode| !mode.is_empty());
-    of_url_and_variable(url, variable.as_deref())
+    of_url_and_variable(url, mode_of_environment().as_deref(), None)
+}
+
+/// The protection of connections to another host by the same URL.
+pub(super) fn of_url_for_host(url: &str, host: &str) -> Result<Protection, InvalidUrl> {
+    let variable = mode_of_environment();
+    Ok(of_url_and_variable(url, variable.as_deref(), Some(host))?.0)
+}
+
+/// Whether the URL leads to a Unix socket.
+pub(crate) fn is_socket(url: &str) -> bool {
+    let options = url.parse::<PgConnectOptions>();
+    options
+        .is_ok_and(|options| options.get_socket().is_some() || options.get_host().starts_with('/'))
+}
+
+fn mode_of_environment() -> Option<String> {
+    std::env::var("PGSSLMODE").ok().filter(|mode| !mode.is_empty())
 }
 
 fn of_url_and_variable(
     url: &str,
     variable: Option<&str>,
+    host: Option<&str>,
 ) -> Result<(Protection, ServerLocation), InvalidUrl> {
     let rest = url.split('#').next().unwrap_or_default();
     let query = rest.split_once('?').map_or("", |(_, query)| query);
@@ -152,7 +169,7 @@ fn of_url_and_variable(
         return Err(InvalidUrl::UnknownSslMode);
     }
     let options = url.parse::<PgConnectOptions>().map_err(|_| InvalidUrl::UnreadablePostgres)?;
-    let location = ServerLocation::of(&options);
+    let location = host.map_or_else(|| ServerLocation::of(&options), ServerLocation::of_host);
     let said = said.or_else(|| variable.filter(|_| location == ServerLocation::Here));
     Ok((protection(said, location)?, location))
 }

@@ -25,10 +25,15 @@ impl WriteHealth {
         }
     }
 
+    /// Whether the next batch may fail as the last one did.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Checks whether a write would succeed. If that is in doubt, because the last batch failed or
     /// the disk is nearly full, it writes to the database and undoes it.
     pub(crate) async fn check(&self, source: &Source) -> Result<(), StoreError> {
-        if !self.0.load(Ordering::Relaxed) && source.has_room() {
+        if !self.is_in_doubt() && source.has_room() {
             return Ok(());
         }
         let tried = source.try_to_write().await;

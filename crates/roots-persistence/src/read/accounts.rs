@@ -33,8 +33,7 @@ const IN_LEDGER_BY_REASON: &str = "reason <> 'api_write'";
 #[async_trait]
 impl AccountReader for Store {
     async fn has_accounts(&self) -> StoreResult<bool> {
-        let any = accounts::Entity::find().limit(1);
-        Ok(self.one::<_, Account>(any).await?.is_some())
+        Ok(self.counted_accounts().await? > 0)
     }
 
     async fn last_account(&self) -> StoreResult<Option<AccountId>> {
@@ -43,7 +42,7 @@ impl AccountReader for Store {
 
     async fn credentials(&self, lookup: Lookup) -> StoreResult<Option<Credentials>> {
         match lookup.kind {
-            LookupKind::ApiKey => self.key_lookups().find(lookup).await,
+            LookupKind::ApiKey => self.node_of(lookup.account).key_lookups().find(lookup).await,
             LookupKind::BrowserKey => self.browser_credentials(lookup).await,
             LookupKind::RecoveryCode => Ok(None),
         }
@@ -56,18 +55,28 @@ impl AccountReader for Store {
         let code = recovery_codes::Entity::find()
             .filter(recovery_codes::Column::AccountId.eq(account_id))
             .filter(recovery_codes::Column::Lookup.eq(lookup.hash.0.to_vec()));
-        let Some(code) = self.one::<_, RecoveryCode>(code).await? else { return Ok(None) };
+        let Some(code) = self.one::<_, RecoveryCode>(lookup.account, code).await? else {
+            return Ok(None);
+        };
         let came_with = match code.comes_with {
-            Some(key) => self.one(api_keys::Entity::find_by_id((account_id, key.0))).await?,
+            Some(key) => {
+                {
+                    let key = api_keys::Entity::find_by_id((account_id, key.0));
+                    self.one(lookup.account, key)
+                }
+                .await?
+            }
             None => None,
         };
         let owner = actors::Entity::find_by_id((account_id, NewAccount::OWNER.0));
-        let Some(owner) = self.one::<_, Actor>(owner).await? else { return Ok(None) };
+        let Some(owner) = self.one::<_, Actor>(lookup.account, owner).await? else {
+            return Ok(None);
+        };
         let of_code = key_wraps::Entity::find()
             .filter(key_wraps::Column::AccountId.eq(account_id))
             .filter(key_wraps::Column::HolderKind.eq(key_wraps::HOLDER_RECOVERY))
             .filter(key_wraps::Column::HolderId.eq(code.id.0));
-        let mut wraps = self.all::<_, Wrap>(of_code).await?;
+        let mut wraps = self.all::<_, Wrap>(lookup.account, of_code).await?;
         // The code may have come with a renewal, which it puts in force.
         let of_owner = [(owner.id, owner.key_epoch), (owner.id, owner.key_epoch.next())];
         wraps.extend(self.wraps_under_account(lookup.account, &of_owner).await?);
@@ -79,14 +88,14 @@ impl AccountReader for Store {
     }
 
     async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
-        self.one(accounts::Entity::find_by_id(id.0)).await
+        self.one(id, accounts::Entity::find_by_id(id.0)).await
     }
 
     async fn actors(&self, account: AccountId) -> StoreResult<Vec<Actor>> {
         let rows = actors::Entity::find()
             .filter(actors::Column::AccountId.eq(account.0))
             .order_by(actors::Column::ActorId, Order::Asc);
-        self.all(rows).await
+        self.all(account, rows).await
     }
 
     async fn first_actors(&self, account: AccountId, most: u32) -> StoreResult<Vec<Actor>> {
@@ -94,7 +103,7 @@ impl AccountReader for Store {
             .filter(actors::Column::AccountId.eq(account.0))
             .order_by(actors::Column::ActorId, Order::Asc)
             .limit(u64::from(most));
-        self.all(rows).await
+        self.all(account, rows).await
     }
 
     async fn actors_of_ids(&self, account: AccountId, ids: &[ActorId]) -> StoreResult<Vec<Actor>> {
@@ -102,7 +111,7 @@ impl AccountReader for Store {
         let rows = actors::Entity::find()
             .filter(actors::Column::AccountId.eq(account.0))
             .filter(actors::Column::ActorId.is_in(padded(ids)));
-        self.all(rows).await
+        self.all(account, rows).await
     }
 
     async fn actor_page(&self, by: Admission, page: PageRequest) -> StoreResult<Page<Actor>> {

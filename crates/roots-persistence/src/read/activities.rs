@@ -94,7 +94,11 @@ impl Store {
     /// The version of an account. Every write of it raises the version.
     pub(super) async fn version(&self, by: Admission) -> StoreResult<Option<i64>> {
         let found = version_of(by.account).column(accounts::Column::AuthEpoch);
-        let found = found.into_tuple::<(i64, i64)>().one(self.readers()).await.map_err(of_read)?;
+        let found = found
+            .into_tuple::<(i64, i64)>()
+            .one(self.readers(by.account))
+            .await
+            .map_err(of_read)?;
         let (version, epoch) = found.unzip();
         expect_epoch(by, epoch)?;
         Ok(version)

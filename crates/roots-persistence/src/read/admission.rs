@@ -19,6 +19,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, TryGeta
 use tokio::sync::oneshot;
 
 use crate::connect::readers::Readers;
+use crate::connect::source::Dialect;
 use crate::errors::of_read;
 use crate::table::{self, InvalidRow, actors, api_keys, key_wraps};
 
@@ -76,15 +77,16 @@ impl Drop for LookupTask {
 /// The look-ups of a store.
 pub(crate) struct KeyLookups {
     readers: Arc<Readers>,
+    dialect: Dialect,
     /// One for each pool of readers.
     queues: Vec<Arc<LookupQueue>>,
 }
 
 impl KeyLookups {
     /// Look-ups by these readers.
-    pub(crate) fn new(readers: Arc<Readers>) -> Self {
+    pub(crate) fn new(readers: Arc<Readers>, dialect: Dialect) -> Self {
         let queues = (0..readers.pools()).map(|_| Arc::default()).collect();
-        Self { readers, queues }
+        Self { readers, dialect, queues }
     }
 
     /// Looks a key up, together with the others that wait on this thread.
@@ -97,14 +99,14 @@ impl KeyLookups {
             !mem::replace(&mut waiting.is_served, true)
         };
         if is_first {
-            tokio::spawn(serve(Arc::clone(&self.readers), Arc::clone(queue)));
+            tokio::spawn(serve(Arc::clone(&self.readers), self.dialect, Arc::clone(queue)));
         }
         let dropped = |_| Err(StoreError::Broken("the look-up of a key was abandoned".to_owned()));
         found.await.unwrap_or_else(dropped)
     }
 }
 
-async fn serve(readers: Arc<Readers>, queue: Arc<LookupQueue>) {
+async fn serve(readers: Arc<Readers>, dialect: Dialect, queue: Arc<LookupQueue>) {
     let mut task = LookupTask { queue, has_ended: false };
     loop {
         let asked = task.queue.next();
@@ -113,7 +115,7 @@ async fn serve(readers: Arc<Readers>, queue: Arc<LookupQueue>) {
             return;
         }
         let lookups = asked.iter().map(|asked| asked.lookup).collect::<Vec<_>>();
-        let mut found = read(&readers, &lookups).await;
+        let mut found = read(&readers, dialect, &lookups).await;
         for (position, asked) in asked.into_iter().enumerate() {
             let found = found.as_mut().map_err(|error| error.clone());
             let found = found.and_then(|found| found[position].take().transpose());
@@ -126,12 +128,21 @@ async fn serve(readers: Arc<Readers>, queue: Arc<LookupQueue>) {
 /// The result for each key. A damaged row fails only the look-up of its own key.
 async fn read(
     readers: &Readers,
+    dialect: Dialect,
     lookups: &[Lookup],
 ) -> StoreResult<Vec<Option<StoreResult<Credentials>>>> {
     let db = readers.here();
-    let asked = statement(db.get_database_backend(), lookups);
+    let mut rows = Vec::new();
+    if dialect.is_citus() {
+        // It answers one statement for keys of several shards more slowly than one for each key.
+        for (position, lookup) in (0_i64..).zip(lookups) {
+            rows.extend(db.query_all_raw(on_citus(position, lookup)).await.map_err(of_read)?);
+        }
+    } else {
+        rows = db.query_all_raw(statement(dialect.backend(), lookups)).await.map_err(of_read)?;
+    }
     let mut found = lookups.iter().map(|_| None).collect::<Vec<_>>();
-    for row in db.query_all_raw(asked).await.map_err(of_read)? {
+    for row in rows {
         let position = row.try_get_by_index::<i64>(0).map_err(of_read)?;
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let Some((lookup, found)) = lookups.get(position).zip(found.get_mut(position)) else {
@@ -313,11 +324,19 @@ fn statement(backend: DbBackend, lookups: &[Lookup]) -> Statement {
     Statement::from_sql_and_values(backend, text, rows.into_iter().flatten())
 }
 
+/// Looks a key up, by a statement that names its account: Citus sends it to one shard.
+fn on_citus(position: i64, lookup: &Lookup) -> Statement {
+    let values = [position.into(), lookup.account.0.into(), lookup.hash.0.to_vec().into()];
+    Statement::from_sql_and_values(DbBackend::Postgres, &TEXTS.on_citus, values)
+}
+
 /// The statements that look keys up. A key wraps at most one epoch of its account's key and one of
 /// its actor's; an ended key wraps none.
 struct Texts {
     /// With one array for each column.
     on_postgres: String,
+    /// For one key.
+    on_citus: String,
     /// For 1, 2, 4 keys and so on.
     on_sqlite: [String; TOGETHER_MAX.ilog2() as usize + 1],
 }
@@ -361,7 +380,18 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
              LEFT JOIN key_wraps AS wo ON {of_actor}"
         )
     });
-    Texts { on_postgres, on_sqlite }
+    let named = |on: &str| on.replace("given.account_id", "$2").replace("given.lookup", "$3");
+    let on_citus = format!(
+        "SELECT {COLUMNS} FROM (SELECT CAST($1 AS BIGINT) AS position) AS given \
+         CROSS JOIN api_keys AS k INNER JOIN accounts AS a ON {} INNER JOIN actors AS o ON {} \
+         LEFT JOIN key_wraps AS wa ON {} LEFT JOIN key_wraps AS wo ON {} WHERE {}",
+        named(account),
+        named(actor),
+        named(&of_account),
+        named(&of_actor),
+        named(key),
+    );
+    Texts { on_postgres, on_citus, on_sqlite }
 });
 
 #[cfg(test)]

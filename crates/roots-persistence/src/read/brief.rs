@@ -38,7 +38,7 @@ impl BriefReader for Store {
         clock: Arc<dyn Clock>,
     ) -> StoreResult<BriefRows<Text>> {
         let BriefQuery { by, actor, reader, since, rows } = *query;
-        let tx = self.snapshot().await?;
+        let tx = self.snapshot(by.account).await?;
         let backend = tx.get_database_backend();
         let make = Statements { backend, account: by.account, actor, reader, rows };
         let head = one(&tx, make.head()).await?;

@@ -503,7 +503,7 @@ impl Statements {
             "CASE WHEN LENGTH(t.description) > {SHORT_TEXTS_MAX_BYTES} THEN {empty} \
              ELSE t.description END AS description"
         );
-        E::selected("t").replace("t.description AS description", &short)
+        E::selected("t", ":account").replace("t.description AS description", &short)
     }
 
     /// The rows `t` of a table in the order of an index, as a source and a condition: those of the
@@ -583,7 +583,7 @@ pub(super) fn until() -> String {
     format!(
         "(SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} \
          ELSE c.until_at END FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
-         ON a.account_id = c.account_id AND a.session_id = c.session_id \
+         ON a.account_id = :account AND a.session_id = c.session_id \
          WHERE c.account_id = :account AND c.todo_id = t.todo_id)"
     )
 }

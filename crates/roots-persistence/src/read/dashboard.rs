@@ -45,7 +45,7 @@ impl DashboardReader for Store {
         query: &DashboardQuery,
         clock: Arc<dyn Clock>,
     ) -> StoreResult<DashboardRows<Text>> {
-        let tx = self.snapshot().await?;
+        let tx = self.snapshot(query.by.account).await?;
         let make = Statements {
             backend: tx.get_database_backend(),
             account: query.by.account,
@@ -129,7 +129,7 @@ impl Store {
         by: Admission,
         actor: Option<ActorId>,
     ) -> StoreResult<(DatabaseTransaction, Statements, i64)> {
-        let tx = self.snapshot().await?;
+        let tx = self.snapshot(by.account).await?;
         let backend = tx.get_database_backend();
         let make = Statements { backend, account: by.account, actor, reader: None, rows: 0 };
         let head = tx.query_one_raw(make.dashboard_head()).await.map_err(of_read)?;

@@ -168,7 +168,8 @@ impl Statements {
         ];
         let bytes = if self.backend == DbBackend::Postgres { "BYTEA" } else { "BLOB" };
         let none = format!("CAST(NULL AS {bytes}) AS description");
-        let todo = todos::Entity::selected("t").replace("t.description AS description", &none);
+        let todo =
+            todos::Entity::selected("t", ":account").replace("t.description AS description", &none);
         let rows = self.of_keys(
             &keys.join(" UNION ALL "),
             &format!("k.{PART} AS {PART}, {todo}, {} AS {UNTIL_AT}", until()),

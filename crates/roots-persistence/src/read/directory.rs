@@ -9,9 +9,15 @@ use crate::store::Store;
 use crate::table::directory;
 
 impl Store {
+    /// The number of accounts.
+    pub(super) async fn counted_accounts(&self) -> StoreResult<i64> {
+        let row = directory::Entity::find().one(self.readers_of_all()).await.map_err(of_read)?;
+        Ok(row.map_or(0, |row| row.accounts))
+    }
+
     /// The last account id that was given, if any was.
     pub(super) async fn last_given_account(&self) -> StoreResult<Option<AccountId>> {
-        let row = directory::Entity::find().one(self.readers()).await.map_err(of_read)?;
+        let row = directory::Entity::find().one(self.readers_of_all()).await.map_err(of_read)?;
         Ok(row.and_then(|row| row.last_account_id).map(AccountId))
     }
 }

@@ -20,7 +20,7 @@ impl Store {
             return Ok(());
         }
         let epoch = auth_epoch_query(by.account).into_tuple::<i64>();
-        expect_epoch(by, epoch.one(self.readers()).await.map_err(of_read)?)
+        expect_epoch(by, epoch.one(self.readers(by.account)).await.map_err(of_read)?)
     }
 }
 

@@ -69,7 +69,7 @@ impl Store {
             .filter(id.lte(until))
             .order_by_asc(id)
             .expr_as(auth_epoch_of(by.account), AUTH_EPOCH);
-        let db = self.readers();
+        let db = self.readers(by.account);
         let asked = rows.build(db.get_database_backend());
         let found = db.query_all_raw(asked).await.map_err(of_read)?;
         let first = found.first().ok_or(StoreError::EpochMoved)?;
@@ -86,9 +86,18 @@ impl EventReader for Store {
             let cause = format!("{} accounts are too many for one statement", accounts.len());
             return Err(StoreError::Broken(cause));
         }
-        let db = self.readers();
-        let asked = states_of(db.get_database_backend(), accounts);
-        let found = db.query_all_raw(asked).await.map_err(of_read)?;
+        let Some(first) = accounts.first() else { return Ok(Vec::new()) };
+        let node = self.node_of(*first);
+        let asked = states_of(node.source().dialect().backend(), accounts);
+        let found = if node.source().dialect().is_citus() {
+            // Within a transaction, Citus reads all shards of the node by one connection.
+            let tx = node.readers().begin().await.map_err(of_read)?;
+            let found = tx.query_all_raw(asked).await.map_err(of_read)?;
+            tx.commit().await.map_err(of_read)?;
+            found
+        } else {
+            node.readers().query_all_raw(asked).await.map_err(of_read)?
+        };
         found.iter().map(state).collect::<Result<_, _>>().map_err(of_read)
     }
 

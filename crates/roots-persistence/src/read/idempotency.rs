@@ -20,7 +20,7 @@ impl IdempotencyReader for Store {
         let sql = "SELECT account_id FROM accounts WHERE account_id > $1 AND EXISTS \
                    (SELECT 1 FROM idempotency WHERE idempotency.account_id = accounts.account_id \
                    AND idempotency.created_at < $2) ORDER BY account_id LIMIT 1";
-        let db = self.readers();
+        let db = self.readers_of_all();
         // Ids count from 1.
         let after = after.map_or(0, |account| account.0);
         let values = [after.into(), before.micros().into()];

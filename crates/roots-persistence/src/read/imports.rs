@@ -11,7 +11,7 @@ use roots_domain::model::import::{ImportRow, Origin, OriginKind};
 use roots_domain::model::session::Session;
 use roots_domain::model::todo::{StatusChange, Todo};
 use roots_domain::port::archive::{IMPORTED_MAX_IDS, ImportReader, ImportedId};
-use roots_domain::port::store::StoreResult;
+use roots_domain::port::store::{StoreError, StoreResult};
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Value};
 
 use crate::errors::of_read;
@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::table::{InvalidRow, activities, imports, sessions, todo_logs, todos};
 use crate::write::filter::padded;
 use crate::write::load;
+use crate::write::transaction::BatchTransaction;
 
 impl Store {
     /// The rows of that kind with these ids. Steps are read only for these todos, with their
@@ -36,21 +37,21 @@ impl Store {
                 use sessions::Column::{AccountId, SessionId};
                 let columns = [AccountId, SessionId];
                 let rows: Vec<Session<_>> =
-                    self.look_up::<sessions::Entity, _, 2>(columns, &keys).await?;
+                    self.look_up::<sessions::Entity, _, 2>(account, columns, &keys).await?;
                 rows.into_iter().map(ImportRow::Session).collect()
             }
             OriginKind::Todo => {
                 use todos::Column::{AccountId, TodoId};
                 let columns = [AccountId, TodoId];
                 let rows: Vec<Todo<_>> =
-                    self.look_up::<todos::Entity, _, 2>(columns, &keys).await?;
+                    self.look_up::<todos::Entity, _, 2>(account, columns, &keys).await?;
                 rows.into_iter().map(ImportRow::Todo).collect()
             }
             OriginKind::Activity => {
                 use activities::Column::{AccountId, ActivityId};
                 let columns = [AccountId, ActivityId];
                 let rows: Vec<Activity<_>> =
-                    self.look_up::<activities::Entity, _, 2>(columns, &keys).await?;
+                    self.look_up::<activities::Entity, _, 2>(account, columns, &keys).await?;
                 rows.into_iter().map(ImportRow::Activity).collect()
             }
             OriginKind::Step => {
@@ -63,7 +64,7 @@ impl Store {
                 let keys: Vec<_> = todos.keys().flat_map(of_each).collect();
                 let columns = [AccountId, TodoId, LogId];
                 let steps: Vec<StatusChange<_>> =
-                    self.look_up::<todo_logs::Entity, _, 3>(columns, &keys).await?;
+                    self.look_up::<todo_logs::Entity, _, 3>(account, columns, &keys).await?;
                 let of_actor =
                     |step: StatusChange<_>| Some(ImportRow::Step(*todos.get(&step.todo.0)?, step));
                 steps.into_iter().filter_map(of_actor).collect()
@@ -84,7 +85,7 @@ impl ImportReader for Store {
             .filter(imports::Column::AccountId.eq(account.0))
             .filter(imports::Column::Source.eq(source.0))
             .filter(imports::Column::Kind.eq(OriginKind::Actor.name()));
-        let rows = rows.all(self.readers()).await.map_err(of_read)?;
+        let rows = rows.all(self.readers(account)).await.map_err(of_read)?;
         Ok(rows.into_iter().map(|row| (ActorId(row.source_id), ActorId(row.id))).collect())
     }
 
@@ -101,7 +102,7 @@ impl ImportReader for Store {
             let keys: Vec<_> =
                 of_kind.map(|origin| imports::values(&(account, source, *origin))).collect();
             let known: Vec<(ImportKey, i64)> =
-                self.look_up::<imports::Entity, _, 4>(imports::KEY, &keys).await?;
+                self.look_up::<imports::Entity, _, 4>(account, imports::KEY, &keys).await?;
             let origins: BTreeMap<_, _> =
                 known.into_iter().map(|((.., origin), id)| (id, origin)).collect();
             let found = self.rows_of_kind(account, kind, origins.keys().copied(), &todos).await?;
@@ -130,7 +131,7 @@ impl ImportReader for Store {
             .filter(imports::Column::SourceId.gt(after))
             .order_by(imports::Column::SourceId, Order::Asc)
             .limit(u64::from(IMPORTED_MAX_IDS));
-        let came = came.all(self.readers()).await.map_err(of_read)?;
+        let came = came.all(self.readers(account)).await.map_err(of_read)?;
         let ids: Vec<_> = came.iter().map(|row| row.id).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -141,19 +142,19 @@ impl ImportReader for Store {
                 use sessions::Column::{AccountId, SessionId};
                 let rows = sessions::Entity::find().select_only().column(SessionId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(SessionId.is_in(ids));
-                rows.into_tuple().all(self.readers()).await
+                rows.into_tuple().all(self.readers(account)).await
             }
             OriginKind::Todo => {
                 use todos::Column::{AccountId, TodoId};
                 let rows = todos::Entity::find().select_only().column(TodoId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(TodoId.is_in(ids));
-                rows.into_tuple().all(self.readers()).await
+                rows.into_tuple().all(self.readers(account)).await
             }
             OriginKind::Activity => {
                 use activities::Column::{AccountId, ActivityId};
                 let rows = activities::Entity::find().select_only().column(ActivityId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(ActivityId.is_in(ids));
-                rows.into_tuple().all(self.readers()).await
+                rows.into_tuple().all(self.readers(account)).await
             }
             OriginKind::Actor | OriginKind::Step => Ok(Vec::new()),
         }
@@ -168,9 +169,13 @@ impl ImportReader for Store {
     }
 
     async fn working_set_for(&self, command: &Command) -> StoreResult<WorkingSet> {
-        let tx = self.snapshot().await?;
+        let account = command.account().ok_or_else(|| {
+            StoreError::Broken("a command without an account can't be tried".to_owned())
+        })?;
+        let dialect = self.node_of(account).source().dialect();
+        let tx = BatchTransaction { transaction: self.snapshot(account).await?, dialect };
         let working_set = load::look(&tx, command).await?;
-        tx.rollback().await.map_err(of_read)?;
+        tx.transaction.rollback().await.map_err(of_read)?;
         Ok(working_set)
     }
 }

@@ -11,6 +11,7 @@ use roots_domain::port::store::{KeyQuery, KeysOver, ListedKey, StoreError, Store
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value};
 
 use super::totals::count;
+use crate::connect::reader_pool::ReaderPool;
 use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{actors, api_keys};
@@ -39,7 +40,7 @@ impl Store {
         let theirs = actors::Entity::find()
             .filter(actors::Column::AccountId.eq(query.by.account.0))
             .filter(actors::Column::ActorId.is_in(page.items.iter().map(|key| key.actor.0)));
-        let theirs = self.all::<_, Actor>(theirs).await?;
+        let theirs = self.all::<_, Actor>(query.by.account, theirs).await?;
         let theirs: BTreeMap<_, _> = theirs.iter().map(|actor| (actor.id, actor)).collect();
         page.try_map(|key| {
             let nobody = || StoreError::Broken(format!("key {} is nobody's", key.id));
@@ -71,7 +72,12 @@ impl Store {
         let upto = after.saturating_add(ACCOUNTS_SWEPT);
         let given = self.last_given_account().await?;
         let values = [after.into(), upto.into(), at.micros().into()];
-        let accounts = self.ids(&sql, values).await?.into_iter().map(AccountId).collect();
+        let accounts = self
+            .ids(self.readers_of_all(), &sql, values)
+            .await?
+            .into_iter()
+            .map(AccountId)
+            .collect();
         let is_more = given.is_some_and(|given| upto < given.0);
         Ok(KeysOver { accounts, last: is_more.then_some(AccountId(upto)) })
     }
@@ -95,14 +101,13 @@ impl Store {
             let sql =
                 format!("SELECT {id} FROM {table} WHERE account_id = $1 AND {is_over} LIMIT $3");
             let values = [account.0.into(), at.micros().into(), i64::from(most).into()];
-            found.extend(self.ids(&sql, values).await?.into_iter().map(key));
+            found.extend(self.ids(self.readers(account), &sql, values).await?.into_iter().map(key));
         }
         Ok(found.into_iter().take(most as usize).collect())
     }
 
     /// The ids that a statement finds.
-    async fn ids(&self, sql: &str, values: [Value; 3]) -> StoreResult<Vec<i64>> {
-        let db = self.readers();
+    async fn ids(&self, db: &ReaderPool, sql: &str, values: [Value; 3]) -> StoreResult<Vec<i64>> {
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
         let rows = db.query_all_raw(statement).await.map_err(of_read)?;
         rows.iter().map(|row| row.try_get_by_index(0).map_err(of_read)).collect()

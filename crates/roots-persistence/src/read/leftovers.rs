@@ -18,7 +18,7 @@ impl LeftoverReader for Store {
             .filter(erasures::Column::SweptAt.is_null())
             .order_by(erasures::Column::AccountId, Order::Asc)
             .limit(1)
-            .one(self.readers())
+            .one(self.readers_of_all())
             .await
             .map_err(of_read)?;
         let linked = session_deletions::Entity::find()
@@ -26,7 +26,7 @@ impl LeftoverReader for Store {
             .order_by(session_deletions::Column::AccountId, Order::Asc)
             .order_by(session_deletions::Column::SessionId, Order::Asc)
             .limit(1)
-            .one(self.readers())
+            .one(self.readers_of_all())
             .await
             .map_err(of_read)?;
         let erased = erased.map(|row| Leftover::Erased(AccountId(row.account_id)));

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use roots_domain::model::account::Account;
 use roots_domain::model::credit::Reason;
 use roots_domain::model::id::AccountId;
-use roots_domain::model::page::{Page, PageRequest};
+use roots_domain::model::page::{Listed, Page, PageRequest, SortKey, Start};
 use roots_domain::model::time::Timestamp;
 use roots_domain::port::store::{
     AccountOverview, AccountReader, AccountsReader, Admission, StoreResult,
@@ -60,7 +60,7 @@ impl Store {
             .expr_as(number(last), "last_write_at")
             .filter(accounts::Column::AccountId.is_in(ids))
             .into_model::<UsageRow>()
-            .all(self.readers())
+            .all(self.readers_of_all())
             .await
             .map_err(of_read)?;
         let mut usage: BTreeMap<_, _> =
@@ -84,12 +84,28 @@ impl AccountsReader for Store {
         by: Admission,
         page: PageRequest,
     ) -> StoreResult<Page<AccountOverview>> {
-        let rows = accounts::Entity::find();
-        let kept = directory::Entity::find().select_only().column(directory::Column::Accounts);
-        let order = [accounts::Column::AccountId];
-        let Page { items, total, request, next } =
-            self.page(by, rows.into(), order, number(kept), page).await?;
-        Ok(Page { items: self.with_usage(items).await?, total, request, next })
+        let first_and_one_more = u64::from(page.limit) + 1;
+        let mut rows = accounts::Entity::find()
+            .order_by_desc(accounts::Column::AccountId)
+            .limit(first_and_one_more);
+        rows = match page.start {
+            Start::Offset(_) => rows.offset(page.offset().unsigned_abs()),
+            Start::After(SortKey([.., id])) => rows.filter(accounts::Column::AccountId.lt(id)),
+        };
+        // Not one statement: a cluster's nodes answer for their own accounts alone.
+        let tx = self.readers_of_all().begin().await.map_err(of_read)?;
+        let found = rows.all(&tx).await.map_err(of_read)?;
+        let counted = directory::Entity::find().one(&tx).await.map_err(of_read)?;
+        tx.commit().await.map_err(of_read)?;
+        // After the rows were read: nothing is told to a caller whose keys have ended since.
+        self.check_epoch(by).await?;
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let has_more = found.len() > limit;
+        let items = found.into_iter().take(limit).map(Account::try_from);
+        let items = items.collect::<Result<Vec<_>, _>>()?;
+        let next = items.last().filter(|_| has_more).map(Listed::sort_key);
+        let total = counted.map_or(0, |row| row.accounts);
+        Ok(Page { items: self.with_usage(items).await?, total, request: page, next })
     }
 
     async fn account_overview(

@@ -104,7 +104,8 @@ impl Store {
         };
         // Bound as a BIGINT.
         let most = skip.saturating_add(take).clamp(0, i64::MAX.unsigned_abs());
-        let rows = rows.merged(self.readers().get_database_backend(), most, part, ordered);
+        let rows =
+            rows.merged(self.readers(by.account).get_database_backend(), most, part, ordered);
         let mut asked = ordered(rows).limit(take).offset(skip).to_owned();
         let beside = |asked: &mut SelectStatement| {
             asked.expr_as(auth_epoch_of(by.account), AUTH_EPOCH);
@@ -113,14 +114,14 @@ impl Store {
             }
         };
         beside(&mut asked);
-        let found = self.readers().query_all(&asked).await.map_err(of_read)?;
+        let found = self.readers(by.account).query_all(&asked).await.map_err(of_read)?;
         let alone;
         let carrier = if let Some(row) = found.first() {
             row
         } else {
             let mut asked = Query::select();
             beside(&mut asked);
-            alone = self.readers().query_one(&asked).await.map_err(of_read)?;
+            alone = self.readers(by.account).query_one(&asked).await.map_err(of_read)?;
             alone.as_ref().ok_or_else(|| StoreError::Broken("a total of nothing".to_owned()))?
         };
         expect_epoch(by, carrier.try_get("", AUTH_EPOCH).map_err(of_read)?)?;

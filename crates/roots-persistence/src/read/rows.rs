@@ -16,21 +16,31 @@ use crate::table::InvalidRow;
 use crate::table::shown::Shown;
 use crate::write::filter::look_ups;
 
-/// The statement that finds a row by its id, for each database. It is built once.
-pub(super) struct ById(OnceLock<String>, OnceLock<String>);
+/// The statement that finds a row by its id, for each database. It is built once. It binds the
+/// account some times, and the id last.
+pub(super) struct ById(OnceLock<(String, usize)>, OnceLock<(String, usize)>);
 
 impl ById {
     pub(super) const fn new() -> Self {
         Self(OnceLock::new(), OnceLock::new())
     }
 
-    fn text<E: Shown>(&self, backend: DbBackend, [account, id]: [E::Column; 2]) -> &str {
+    fn statement<E: Shown>(
+        &self,
+        backend: DbBackend,
+        [account, id]: [E::Column; 2],
+        (of, row): (AccountId, i64),
+    ) -> Statement {
         let known = if backend == DbBackend::Postgres { &self.0 } else { &self.1 };
-        known.get_or_init(|| {
+        let (text, accounts) = known.get_or_init(|| {
             // No LIMIT: there is at most one row.
-            let row = E::shown().filter(account.eq(0_i64)).filter(id.eq(0_i64));
-            row.expr_as(auth_epoch_of(AccountId(0)), AUTH_EPOCH).build(backend).sql
-        })
+            let row = E::shown(AccountId(0)).filter(account.eq(0_i64)).filter(id.eq(0_i64));
+            let built = row.expr_as(auth_epoch_of(AccountId(0)), AUTH_EPOCH).build(backend);
+            let bound = built.values.map_or(0, |values| values.0.len());
+            (built.sql, bound - 1)
+        });
+        let accounts = std::iter::repeat_n(Value::from(of.0), *accounts);
+        Statement::from_sql_and_values(backend, text, accounts.chain([row.into()]))
     }
 }
 
@@ -47,12 +57,9 @@ impl Store {
         E: Shown,
         T: TryFrom<E::Model, Error = InvalidRow>,
     {
-        let db = self.readers();
+        let db = self.readers(by.account);
         let backend = db.get_database_backend();
-        let text = statement.text::<E>(backend, columns);
-        let account: Value = by.account.0.into();
-        let values = [account.clone(), account, id.into()];
-        let asked = Statement::from_sql_and_values(backend, text, values);
+        let asked = statement.statement::<E>(backend, columns, (by.account, id));
         let Some(row) = db.query_one_raw(asked).await.map_err(of_read)? else {
             self.check_epoch(by).await?;
             return Ok(None);
@@ -62,27 +69,29 @@ impl Store {
         Ok(Some(T::try_from(row)?))
     }
 
-    pub(super) async fn one<E, T>(&self, query: Select<E>) -> StoreResult<Option<T>>
+    pub(super) async fn one<E, T>(&self, of: AccountId, query: Select<E>) -> StoreResult<Option<T>>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = InvalidRow>,
     {
-        let found = query.one(self.readers()).await.map_err(of_read)?;
+        let found = query.one(self.readers(of)).await.map_err(of_read)?;
         Ok(found.map(T::try_from).transpose()?)
     }
 
-    pub(crate) async fn all<E, T>(&self, query: Select<E>) -> StoreResult<Vec<T>>
+    pub(crate) async fn all<E, T>(&self, of: AccountId, query: Select<E>) -> StoreResult<Vec<T>>
     where
         E: EntityTrait,
         T: TryFrom<E::Model, Error = InvalidRow>,
     {
-        let found = query.all(self.readers()).await.map_err(of_read)?;
+        let found = query.all(self.readers(of)).await.map_err(of_read)?;
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// The rows with these values in these columns, each looked up separately.
+    /// The rows of an account with these values in these columns, the first of which is the
+    /// account. Each is looked up separately.
     pub(super) async fn look_up<E, T, const N: usize>(
         &self,
+        of: AccountId,
         columns: [E::Column; N],
         rows: &[[Value; N]],
     ) -> StoreResult<Vec<T>>
@@ -90,9 +99,10 @@ impl Store {
         E: Shown,
         T: TryFrom<E::Model, Error = InvalidRow>,
     {
-        let db = self.readers();
+        let node = self.node_of(of);
+        let (db, dialect) = (node.readers(), node.source().dialect());
         let mut found = Vec::new();
-        for statement in look_ups::<E, N>(db.get_database_backend(), columns, rows) {
+        for statement in look_ups::<E, N>(dialect, columns, rows) {
             for row in E::find().from_raw_sql(statement).all(db).await.map_err(of_read)? {
                 found.push(T::try_from(row)?);
             }
@@ -100,8 +110,8 @@ impl Store {
         Ok(found)
     }
 
-    /// A transaction in which all statements read the same snapshot.
-    pub(crate) async fn snapshot(&self) -> StoreResult<DatabaseTransaction> {
-        self.readers().begin().await.map_err(of_read)
+    /// A transaction in which all statements read the same snapshot of an account.
+    pub(crate) async fn snapshot(&self, of: AccountId) -> StoreResult<DatabaseTransaction> {
+        self.readers(of).begin().await.map_err(of_read)
     }
 }

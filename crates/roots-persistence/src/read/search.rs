@@ -112,10 +112,10 @@ impl SearchReader for Store {
             return Ok(Vec::new());
         }
         // Each todo is looked up by its id: those of a chunk may be far apart.
-        if self.readers().get_database_backend() == DbBackend::Postgres {
+        if self.readers(by.account).get_database_backend() == DbBackend::Postgres {
             let found = todo_logs::Entity::find()
                 .from_raw_sql(notes_of_each(by.account, left, before))
-                .all(self.readers())
+                .all(self.readers(by.account))
                 .await
                 .map_err(of_read)?;
             return Ok(found.into_iter().map(TryFrom::try_from).collect::<Result<_, _>>()?);
@@ -131,7 +131,7 @@ impl SearchReader for Store {
             .order_by(TodoId, Order::Desc)
             .order_by(LogId, Order::Desc)
             .limit(u64::from(NOTES_CHUNK_ROWS));
-        self.all(notes).await
+        self.all(by.account, notes).await
     }
 }
 
@@ -174,10 +174,15 @@ impl Store {
         let linked = filter.session.is_some();
         let rows = of_actor(rows, actor, filter.actor, linked);
         let most = u64::from(most);
-        let rows = rows.merged(self.readers().get_database_backend(), most, part, ordered);
+        let rows = rows.merged(
+            self.readers(filter.by.account).get_database_backend(),
+            most,
+            part,
+            ordered,
+        );
         let mut asked = ordered(rows).limit(most).to_owned();
         asked.expr_as(auth_epoch_of(filter.by.account), AUTH_EPOCH);
-        let found = self.readers().query_all(&asked).await.map_err(of_read)?;
+        let found = self.readers(filter.by.account).query_all(&asked).await.map_err(of_read)?;
         if let Some(row) = found.first() {
             let epoch_index = TEXT_BYTES_INDEX + 1 + texts.len();
             expect_epoch(filter.by, row.try_get_by_index(epoch_index).map_err(of_read)?)?;
@@ -212,7 +217,7 @@ fn notes_of_each(
                      AND (t.todo_id <> $3 OR t.log_id < $4) \
                  ORDER BY t.log_id DESC LIMIT {NOTES_CHUNK_ROWS}) AS found \
          ORDER BY given.todo_id DESC, found.log_id DESC LIMIT {NOTES_CHUNK_ROWS}",
-        columns = todo_logs::Entity::selected("t"),
+        columns = todo_logs::Entity::selected("t", "$1"),
     );
     let values: [Value; 4] = [account.0.into(), todos.into(), last_todo.into(), last_log.into()];
     Statement::from_sql_and_values(DbBackend::Postgres, text, values)

@@ -12,7 +12,8 @@ use crate::table::{activities, activity_daily, activity_quarter_hours};
 pub(super) fn selected(filter: &ActivityFilter) -> Select<activities::Entity> {
     use activities::Column::{AccountId, ActivityType, LoggedAt, SessionId};
     let linked = filter.session.is_some();
-    let mut rows = activities::Entity::shown().filter(AccountId.eq(filter.by.account.0));
+    let mut rows =
+        activities::Entity::shown(filter.by.account).filter(AccountId.eq(filter.by.account.0));
     if let Some(activity_type) = &filter.activity_type {
         rows = rows.filter(is(ActivityType, activity_type.as_str(), linked));
     }

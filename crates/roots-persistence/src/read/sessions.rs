@@ -25,7 +25,12 @@ use crate::table::{InvalidRow, at, counters, sessions};
 /// The column with the time of the last activity, for the sessions of the same statement.
 const LAST_ACTIVE_AT: &str = "last_active_at";
 const LAST_ACTIVE: &str = "(SELECT a.last_active_at FROM session_activity AS a \
-    WHERE a.account_id = sessions.account_id AND a.session_id = sessions.session_id)";
+    WHERE a.account_id = $1 AND a.session_id = sessions.session_id)";
+
+/// When a session of an account was last active.
+fn last_active(account: AccountId) -> Expr {
+    Expr::cust_with_values(LAST_ACTIVE, [account.0])
+}
 
 /// The column with the end of a session, which the database derives: that of an active one is still
 /// to come.
@@ -72,7 +77,7 @@ impl SessionReader for Store {
             .filter(sessions::Column::AccountId.eq(by.account.0))
             .filter(sessions::Column::SessionId.eq(id.0));
         let total = Expr::value(1_i64);
-        let row = row.expr_as(Expr::cust(LAST_ACTIVE), LAST_ACTIVE_AT).into();
+        let row = row.expr_as(last_active(by.account), LAST_ACTIVE_AT).into();
         let order = [sessions::Column::SessionId];
         let one = PageRequest::skipping(0, 1);
         let found = self.page_of::<_, ListedModel, _, 1>(by, row, order, total, one).await?;
@@ -92,7 +97,7 @@ impl SessionReader for Store {
             counts = counts.filter(counters::Column::Label.eq(status.name()));
         }
         let total = sum(counts, counters::Column::Count);
-        let rows = rows.expr_as(Expr::cust(LAST_ACTIVE), LAST_ACTIVE_AT);
+        let rows = rows.expr_as(last_active(query.by.account), LAST_ACTIVE_AT);
         let order = [StartedAt, SessionId];
         if !started.is_open() {
             let within = |TimeRange { since, until }: TimeRange| {
@@ -130,10 +135,9 @@ impl Store {
         let SessionQuery { by, actor, status, page, .. } = *query;
         let end = || Expr::col(Alias::new(END_AT));
         let listed = || {
-            let last_active = Expr::cust(LAST_ACTIVE);
             sessions::Entity::find()
                 .filter(AccountId.eq(by.account.0))
-                .expr_as(last_active, LAST_ACTIVE_AT)
+                .expr_as(last_active(by.account), LAST_ACTIVE_AT)
         };
         let active = SessionStatusKind::Active.name();
         let counted = counters_of(by.account, actor, counters::SUBJECT_SESSIONS)
@@ -180,7 +184,7 @@ impl SilenceReader for Store {
                        last_active_at FROM session_activity WHERE session_activity.account_id \
                        = accounts.account_id AND is_open = 1 ORDER BY last_active_at LIMIT 1) \
                        <= $2 ORDER BY account_id LIMIT 1";
-        let db = self.readers();
+        let db = self.readers_of_all();
         let backend = db.get_database_backend();
         // Ids count from 1.
         let after = after.map_or(0, |account| account.0);
@@ -193,6 +197,7 @@ impl SilenceReader for Store {
                         ORDER BY last_active_at, session_id LIMIT $3";
         let values = [account.into(), before.micros().into(), i64::from(most).into()];
         let asked = Statement::from_sql_and_values(backend, sessions, values);
+        let db = self.readers(AccountId(account));
         let rows = db.query_all_raw(asked).await.map_err(of_read)?;
         let ids = rows.iter().map(|row| row.try_get_by_index(0).map(SessionId));
         let sessions = ids.collect::<Result<_, _>>().map_err(of_read)?;

@@ -34,7 +34,7 @@ impl Store {
         zone: &Zone,
     ) -> StoreResult<ActivityStats> {
         // Corrections must be based on the same snapshot as the counts.
-        let tx = self.snapshot().await?;
+        let tx = self.snapshot(filter.by.account).await?;
         let (by_type, by_type_omitted, total) = count_types(&tx, filter).await?;
         let (by_day, by_day_omitted) = count_shown(&tx, filter, zone).await?;
         tx.commit().await.map_err(of_read)?;
@@ -53,7 +53,7 @@ impl Store {
             return Ok(counts);
         }
         let kept = counters_of(filter.by.account, filter.actor, counters::SUBJECT_SESSIONS);
-        for counter in kept.all(self.readers()).await.map_err(of_read)? {
+        for counter in kept.all(self.readers(filter.by.account)).await.map_err(of_read)? {
             let status = SessionStatusKind::from_name(&counter.label);
             let unknown = || StoreError::Broken("a counter of sessions of no status".to_owned());
             counts.add(status.ok_or_else(unknown)?, counter.count);

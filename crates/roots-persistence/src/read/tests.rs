@@ -142,7 +142,12 @@ async fn fill(db: &TestDatabase, each: i64) -> Issuer {
 /// A store that reads and does not write, and how many statements it has made.
 async fn reading_aloud(db: &TestDatabase) -> (Store, Arc<AtomicU64>) {
     let mut readers = if db.is_postgres() {
-        crate::connect::postgres::readers(&db.url, 1).await.unwrap()
+        crate::connect::postgres::readers(
+            &crate::connect::postgres::PostgresServer::alone(db.url.clone()),
+            1,
+        )
+        .await
+        .unwrap()
     } else {
         crate::connect::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
     };
@@ -613,7 +618,12 @@ async fn postgres_reads_touch_a_bounded_number_of_rows() {
     const OF_DASHBOARDS: f64 = 3_500.0;
     let db = TestDatabase::postgres().await;
     let issuer = fill(&db, 20_000).await;
-    let mut readers = crate::connect::postgres::readers(&db.url, 1).await.unwrap();
+    let mut readers = crate::connect::postgres::readers(
+        &crate::connect::postgres::PostgresServer::alone(db.url.clone()),
+        1,
+    )
+    .await
+    .unwrap();
     let statements = Arc::new(StdMutex::new(Vec::new()));
     let tell = statements.clone();
     readers.set_metric_callback(move |info| tell.lock().unwrap().push(info.statement.clone()));
@@ -642,7 +652,7 @@ async fn postgres_reads_touch_a_bounded_number_of_rows() {
 
 /// How a statement is executed that was prepared on a connection that reads.
 async fn plan(store: &Store, statement: &Statement) -> serde_json::Value {
-    let tx = store.readers().begin().await.unwrap();
+    let tx = store.readers_of_all().begin().await.unwrap();
     tx.execute_unprepared(&format!("PREPARE asked AS {}", statement.sql)).await.unwrap();
     let values = statement.values.iter().flat_map(|values| &values.0);
     let written = |value: &Value| {
@@ -759,7 +769,12 @@ async fn keys_that_arrive_together_are_looked_up_by_one_statement() {
 /// A store that reads and does not write, and the statements that it has made.
 async fn telling_texts(db: &TestDatabase) -> (Store, Arc<StdMutex<Vec<String>>>) {
     let mut readers = if db.is_postgres() {
-        crate::connect::postgres::readers(&db.url, 1).await.unwrap()
+        crate::connect::postgres::readers(
+            &crate::connect::postgres::PostgresServer::alone(db.url.clone()),
+            1,
+        )
+        .await
+        .unwrap()
     } else {
         crate::connect::sqlite::readers(&db.folder.path().join("roots.db")).await.unwrap()
     };

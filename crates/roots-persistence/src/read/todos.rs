@@ -1,7 +1,7 @@
 //! Reads todos and their logs.
 
 use async_trait::async_trait;
-use roots_domain::model::id::{ActorId, LogId, TodoId};
+use roots_domain::model::id::{AccountId, ActorId, LogId, TodoId};
 use roots_domain::model::page::{Page, PageRequest};
 use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
@@ -31,15 +31,16 @@ use crate::table::{InvalidRow, at, counters, todo_logs, todos};
 /// The column with the time until which the claim of a todo of the same statement lives.
 const UNTIL_AT: &str = "until_at";
 
-fn until() -> Expr {
+fn until(account: AccountId) -> Expr {
     let by_session =
         format!("a.last_active_at + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000");
-    Expr::cust(format!(
+    let text = format!(
         "(SELECT CASE WHEN {by_session} > c.until_at THEN {by_session} ELSE c.until_at END \
          FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
-         ON a.account_id = c.account_id AND a.session_id = c.session_id \
-         WHERE c.account_id = todos.account_id AND c.todo_id = todos.todo_id)"
-    ))
+         ON a.account_id = $1 AND a.session_id = c.session_id \
+         WHERE c.account_id = $1 AND c.todo_id = todos.todo_id)"
+    );
+    Expr::cust_with_values(text, [account.0])
 }
 
 /// A todo, and until when its claim lives.
@@ -70,11 +71,11 @@ fn by_due_date(
     due: Expr,
 ) -> (MergedQuery<todos::Entity>, ListOrder<ListedTodo<Sealed>, 2>) {
     use todos::Column::{AccountId, ActorId, DueAt, TodoId};
-    let rows = todos::Entity::shown()
+    let rows = todos::Entity::shown(by.account)
         .filter(AccountId.eq(by.account.0))
         .filter(Expr::cust(IN_ORDER_OF_DUE_DATE))
         .filter(due)
-        .expr_as(until(), UNTIL_AT);
+        .expr_as(until(by.account), UNTIL_AT);
     let columns = [DueAt, TodoId].map(sorted_by);
     let order =
         ListOrder::ascending(columns, |row: &ListedTodo<_>| row.todo.position_by_due_date());
@@ -92,12 +93,13 @@ impl TodoReader for Store {
     async fn claim_until(&self, by: Admission, id: TodoId) -> StoreResult<Option<Timestamp>> {
         let asked = todos::Entity::find()
             .select_only()
-            .expr_as(until(), UNTIL_AT)
+            .expr_as(until(by.account), UNTIL_AT)
             .expr_as(auth_epoch_of(by.account), AUTH_EPOCH)
             .filter(todos::Column::AccountId.eq(by.account.0))
             .filter(todos::Column::TodoId.eq(id.0))
             .into_tuple::<(Option<i64>, Option<i64>)>();
-        let Some((until, epoch)) = asked.one(self.readers()).await.map_err(of_read)? else {
+        let Some((until, epoch)) = asked.one(self.readers(by.account)).await.map_err(of_read)?
+        else {
             self.check_epoch(by).await?;
             return Ok(None);
         };
@@ -108,7 +110,8 @@ impl TodoReader for Store {
     async fn todos(&self, query: &TodoQuery) -> StoreResult<Page<ListedTodo<Sealed>>> {
         use todos::Column::{AccountId, ActorId, CreatedAt, Priority, SessionId, Status, TodoId};
         let linked = query.session.is_some();
-        let mut rows = todos::Entity::shown().filter(AccountId.eq(query.by.account.0));
+        let mut rows =
+            todos::Entity::shown(query.by.account).filter(AccountId.eq(query.by.account.0));
         if let Some(status) = query.status {
             rows = rows.filter(is(Status, status.name(), linked));
         }
@@ -127,7 +130,7 @@ impl TodoReader for Store {
                 .filter(counters::Column::Label.is_in(labels));
             sum(counts, counters::Column::Count)
         };
-        let rows = rows.expr_as(until(), UNTIL_AT);
+        let rows = rows.expr_as(until(query.by.account), UNTIL_AT);
         let rows = of_actor(rows, ActorId, query.actor, linked);
         if query.priority.is_some() && !linked {
             // An index that begins with the priority sorts its rows by the other columns.
@@ -143,10 +146,11 @@ impl TodoReader for Store {
     async fn session_todos(&self, query: &SessionTodos) -> StoreResult<Page<ListedTodo<Sealed>>> {
         use todos::Column::{AccountId, ActorId, CreatedAt, Priority as Level, SessionId, TodoId};
         let SessionTodos { by, actor, session, page } = *query;
-        let rows = todos::Entity::shown().filter(AccountId.eq(by.account.0));
+        let rows = todos::Entity::shown(by.account).filter(AccountId.eq(by.account.0));
         let rows = linked_to(rows, SessionId, by.account.0, session);
         let of_actor = actor.map(|actor| is(ActorId, actor.0, true));
-        let rows = rows.filter(Condition::all().add_option(of_actor)).expr_as(until(), UNTIL_AT);
+        let rows =
+            rows.filter(Condition::all().add_option(of_actor)).expr_as(until(by.account), UNTIL_AT);
         // The index of a session orders the todos of each priority by their creation.
         let [lowest, others @ ..] = Priority::ALL.map(Priority::level);
         let rows = MergedQuery::of_each(&rows, Level, lowest, others);
@@ -163,11 +167,11 @@ impl TodoReader for Store {
         // The condition of the index names statuses, so the query must name one too.
         let is_finished = format!("status = '{}'", status.status().name());
         let of_priority = priority.map(|priority| is(Priority, priority.level(), false));
-        let rows = todos::Entity::shown()
+        let rows = todos::Entity::shown(by.account)
             .filter(AccountId.eq(by.account.0))
             .filter(Expr::cust(is_finished))
             .filter(Condition::all().add_option(of_priority))
-            .expr_as(until(), UNTIL_AT);
+            .expr_as(until(by.account), UNTIL_AT);
         let labels = todo_labels(Some(status.status()), priority);
         let counts = counters_of(by.account, actor, counters::SUBJECT_TODOS)
             .filter(counters::Column::Label.is_in(labels));
@@ -220,7 +224,7 @@ impl TodoReader for Store {
             .filter(todo_logs::Column::LogId.gt(after))
             .order_by(todo_logs::Column::LogId, Order::Asc)
             .limit(u64::from(LOG_CHUNK_STEPS) + 1);
-        let mut steps: Vec<StatusChange<Sealed>> = self.all(log).await?;
+        let mut steps: Vec<StatusChange<Sealed>> = self.all(by.account, log).await?;
         let is_last = steps.len() <= usize::from(LOG_CHUNK_STEPS);
         steps.truncate(LOG_CHUNK_STEPS.into());
         let next = steps.last().filter(|_| !is_last).map(|step| step.id);

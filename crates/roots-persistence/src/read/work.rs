@@ -101,7 +101,7 @@ impl Store {
 
     /// Todos made, done and cancelled.
     async fn count_todos(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<TodoStats> {
-        let tx = self.snapshot().await?;
+        let tx = self.snapshot(query.by.account).await?;
         let sums = Sums::<TodoCounts>::of(query.by.account, query.actor);
         let (by_actor, by_actor_omitted) = sums.by_actor(&tx, query.window).await?;
         let by_day = sums.by_day(&tx, query.window, zone).await?;
@@ -119,7 +119,7 @@ impl Store {
     async fn count_credits(&self, query: &WorkQuery, zone: &Zone) -> StoreResult<CreditStats> {
         let WorkQuery { by, actor, window } = *query;
         // The balance is reckoned back from the same snapshot.
-        let tx = self.snapshot().await?;
+        let tx = self.snapshot(by.account).await?;
         let account = accounts::Entity::find_by_id(by.account.0).one(&tx).await.map_err(of_read)?;
         let balance = account.ok_or(StoreError::EpochMoved)?.balance;
         let of_account = Sums::<CreditCounts>::of(by.account, None);

@@ -40,7 +40,8 @@ impl Store {
         use actors::Column::{AccountId, ActorId};
         let ids: Vec<_> = actors.iter().map(|id| [account.0.into(), id.0.into()]).collect();
         // First; the port gives the reason.
-        let found = self.look_up::<actors::Entity, Actor, 2>([AccountId, ActorId], &ids).await?;
+        let found =
+            self.look_up::<actors::Entity, Actor, 2>(account, [AccountId, ActorId], &ids).await?;
         let epochs = |actor: &Actor| [actor.key_epoch, actor.key_epoch.next()];
         let of = |actor: &Actor| epochs(actor).map(|epoch| (actor.id, epoch));
         let wanted: Vec<_> = found.iter().flat_map(of).collect();
@@ -66,7 +67,7 @@ impl Store {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let db = self.readers();
+        let db = self.readers(account);
         let backend = db.get_database_backend();
         let ids = keys.iter().map(|(actor, _)| actor.0);
         let epochs = keys.iter().map(|(_, epoch)| i64::from(epoch.0));
@@ -80,7 +81,7 @@ impl Store {
             let values = [account.0.into(), format!("[{}]", pairs.join(",")).into()];
             Statement::from_sql_and_values(backend, WRAPS_UNDER_ACCOUNT_ON_SQLITE, values)
         };
-        self.wraps(asked).await
+        self.wraps(account, asked).await
     }
 
     /// The wraps of these epochs' keys, of the account or of an actor, under later keys.
@@ -92,7 +93,7 @@ impl Store {
     ) -> StoreResult<Vec<Wrap>> {
         let (kind, id) =
             actor.map_or((key_wraps::PARTY_ACCOUNT, 0), |actor| (key_wraps::PARTY_ACTOR, actor.0));
-        let backend = self.readers().get_database_backend();
+        let backend = self.readers(account).get_database_backend();
         let (first, last) = (i64::from(first.0), i64::from(last.0));
         let values = [account.0.into(), kind.into(), id.into(), first.into(), last.into()];
         let hint = if backend == DbBackend::Sqlite { BY_SUBJECT } else { "" };
@@ -100,11 +101,11 @@ impl Store {
             "SELECT w.* FROM key_wraps AS w {hint} WHERE w.account_id = $1 AND w.subject_kind = $2 \
              AND w.subject_id = $3 AND w.holder_kind = $2 AND w.subject_epoch BETWEEN $4 AND $5"
         );
-        self.wraps(Statement::from_sql_and_values(backend, sql, values)).await
+        self.wraps(account, Statement::from_sql_and_values(backend, sql, values)).await
     }
 
-    async fn wraps(&self, asked: Statement) -> StoreResult<Vec<Wrap>> {
-        let found = key_wraps::Entity::find().from_raw_sql(asked).all(self.readers()).await;
+    async fn wraps(&self, account: AccountId, asked: Statement) -> StoreResult<Vec<Wrap>> {
+        let found = key_wraps::Entity::find().from_raw_sql(asked).all(self.readers(account)).await;
         let found = found.map_err(of_read)?.into_iter();
         Ok(found.map(Wrap::try_from).collect::<Result<_, _>>()?)
     }

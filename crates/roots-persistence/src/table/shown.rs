@@ -4,7 +4,7 @@
 //! it until the last link is gone. Every read of a todo or an activity goes through [`Shown`]. It
 //! shows such a row as it will be after unlinking, so that no reader can tell the two apart.
 
-use roots_domain::model::id::SessionId;
+use roots_domain::model::id::{AccountId, SessionId};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{
     ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, QueryTrait, Select,
@@ -22,29 +22,34 @@ pub(crate) trait Shown: EntityTrait {
     /// a column `version`.
     const IS_LINKED: bool = false;
 
-    /// All rows. Use this instead of `find`.
-    fn shown() -> Select<Self> {
+    /// The rows of an account, which the caller selects. Use this instead of `find`.
+    fn shown(account: AccountId) -> Select<Self> {
         if !Self::IS_LINKED {
             return Self::find();
         }
         let name = Self::default();
         let columns = Self::Column::iter();
         columns.fold(Self::find().select_only(), |rows, column| {
-            match instead(column.as_str(), name.table_name()) {
-                Some(text) => rows.expr_as(Expr::cust(text), column.as_str()),
+            match instead(column.as_str(), name.table_name(), "$1") {
+                Some(text) => {
+                    let shown = Expr::cust_with_values(text, [account.0]);
+                    rows.expr_as(shown, column.as_str())
+                }
                 None => rows.column(column),
             }
         })
     }
 
-    /// The columns to select to read the rows of a table with this name in the statement.
-    fn selected(table: &str) -> String {
+    /// The columns to select to read the rows of a table with this name in the statement. `account`
+    /// is the text that stands for their account.
+    fn selected(table: &str, account: &str) -> String {
         if !Self::IS_LINKED {
             return format!("{table}.*");
         }
         let columns = Self::Column::iter().map(|column| {
             let column = column.as_str();
-            let text = instead(column, table).unwrap_or_else(|| format!("{table}.{column}"));
+            let text =
+                instead(column, table, account).unwrap_or_else(|| format!("{table}.{column}"));
             format!("{text} AS {column}")
         });
         columns.collect::<Vec<_>>().join(", ")
@@ -70,11 +75,12 @@ impl Shown for imports::Entity {}
 impl Shown for sign_ins::Entity {}
 impl Shown for todo_logs::Entity {}
 
-/// The expression to read instead of a column if the row may be linked to a deleted session.
-fn instead(column: &str, table: &str) -> Option<String> {
+/// The expression to read instead of a column if the row may be linked to a deleted session. It
+/// names the account, so that a distributed database sees where the row is.
+fn instead(column: &str, table: &str, account: &str) -> Option<String> {
     let is_deleted = format!(
         "{table}.session_id IS NOT NULL AND EXISTS (SELECT 1 FROM session_deletions AS gone \
-         WHERE gone.account_id = {table}.account_id AND gone.session_id = {table}.session_id)"
+         WHERE gone.account_id = {account} AND gone.session_id = {table}.session_id)"
     );
     match column {
         "session_id" => {

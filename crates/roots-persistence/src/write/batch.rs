@@ -12,6 +12,8 @@ use sea_orm::{DatabaseConnection, SqliteTransactionMode, TransactionOptions, Tra
 use super::load::{Wait, load};
 use super::memory::AccountMemory;
 use super::store::store;
+use super::transaction::BatchTransaction;
+use crate::connect::source::Dialect;
 use crate::errors::{self, BatchError};
 
 /// The reply to each command of a batch, once the batch is durable.
@@ -24,7 +26,7 @@ pub(super) type Decisions = Vec<Result<Applied, Refusal>>;
 /// All commands are decided at one time, read after the locks are held and the rows are loaded, so
 /// after every wait.
 pub(super) async fn apply(
-    db: &DatabaseConnection,
+    (db, dialect): (&DatabaseConnection, Dialect),
     memory: &mut AccountMemory,
     clock: &dyn Clock,
     committing: &mut Option<Vec<AccountId>>,
@@ -35,7 +37,8 @@ pub(super) async fn apply(
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    let tx = db.begin_with_options(options).await?;
+    let transaction = db.begin_with_options(options).await?;
+    let tx = BatchTransaction { transaction, dialect };
     let mut working_set = load(&tx, memory, clock, commands, wait).await?;
     let now = clock.now();
     let answers: Decisions =
@@ -45,7 +48,7 @@ pub(super) async fn apply(
     store(&tx, &write_set).await?;
     let erased = write_set.erased.iter().map(|(account, _)| *account);
     *committing = Some(write_set.auth_epochs_moved.iter().copied().chain(erased).collect());
-    tx.commit().await.map_err(errors::of_commit)?;
+    tx.transaction.commit().await.map_err(errors::of_commit)?;
     memory.learn(write_set, rest);
     Ok(answers)
 }

@@ -13,8 +13,9 @@ use roots_domain::model::sealed::Sealed;
 use roots_domain::model::session::HEARTBEAT_EVERY_SECONDS;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, Todo};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
 
+use super::transaction::BatchTransaction;
 use crate::errors::BatchError;
 use crate::table::shown::Shown;
 use crate::table::todos;
@@ -26,7 +27,7 @@ const LAPSED_MAX: usize = 512;
 /// Loads the open candidates of all claims of a batch, once the todos that it names are loaded, and
 /// finds those whose claim has lapsed.
 pub(super) async fn load_candidates(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     working_set: &mut WorkingSet,
     read_set: &ReadSet,
     commands: &[Command],
@@ -68,7 +69,7 @@ pub(super) async fn load_candidates(
 }
 
 async fn all(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<sea_orm::QueryResult>, DbErr> {
@@ -82,7 +83,7 @@ fn limit(most: u64) -> Value {
 
 /// The first open todos, in the order of the index `todos_to_claim`.
 async fn first_open(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     ClaimScope { account, actor, min_priority }: ClaimScope,
     most: u64,
 ) -> Result<Vec<Todo<Sealed>>, BatchError> {
@@ -90,7 +91,7 @@ async fn first_open(
         "SELECT {} FROM todos AS t WHERE t.account_id = $1 AND t.actor_id = $2 \
          AND t.status = 'open' AND t.priority >= $3 ORDER BY t.priority DESC, \
          COALESCE(t.due_at, 9223372036854775807), t.created_at, t.todo_id LIMIT $4",
-        todos::Entity::selected("t")
+        todos::Entity::selected("t", "$1")
     );
     let values = [account.0.into(), actor.0.into(), min_priority.level().into(), limit(most)];
     let mut found = Vec::new();
@@ -103,7 +104,7 @@ async fn first_open(
 /// The priorities of a claim, above that of the last open candidate, that may have lapsed todos:
 /// one look at the index `claim_deadlines_by_end` for each.
 async fn priorities_with_lapsed(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     ClaimScope { account, actor, min_priority }: ClaimScope,
     above: Option<Priority>,
     now: Timestamp,
@@ -142,7 +143,7 @@ enum Of<'a> {
 
 /// The first lapsed todos of a priority, in the order of the index `claim_deadlines_in_order`.
 async fn first_lapsed(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     ClaimScope { account, actor, .. }: ClaimScope,
     priority: Priority,
     sessions: Of<'_>,
@@ -156,7 +157,7 @@ async fn first_lapsed(
     // The plus keeps SQLite from the index by the deadline, after which it would sort.
     let lapsed = format!(
         "FROM claim_deadlines AS c LEFT JOIN session_activity AS a \
-         ON a.account_id = c.account_id AND a.session_id = c.session_id \
+         ON a.account_id = $1 AND a.session_id = c.session_id \
          WHERE c.account_id = $1 AND c.actor_id = $2 AND c.priority = $3 AND +c.until_at <= $4 \
          AND (a.last_active_at IS NULL OR a.last_active_at \
          + (c.lease_seconds + {HEARTBEAT_EVERY_SECONDS}) * 1000000 <= $4)"

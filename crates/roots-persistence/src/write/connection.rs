@@ -12,7 +12,8 @@ use sea_orm::{DatabaseConnection, DbErr};
 use super::batch::{self, Decisions};
 use super::load::Wait;
 use super::memory::AccountMemory;
-use crate::connect::source::{Source, close};
+use crate::connect::postgres::{PostgresServer, Role};
+use crate::connect::source::{Dialect, Source, close};
 use crate::connect::write_health::WriteHealth;
 use crate::connect::{postgres, sqlite};
 use crate::errors::BatchError;
@@ -62,24 +63,30 @@ pub(super) struct WriterConnection {
 #[derive(Debug)]
 struct Writer {
     db: DatabaseConnection,
+    dialect: Dialect,
     memory: AccountMemory,
 }
 
 impl Writer {
     async fn open(source: &Source) -> Result<Self, DbErr> {
-        Ok(Self { db: source.writer().await?, memory: AccountMemory::default() })
+        let (db, dialect) = (source.writer().await?, source.dialect());
+        Ok(Self { db, dialect, memory: AccountMemory::default() })
     }
 }
 
 impl WriterConnection {
-    /// Connects.
+    /// Connects, except to a node of a cluster, which may be away.
     pub(super) async fn open(
         source: Source,
         clock: Arc<dyn Clock>,
         listeners: Listeners,
         health: WriteHealth,
     ) -> Result<Self, DbErr> {
-        let spare = Mutex::new(Some(Writer::open(&source).await?));
+        let spare = match source.presence() {
+            Some(_) => None,
+            None => Some(Writer::open(&source).await?),
+        };
+        let spare = Mutex::new(spare);
         Ok(Self { source, listeners, clock, health, spare })
     }
 
@@ -87,7 +94,9 @@ impl WriterConnection {
     pub(super) fn batch_max(&self) -> usize {
         match self.source {
             Source::Sqlite { .. } => sqlite::BATCH_MAX_COMMANDS,
-            Source::Postgres { .. } => postgres::BATCH_MAX_COMMANDS,
+            // Each of its commands is a commit in two phases on several nodes.
+            Source::Postgres(PostgresServer { role: Role::Coordinator, .. }) => 1,
+            Source::Postgres(_) => postgres::BATCH_MAX_COMMANDS,
         }
     }
 
@@ -145,7 +154,8 @@ async fn apply_in_time(
     commands: &[Command],
     wait: Wait,
 ) -> Result<Decisions, BatchError> {
-    let applied = batch::apply(&writer.db, &mut writer.memory, clock, committing, commands, wait);
+    let database = (&writer.db, writer.dialect);
+    let applied = batch::apply(database, &mut writer.memory, clock, committing, commands, wait);
     if let Ok(applied) = tokio::time::timeout(BATCH_MAX_TIME, applied).await {
         return applied;
     }
@@ -206,7 +216,7 @@ mod tests {
              DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()",
         )
         .await;
-        let source = Source::Postgres { url: db.url.clone() };
+        let source = Source::Postgres(PostgresServer::alone(db.url.clone()));
         let mut writer = Writer::open(&source).await.unwrap();
         let commands = [issuer.log_activity("a")];
         let (clock, mut committing) = (TestClock::default(), None);

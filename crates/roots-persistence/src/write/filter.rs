@@ -7,6 +7,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, Statement, Value};
 
 use super::sql::{VALUES_MAX, array, listed, quoted, unnested};
+use crate::connect::source::Dialect;
 use crate::table::shown::Shown;
 
 /// Most values of one list, padding included.
@@ -98,15 +99,19 @@ pub(super) fn one_of(
 /// bound as single values: the statement then names the account, by which tables may be
 /// distributed, and a single row is planned faster. So there are few statement texts. On SQLite
 /// there is one for each power of two.
+///
+/// Citus refuses `OFFSET 0` for accounts of several shards, and joins the given values on each
+/// shard that the list of accounts names. Its writers have no joins but nested loops, which find
+/// each row by its key.
 pub(crate) fn look_ups<E: Shown, const N: usize>(
-    backend: DbBackend,
+    dialect: Dialect,
     columns: [E::Column; N],
     rows: &[[Value; N]],
 ) -> Vec<Statement> {
     if rows.is_empty() {
         return Vec::new();
     }
-    if backend == DbBackend::Postgres {
+    if dialect != Dialect::Sqlite {
         let is_single = |column: &usize| rows.iter().all(|row| row[*column] == rows[0][*column]);
         let singles = (0..N).take_while(is_single).count();
         let of = |column: usize| {
@@ -122,19 +127,29 @@ pub(crate) fn look_ups<E: Shown, const N: usize>(
         };
         let found = format!(
             "SELECT {} FROM {} AS t WHERE {}",
-            E::selected("t"),
+            E::selected("t", &place(1)),
             table::<E>(),
             equal(columns, place),
         );
         let text = if singles == N {
             found
+        } else if singles == 0 && dialect.is_citus() {
+            let given = unnested(&values);
+            format!(
+                "SELECT {} FROM (SELECT {given}) AS given, {} AS t WHERE {} \
+                 AND t.{} = ANY($1::bigint[])",
+                E::selected("t", "t.account_id"),
+                table::<E>(),
+                equal(columns, place),
+                quoted(columns[0]),
+            )
         } else {
             let given = unnested(&values);
             format!(
                 "SELECT found.* FROM (SELECT {given}) AS given, LATERAL ({found} OFFSET 0) AS found"
             )
         };
-        return vec![Statement::from_sql_and_values(backend, text, values)];
+        return vec![Statement::from_sql_and_values(DbBackend::Postgres, text, values)];
     }
     let place = format!("({})", listed([const { "?" }; N].into_iter()));
     let statements = rows.chunks(LIST_MAX).map(|rows| {
@@ -144,7 +159,7 @@ pub(crate) fn look_ups<E: Shown, const N: usize>(
         // In SQLite, CROSS JOIN fixes the order: the given values come first.
         let text = format!(
             "SELECT {} FROM (VALUES {}) AS given CROSS JOIN {} AS t WHERE {}",
-            E::selected("t"),
+            E::selected("t", "given.column1"),
             listed(std::iter::repeat_n(&place, rows.len())),
             table::<E>(),
             equal(columns, |number| format!("given.column{number}")),
@@ -256,25 +271,25 @@ mod tests {
                  WHERE t.\"account_id\" = given.column1 AND t.\"session_id\" = given.column2"
             )
         };
-        assert_eq!(of(DbBackend::Sqlite, 0), []);
-        assert_eq!(of(DbBackend::Sqlite, 1), [(text("(?, ?)"), 2)]);
+        assert_eq!(of(Dialect::Sqlite, 0), []);
+        assert_eq!(of(Dialect::Sqlite, 1), [(text("(?, ?)"), 2)]);
         let four = text("(?, ?), (?, ?), (?, ?), (?, ?)");
         assert_eq!(
-            [of(DbBackend::Sqlite, 3), of(DbBackend::Sqlite, 4)].concat(),
+            [of(Dialect::Sqlite, 3), of(Dialect::Sqlite, 4)].concat(),
             [(four.clone(), 8), (four, 8)]
         );
-        assert_eq!(of(DbBackend::Sqlite, 5_000).len(), 2);
+        assert_eq!(of(Dialect::Sqlite, 5_000).len(), 2);
 
         let text = "SELECT found.* FROM (SELECT UNNEST($2::bigint[]) AS c2) AS given, \
             LATERAL (SELECT t.* FROM \"sessions\" AS t WHERE t.\"account_id\" = $1 \
             AND t.\"session_id\" = given.c2 OFFSET 0) AS found";
-        assert_eq!(of(DbBackend::Postgres, 0), []);
-        assert_eq!(of(DbBackend::Postgres, 5_000), [(text.to_owned(), 2)]);
+        assert_eq!(of(Dialect::Postgres, 0), []);
+        assert_eq!(of(Dialect::Postgres, 5_000), [(text.to_owned(), 2)]);
         let text = "SELECT t.* FROM \"sessions\" AS t WHERE t.\"account_id\" = $1 \
             AND t.\"session_id\" = $2";
-        assert_eq!(of(DbBackend::Postgres, 1), [(text.to_owned(), 2)]);
+        assert_eq!(of(Dialect::Postgres, 1), [(text.to_owned(), 2)]);
         let rows = [(7, 1), (8, 1)].map(|(account, id): (i64, i64)| [account.into(), id.into()]);
-        let of_accounts = look_ups::<Entity, 2>(DbBackend::Postgres, [AccountId, SessionId], &rows);
+        let of_accounts = look_ups::<Entity, 2>(Dialect::Postgres, [AccountId, SessionId], &rows);
         let text = "SELECT found.* FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2) AS given, \
             LATERAL (SELECT t.* FROM \"sessions\" AS t WHERE t.\"account_id\" = given.c1 \
             AND t.\"session_id\" = given.c2 OFFSET 0) AS found";
@@ -288,7 +303,7 @@ mod tests {
         rows: &[[Value; N]],
     ) {
         let backend = DbBackend::Postgres;
-        let sql = look_ups::<E, N>(backend, columns, rows).remove(0).sql;
+        let sql = look_ups::<E, N>(Dialect::Postgres, columns, rows).remove(0).sql;
         tx.execute_unprepared(&format!("PREPARE looked_up AS {sql}")).await.unwrap();
         let explain = format!("EXPLAIN EXECUTE looked_up({})", ["NULL"; N].join(", "));
         let lines = tx.query_all_raw(Statement::from_string(backend, explain)).await.unwrap();
@@ -310,7 +325,13 @@ mod tests {
         use todo_logs::Column as Log;
 
         let test = TestDatabase::postgres().await;
-        let tx = postgres::writer(&test.url).await.unwrap().begin().await.unwrap();
+        let tx =
+            postgres::writer(&crate::connect::postgres::PostgresServer::alone(test.url.clone()))
+                .await
+                .unwrap()
+                .begin()
+                .await
+                .unwrap();
         let rows: [[Value; 2]; 2] = [1, 2].map(|id: i64| [7_i64.into(), id.into()]);
         for rows in [&rows[..1], &rows[..]] {
             assert_found_by_key::<Entity, 2>(&tx, [AccountId, SessionId], rows).await;

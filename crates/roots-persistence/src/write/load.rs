@@ -17,14 +17,16 @@ use roots_domain::model::todo::{Priority, Todo};
 use roots_domain::port::clock::Clock;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
-    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, Statement, Value,
 };
 
 use super::claims;
 use super::filter::{self, ChunkedFilter, one_of};
 use super::memory::AccountMemory;
+use super::transaction::BatchTransaction;
 use crate::connect::postgres;
+use crate::connect::source::Dialect;
 use crate::errors::BatchError;
 use crate::table::shown::Shown;
 use crate::table::{
@@ -43,7 +45,7 @@ pub(super) enum Wait {
 
 /// The working set in which a command would be decided now. It takes no lock and writes nothing.
 pub(crate) async fn look(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     command: &Command,
 ) -> Result<WorkingSet, BatchError> {
     let commands = std::slice::from_ref(command);
@@ -52,7 +54,7 @@ pub(crate) async fn look(
 
 /// Locks the accounts of a batch and loads what its commands depend on.
 pub(super) async fn load(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     memory: &mut AccountMemory,
     clock: &dyn Clock,
     commands: &[Command],
@@ -70,7 +72,7 @@ pub(super) async fn load(
 /// Reads what commands depend on, except what is remembered. Claims need the time by which leases
 /// are judged.
 async fn read(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     memory: &mut AccountMemory,
     commands: &[Command],
     mut read_set: ReadSet,
@@ -150,9 +152,10 @@ async fn read(
 
 /// Only the holder of an account's lock writes to the account. SQLite has one writer in all, which
 /// BEGIN IMMEDIATE guarantees. PostgreSQL takes advisory locks in the order of the ids, so that no
-/// two batches wait for each other, and tells the time at which it had them all.
+/// two batches wait for each other, and tells the time at which it had them all. On a cluster, an
+/// account's lock is on the node that holds the account.
 async fn lock(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     read_set: &ReadSet,
     wait: Wait,
 ) -> Result<Option<Timestamp>, BatchError> {
@@ -161,7 +164,19 @@ async fn lock(
         return Ok(None);
     }
     let directory = read_set.directory.then_some(0);
-    let ids = directory.into_iter().chain(read_set.accounts.iter().map(|id| id.0));
+    let mut accounts: Vec<_> = read_set.accounts.iter().map(|id| id.0).collect();
+    if tx.dialect == Dialect::CitusCoordinator {
+        if wait == Wait::Briefly {
+            tx.execute_unprepared(postgres::WAIT_BRIEFLY).await?;
+        }
+        // An account that does not exist has no lock, and nobody else can write to it.
+        for id in std::mem::take(&mut accounts) {
+            let values = [id.into(), postgres::lock_key(id).into()];
+            let asked = Statement::from_sql_and_values(backend, postgres::LOCK_ON_NODE, values);
+            tx.query_all_raw(asked).await?;
+        }
+    }
+    let ids = directory.into_iter().chain(accounts);
     let keys: Vec<i64> = ids.map(postgres::lock_key).collect();
     let sql = match wait {
         Wait::Out => postgres::LOCK,
@@ -175,7 +190,7 @@ async fn lock(
 
 /// Those accounts that exist.
 async fn accounts_of(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     ids: &BTreeSet<AccountId>,
 ) -> Result<Vec<Account>, BatchError> {
     use accounts::Column::AccountId;
@@ -190,7 +205,7 @@ async fn accounts_of(
         return Ok(found);
     }
     let ids: Vec<_> = ids.iter().map(|id| [id.0.into()]).collect();
-    for statement in filter::look_ups::<accounts::Entity, 1>(backend, [AccountId], &ids) {
+    for statement in filter::look_ups::<accounts::Entity, 1>(tx.dialect, [AccountId], &ids) {
         for row in accounts::Model::find_by_statement(statement).all(tx).await? {
             found.push(Account::try_from(row)?);
         }
@@ -199,7 +214,7 @@ async fn accounts_of(
 }
 
 async fn load_keys(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     working_set: &mut WorkingSet,
     read_set: &mut ReadSet,
 ) -> Result<(), BatchError> {
@@ -254,7 +269,7 @@ async fn load_keys(
 }
 
 async fn load_sign_ins(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     working_set: &mut WorkingSet,
     read_set: &ReadSet,
 ) -> Result<(), BatchError> {
@@ -274,7 +289,7 @@ async fn load_sign_ins(
 
 /// Loads when the newest entry of each of these sessions was: a few look-ups in an index for each.
 async fn load_newest_entries(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     working_set: &mut WorkingSet,
     sessions: &BTreeSet<RowKey<SessionId>>,
 ) -> Result<(), BatchError> {
@@ -306,7 +321,7 @@ async fn load_newest_entries(
 }
 
 async fn load_idempotency_records(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     working_set: &mut WorkingSet,
     read_set: &ReadSet,
 ) -> Result<(), BatchError> {
@@ -325,7 +340,7 @@ async fn load_idempotency_records(
 
 /// Loads which of the imported rows were imported before.
 async fn load_imported(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     working_set: &mut WorkingSet,
     read_set: &ReadSet,
 ) -> Result<(), BatchError> {
@@ -340,7 +355,7 @@ async fn load_imported(
 /// Loads how many activities of the needed types the actors have and, if a type is new to an actor,
 /// how many types it has in all, which are few.
 async fn load_activity_types(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     memory: &mut AccountMemory,
     working_set: &mut WorkingSet,
     needed: BTreeSet<(AccountId, ActorId, ActivityType)>,
@@ -404,7 +419,7 @@ async fn load_activity_types(
 
 /// The rows with those accounts and ids.
 async fn rows_by_id<E: Shown>(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     columns: (E::Column, E::Column),
     rows: impl Iterator<Item = (i64, i64)>,
 ) -> Result<Vec<E::Model>, BatchError> {
@@ -414,12 +429,12 @@ async fn rows_by_id<E: Shown>(
 
 /// The rows with these values in these columns, the first of which is the account.
 async fn look_up<E: Shown, const N: usize>(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     columns: [E::Column; N],
     rows: &[[Value; N]],
 ) -> Result<Vec<E::Model>, BatchError> {
     let mut found = Vec::new();
-    for statement in filter::look_ups::<E, N>(tx.get_database_backend(), columns, rows) {
+    for statement in filter::look_ups::<E, N>(tx.dialect, columns, rows) {
         found.extend(E::Model::find_by_statement(statement).all(tx).await?);
     }
     Ok(found)

@@ -7,8 +7,9 @@ use roots_domain::decide::{ActivityTypes, UnchangedRows, WriteSet};
 use roots_domain::model::account::Account;
 use roots_domain::model::counter::Counter;
 use roots_domain::model::id::{AccountId, ActorId};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
+use super::transaction::BatchTransaction;
 use crate::errors::BatchError;
 
 /// Most accounts, and most actors, that are remembered. Beyond that, all are forgotten.
@@ -33,7 +34,7 @@ pub(super) struct AccountMemory {
 impl AccountMemory {
     /// Forgets everything that another connection may have changed. Call it within the transaction,
     /// which prevents all others from writing from then on.
-    pub(super) async fn check(&mut self, tx: &DatabaseTransaction) -> Result<(), BatchError> {
+    pub(super) async fn check(&mut self, tx: &BatchTransaction) -> Result<(), BatchError> {
         let backend = tx.get_database_backend();
         if backend == DbBackend::Postgres {
             return Ok(());

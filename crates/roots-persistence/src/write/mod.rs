@@ -20,6 +20,7 @@ mod queued;
 mod sql;
 mod store;
 pub(crate) mod thread;
+pub(crate) mod transaction;
 mod unlink;
 mod upsert;
 pub(crate) mod worker;

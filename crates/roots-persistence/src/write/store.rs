@@ -9,11 +9,12 @@ use roots_domain::model::sign_in::OpenerEnd;
 use roots_domain::model::time::QuarterHour;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityName,
-    EntityTrait, ModelTrait, QueryFilter, Statement,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityName, EntityTrait, ModelTrait,
+    QueryFilter, Statement,
 };
 
 use super::filter::{ChunkedFilter, by_id};
+use super::transaction::BatchTransaction;
 use super::upsert::OnConflict::{self, Adding, InPlace, New, NewerBy};
 use super::{idempotency_record, unlink, upsert};
 use crate::connect::postgres;
@@ -26,10 +27,7 @@ use crate::table::{
 };
 
 /// Writes the changes of a batch.
-pub(super) async fn store(
-    tx: &DatabaseTransaction,
-    write_set: &WriteSet,
-) -> Result<(), BatchError> {
+pub(super) async fn store(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     let is_usual =
         write_set.forgotten.is_empty() && write_set.erased.is_empty() && write_set.swept.is_empty();
     if !is_usual && tx.get_database_backend() == DbBackend::Postgres {
@@ -87,7 +85,7 @@ pub(super) async fn store(
     delete::<sessions::Entity>(tx, columns, deleted).await
 }
 
-async fn write_accounts(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+async fn write_accounts(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     if let Some(Directory { last_account, accounts, installation }) = write_set.directory {
         let updated = directory::Entity::update_many()
             .col_expr(directory::Column::LastAccountId, Expr::value(last_account.map(|id| id.0)))
@@ -103,7 +101,7 @@ async fn write_accounts(tx: &DatabaseTransaction, write_set: &WriteSet) -> Resul
     write_keys(tx, write_set).await
 }
 
-async fn write_keys(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+async fn write_keys(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     put(tx, write_set.actors.written().map(actors::Model::from), InPlace).await?;
     let deleted = write_set.keys.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (api_keys::Column::AccountId, api_keys::Column::KeyId);
@@ -118,7 +116,7 @@ async fn write_keys(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<()
     put(tx, write_set.wraps.iter().map(key_wraps::Model::from), New).await
 }
 
-async fn write_sign_ins(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+async fn write_sign_ins(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     use sign_ins::Column::{AccountId, OpenerId, SignInId};
     let deleted = write_set.sign_ins.deleted.iter().map(|(account, id)| (account.0, id.0));
     delete::<sign_ins::Entity>(tx, (AccountId, SignInId), deleted).await?;
@@ -138,7 +136,7 @@ async fn write_sign_ins(tx: &DatabaseTransaction, write_set: &WriteSet) -> Resul
 
 /// Deletes all wraps of those holders.
 async fn empty_holders(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     holders: &BTreeSet<RowKey<WrapHolder>>,
 ) -> Result<(), BatchError> {
     use key_wraps::Column::{AccountId as Account, HolderEpoch, HolderId, HolderKind};
@@ -163,14 +161,14 @@ async fn empty_holders(
 
 /// Writes rows, and checks that each was written.
 pub(super) async fn put<M: ModelTrait>(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     rows: impl Iterator<Item = M>,
     on_conflict: OnConflict<<M::Entity as EntityTrait>::Column>,
 ) -> Result<(), BatchError> {
     let rows: Vec<_> = rows.collect();
     let backend = tx.get_database_backend();
     for rows in rows.chunks(upsert::rows_max::<M>(backend)) {
-        let statement = upsert::statement(backend, rows, on_conflict);
+        let statement = upsert::statement(tx.dialect, rows, on_conflict);
         let met = tx.execute_raw(statement).await?.rows_affected();
         expect_rows(M::Entity::default().table_name(), rows.len() as u64, met)?;
     }
@@ -186,7 +184,7 @@ fn expect_rows(table: &str, expected: u64, met: u64) -> Result<(), BatchError> {
     Err(BatchError::Contended(format!("{table}: {met} rows written instead of {expected}")))
 }
 
-async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+async fn write_counters(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     use counters::Column::{AccountId as Account, ActorId, Count, Label, Subject};
     let moves = || write_set.counters.iter();
     let rows =
@@ -210,7 +208,7 @@ async fn write_counters(tx: &DatabaseTransaction, write_set: &WriteSet) -> Resul
 }
 
 /// Writes the counts by quarter hour, and their sums by day, which most queries use.
-async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
+async fn write_spans(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     let rows = || {
         write_set
             .quarter_hours
@@ -266,7 +264,7 @@ async fn write_spans(tx: &DatabaseTransaction, write_set: &WriteSet) -> Result<(
 }
 
 async fn sweep<E: EntityTrait>(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     emptied: ChunkedFilter,
     count: E::Column,
 ) -> Result<(), BatchError> {
@@ -279,7 +277,7 @@ async fn sweep<E: EntityTrait>(
 /// Deletes the oldest idempotency records of an account from before that time, at most
 /// [`FORGET_MAX_ROWS`].
 async fn forget_idempotency_records(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     account: i64,
     before: i64,
 ) -> Result<(), BatchError> {
@@ -292,7 +290,7 @@ async fn forget_idempotency_records(
 }
 
 async fn delete<E: EntityTrait>(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     columns: (E::Column, E::Column),
     rows: impl ExactSizeIterator<Item = (i64, i64)>,
 ) -> Result<(), BatchError> {

@@ -38,7 +38,7 @@ pub(crate) async fn start(
                 Source::Sqlite { .. } => {
                     runtime.enable_time().on_thread_unpark(std::thread::yield_now)
                 }
-                Source::Postgres { .. } => runtime.enable_all(),
+                Source::Postgres(_) => runtime.enable_all(),
             };
             let runtime = match runtime.build() {
                 Ok(runtime) => runtime,

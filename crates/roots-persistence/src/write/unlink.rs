@@ -9,20 +9,17 @@ use roots_domain::model::session::{HEARTBEAT_EVERY_SECONDS, UNLINKED_AT_ONCE_MAX
 use roots_domain::model::time::Timestamp;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
-    QueryFilter, Statement,
+    ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement,
 };
 
+use super::transaction::BatchTransaction;
 use crate::errors::BatchError;
 use crate::table::{session_activity, session_deletions};
 
 /// Unlinks some rows from the sessions that a batch deletes, and records the sessions to which
 /// others may still be linked. Claims that were made for a session are left to their leases in the
 /// same way. Until all are, the session's activity tells when it was deleted.
-pub(super) async fn write(
-    tx: &DatabaseTransaction,
-    write_set: &WriteSet,
-) -> Result<(), BatchError> {
+pub(super) async fn write(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
     let mut left = UNLINKED_AT_ONCE_MAX.into();
     for of in &write_set.sessions.deleted {
         if let Some(at) = write_set.claims_left.get(of) {
@@ -53,7 +50,7 @@ pub(super) async fn write(
 
 /// Notes when a session was deleted: that was the last write of it.
 async fn note_deletion(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     (account, session): RowKey<SessionId>,
     at: Timestamp,
 ) -> Result<(), BatchError> {
@@ -70,7 +67,7 @@ async fn note_deletion(
 
 /// Unlinks at most `most` rows from a session, and returns their number.
 async fn unlink(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     (account, session): RowKey<SessionId>,
     most: u64,
 ) -> Result<u64, BatchError> {
@@ -104,7 +101,7 @@ async fn unlink(
 /// Leaves at most `most` claims of a deleted session to their leases, which count from its
 /// deletion, and returns their number.
 async fn leave_claims(
-    tx: &DatabaseTransaction,
+    tx: &BatchTransaction,
     (account, session): RowKey<SessionId>,
     most: u64,
 ) -> Result<u64, BatchError> {

@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 use super::sql::{self, VALUES_MAX, listed, quoted};
+use crate::connect::source::Dialect;
 use crate::connect::sqlite;
 
 /// Texts for more rows are not cached: few batches have more.
@@ -44,14 +45,18 @@ pub(super) fn rows_max<M: ModelTrait>(backend: DbBackend) -> usize {
 }
 
 /// The statement that inserts these rows, at least one.
+///
+/// Citus divides rows among shards if they are listed. It would commit rows from a query in two
+/// phases, even those of one account.
 pub(super) fn statement<M: ModelTrait>(
-    backend: DbBackend,
+    dialect: Dialect,
     rows: &[M],
     on_conflict: OnConflict<Column<M>>,
 ) -> Statement {
-    if backend == DbBackend::Postgres && rows.len() > 1 {
+    if dialect == Dialect::Postgres && rows.len() > 1 {
         return of_arrays(rows, on_conflict);
     }
+    let backend = dialect.backend();
     let values = rows.iter().flat_map(|row| Column::<M>::iter().map(|column| row.get(column)));
     let text = kept::<M>(backend, rows.len(), on_conflict, || {
         // SQLite keeps a journal to undo a statement that fails halfway, unless it is told to leave
@@ -181,7 +186,7 @@ mod tests {
     use crate::table::counters::{self, Column};
     use crate::table::todos;
 
-    fn text(backend: DbBackend, rows: usize, on_conflict: OnConflict<Column>) -> String {
+    fn text(dialect: Dialect, rows: usize, on_conflict: OnConflict<Column>) -> String {
         let row = counters::Model {
             account_id: 1,
             actor_id: 2,
@@ -189,7 +194,7 @@ mod tests {
             label: "open/2".to_owned(),
             count: 3,
         };
-        let statement = statement(backend, &vec![row; rows], on_conflict);
+        let statement = statement(dialect, &vec![row; rows], on_conflict);
         let values = statement.values.as_ref().map_or(0, |values| values.0.len());
         format!("{} -- {values} values", statement.sql)
     }
@@ -199,19 +204,19 @@ mod tests {
         const COLUMNS: &str = r#""account_id", "actor_id", "subject", "label", "count""#;
         const KEY: &str = r#""account_id", "actor_id", "subject", "label""#;
         assert_eq!(
-            text(DbBackend::Sqlite, 2, OnConflict::Adding),
+            text(Dialect::Sqlite, 2, OnConflict::Adding),
             format!(
                 r#"INSERT OR FAIL INTO "counters" ({COLUMNS}) VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?) ON CONFLICT ({KEY}) DO UPDATE SET "count" = "counters"."count" + excluded."count" -- 10 values"#
             )
         );
         assert_eq!(
-            text(DbBackend::Postgres, 1, OnConflict::NewerBy(Column::Count)),
+            text(Dialect::Postgres, 1, OnConflict::NewerBy(Column::Count)),
             format!(
                 r#"INSERT INTO "counters" ({COLUMNS}) VALUES ($1, $2, $3, $4, $5) ON CONFLICT ({KEY}) DO UPDATE SET "count" = excluded."count" WHERE "counters"."count" < excluded."count" -- 5 values"#
             )
         );
         assert_eq!(
-            text(DbBackend::Postgres, 3, OnConflict::New),
+            text(Dialect::Postgres, 3, OnConflict::New),
             format!(
                 r#"INSERT INTO "counters" ({COLUMNS}) SELECT c1, c2, c3, c4, c5 FROM (SELECT UNNEST($1::bigint[]) AS c1, UNNEST($2::bigint[]) AS c2, UNNEST($3::text[]) AS c3, UNNEST($4::text[]) AS c4, UNNEST($5::bigint[]) AS c5) AS given -- 5 values"#
             )
@@ -221,14 +226,14 @@ mod tests {
     #[test]
     fn as_many_rows_as_a_statement_takes_bind_no_more_than_the_maximum_of_values() {
         let row = todos::Model::default();
-        for (backend, rows, values) in [
+        for (dialect, rows, values) in [
             // 18 columns, all of them bound for each row.
-            (DbBackend::Sqlite, 128, 128 * 18),
+            (Dialect::Sqlite, 128, 128 * 18),
             // An array for each column, and another one for each of 6 that may be NULL.
-            (DbBackend::Postgres, 1_666, 18 + 6),
+            (Dialect::Postgres, 1_666, 18 + 6),
         ] {
-            assert_eq!(rows_max::<todos::Model>(backend), rows);
-            let statement = statement(backend, &vec![row.clone(); rows], OnConflict::New);
+            assert_eq!(rows_max::<todos::Model>(dialect.backend()), rows);
+            let statement = statement(dialect, &vec![row.clone(); rows], OnConflict::New);
             let bound = statement.values.map_or(0, |values| values.0.len());
             assert_eq!(bound, values);
             assert!(bound <= VALUES_MAX);
@@ -237,11 +242,11 @@ mod tests {
 
     #[test]
     fn each_shape_of_an_upsert_has_its_own_statement_text() {
-        let of = |rows| text(DbBackend::Sqlite, rows, OnConflict::New);
+        let of = |rows| text(Dialect::Sqlite, rows, OnConflict::New);
         let all: std::collections::BTreeSet<_> = [1, 2, 64, 65, 2, 66].map(of).into();
         assert_eq!(all.len(), 5);
-        assert_eq!(text(DbBackend::Sqlite, 2, OnConflict::New), of(2));
-        assert_ne!(text(DbBackend::Sqlite, 2, OnConflict::InPlace), of(2));
-        assert_ne!(text(DbBackend::Postgres, 2, OnConflict::New), of(2));
+        assert_eq!(text(Dialect::Sqlite, 2, OnConflict::New), of(2));
+        assert_ne!(text(Dialect::Sqlite, 2, OnConflict::InPlace), of(2));
+        assert_ne!(text(Dialect::Postgres, 2, OnConflict::New), of(2));
     }
 }

@@ -10,6 +10,7 @@ mod events;
 mod idempotency;
 mod leftovers;
 mod operators;
+mod placement;
 mod readiness;
 mod search;
 mod sessions;
@@ -30,6 +31,7 @@ pub use self::{
     idempotency::MockIdempotencyReader,
     leftovers::MockLeftoverReader,
     operators::MockAccountsReader,
+    placement::MockPlacement,
     readiness::MockReadiness,
     search::MockSearchReader,
     sessions::{MockSessionReader, MockSilenceReader},
@@ -54,6 +56,7 @@ pub use events::{AccountState, EventReader, STATES_MAX};
 pub use idempotency::IdempotencyReader;
 pub use leftovers::{Leftover, LeftoverReader};
 pub use operators::{AccountOverview, AccountsReader};
+pub use placement::{Placement, by_server};
 pub use readiness::Readiness;
 pub use search::{
     ItemFilter, ItemPosition, ItemSource, NOTES_CHUNK_ROWS, SHORT_TEXTS_MAX_BYTES, SealedItem,

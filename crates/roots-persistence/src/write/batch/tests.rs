@@ -45,7 +45,11 @@ async fn apply(
 /// A connection that writes.
 async fn connected(db: &TestDatabase) -> DatabaseConnection {
     if db.is_postgres() {
-        crate::connect::postgres::writer(&db.url).await.unwrap()
+        crate::connect::postgres::writer(&crate::connect::postgres::PostgresServer::alone(
+            db.url.clone(),
+        ))
+        .await
+        .unwrap()
     } else {
         crate::connect::sqlite::writer(&db.folder.path().join("roots.db")).await.unwrap()
     }
