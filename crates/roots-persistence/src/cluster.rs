@@ -133,7 +133,12 @@ pub(crate) fn watch(
     std::thread::Builder::new()
         .name("roots-cluster".to_owned())
         .spawn(move || {
-            runtime.block_on(look(&cluster, &source, &context, context.closing.clone()));
+            runtime.block_on(async move {
+                look(&cluster, &source, &context, context.closing.clone()).await;
+                // If this is the last one that holds the nodes, their connections close here,
+                // where there is a runtime.
+                drop(cluster);
+            });
             let _ = stopped.send(());
         })
         .map_err(OpenError::Writer)?;

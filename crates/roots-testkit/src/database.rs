@@ -13,6 +13,7 @@ use sea_orm::{
 use tempfile::TempDir;
 
 use crate::ambient::TestClock;
+use crate::citus_stand_in;
 use crate::context::TestContext;
 use crate::postgres;
 use crate::sql_proxy::SqlProxy;
@@ -31,6 +32,8 @@ pub struct TestDatabase {
     /// On PostgreSQL, the proxy that its stores connect through. Programs that the test runs
     /// connect to the server itself.
     pub sql_proxy: Option<SqlProxy>,
+    /// The nodes, if the database is a stand-in for a cluster: proxies to the same server.
+    pub nodes: Vec<SqlProxy>,
 }
 
 impl TestDatabase {
@@ -68,7 +71,30 @@ impl TestDatabase {
             // The migration may touch all tenants at once.
             sql_proxy.forget();
         }
-        Self { store, clock, url, folder, sql_proxy }
+        Self { store, clock, url, folder, sql_proxy, nodes: Vec::new() }
+    }
+
+    /// A PostgreSQL database that looks to its stores like the coordinator of a Citus cluster with
+    /// so many nodes, each of which holds every so-manieth shard. All of them are one database: what
+    /// is shown is how a store finds the nodes, and that it sends them nothing that does not belong
+    /// there.
+    pub async fn as_if_spread(nodes: usize) -> Self {
+        let mut alone = Self::postgres().await;
+        for _ in 0..nodes {
+            alone.nodes.push(SqlProxy::on(&alone.url).await);
+        }
+        alone.execute(&citus_stand_in::catalogue(&alone.nodes)).await;
+        alone.store.close().await;
+        alone.store = alone.another_store_by(alone.clock.clone()).await;
+        if let Some(sql_proxy) = &alone.sql_proxy {
+            sql_proxy.forget();
+        }
+        alone
+    }
+
+    /// Moves the shard of an account to a node of the stand-in for a cluster.
+    pub async fn move_shard(&self, account: AccountId, node: usize) {
+        self.execute(&citus_stand_in::moved(account, node)).await;
     }
 
     /// The services on its store and clock.

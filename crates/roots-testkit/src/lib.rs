@@ -12,6 +12,7 @@ pub mod ambient;
 pub mod answer;
 pub mod app;
 pub mod browser;
+pub(crate) mod citus_stand_in;
 pub mod commands;
 pub mod compare;
 pub mod context;

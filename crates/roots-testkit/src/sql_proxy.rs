@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::tenant_lint;
 
@@ -13,7 +14,10 @@ use crate::tenant_lint;
 pub struct SqlProxy {
     /// The URL to connect to instead of the server's.
     pub url: String,
+    /// The port of this machine that it listens on.
+    pub port: u16,
     statements: Arc<Mutex<BTreeSet<String>>>,
+    is_cut: watch::Sender<bool>,
 }
 
 impl SqlProxy {
@@ -26,18 +30,33 @@ impl SqlProxy {
         let address = listener.local_addr().expect("its address");
         let statements = Arc::new(Mutex::new(BTreeSet::new()));
         let (server, notes) = (server.to_owned(), statements.clone());
+        let (is_cut, cut) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(pass(near, server.clone(), notes.clone()));
+                let (mut cut, passing) = (cut.clone(), pass(near, server.clone(), notes.clone()));
+                tokio::spawn(async move {
+                    tokio::select! {
+                        biased;
+                        _ = cut.wait_for(|cut| *cut) => {}
+                        () = passing => {}
+                    }
+                });
             }
         });
-        Self { url: format!("{scheme}://{user}@{address}/{path}"), statements }
+        let url = format!("{scheme}://{user}@{address}/{path}");
+        Self { url, port: address.port(), statements, is_cut }
     }
 
     /// The statements that it recorded so far.
     #[must_use]
     pub fn statements(&self) -> BTreeSet<String> {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Cuts all connections and takes no more, as a server does that was killed, or takes them
+    /// again.
+    pub fn cut(&self, is_cut: bool) {
+        self.is_cut.send_replace(is_cut);
     }
 
     /// Forgets the recorded statements.

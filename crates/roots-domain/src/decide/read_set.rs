@@ -4,8 +4,8 @@ use super::rows::RowKey;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{
-    Action, Command, KeyOrigin, ManageAction, RecoverAction, Reservation,
-    ResourceAction, RowPatch, SignInAction, SystemAction, TransferAction,
+    Action, Command, KeyOrigin, ManageAction, RecoverAction, Reservation, ResourceAction, RowPatch,
+    SignInAction, SystemAction, TransferAction,
 };
 use crate::model::Patch;
 use crate::model::account::Role;

@@ -29,9 +29,8 @@ use crate::port::clock::{Clock, Uids};
 use crate::port::crypto::Locksmith;
 use crate::port::store::{
     AccountReader, AccountsReader, ActivityReader, AuthEpochs, BriefReader, CommandStore,
-    DashboardReader, EventReader, IdempotencyReader, LeftoverReader, Placement,
-    Readiness, SearchReader,
-    SessionReader, SilenceReader, TodoReader, UsageReader,
+    DashboardReader, EventReader, IdempotencyReader, LeftoverReader, Placement, Readiness,
+    SearchReader, SessionReader, SilenceReader, TodoReader, UsageReader,
 };
 
 /// The ports that the services need.

@@ -9,9 +9,7 @@ use crate::command::{Action, Command, SystemAction};
 use crate::model::time::Day;
 use crate::model::usage::{self, Calls, Endpoint, Month, MonthUsage};
 use crate::port::clock::Clock;
-use crate::port::store::{
-    ApplyError, CommandStore, Placement, StoreError, UsageReader, by_server,
-};
+use crate::port::store::{ApplyError, CommandStore, Placement, StoreError, UsageReader, by_server};
 
 /// Most counts in memory. Calls that would need another one are not counted: this only happens if
 /// the database is unavailable, and only statistics are lost.

@@ -289,7 +289,7 @@ mod tests {
         )
         .await
         .unwrap();
-        let pool = |of| ReaderPool { kept_for: Duration::MAX, ..ReaderPool::new(of) };
+        let pool = |of| ReaderPool { kept_for: Duration::MAX, ..ReaderPool::new(of, None) };
         vec![(sqlite, pool(of_sqlite)), (postgres, pool(of_postgres))]
     }
 

@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_remote_server_must_prove_its_name_unless_the_url_says_otherwise() {
-        let of = |url: &str| of_url_and_variable(url, None).map(|(protection, _)| protection);
+        let of = |url: &str| of_url_and_variable(url, None, None).map(|(protection, _)| protection);
         for (url, expected) in [
             ("postgres://u:p@db.example/roots", Ok(Protection::KnownServer)),
             (
@@ -327,10 +327,24 @@ mod tests {
         }
     }
 
+    /// A cluster's coordinator may be on this machine, and its other nodes elsewhere.
+    #[test]
+    fn another_host_by_the_same_url_must_prove_its_name_if_it_is_elsewhere() {
+        let of = |url, host| {
+            of_url_and_variable(url, None, Some(host)).map(|(protection, _)| protection)
+        };
+        let here = "postgres://u@localhost/roots";
+        assert_eq!(of(here, "w1.example"), Ok(Protection::KnownServer));
+        assert_eq!(of(here, "127.0.0.1"), Ok(Protection::Plain));
+        let encrypted = "postgres://u@localhost/roots?sslmode=require";
+        assert_eq!(of(encrypted, "w1.example"), Ok(Protection::Encrypted));
+        assert!(is_socket("postgres:///roots?host=/run/postgresql") && !is_socket(here));
+    }
+
     #[test]
     fn pgsslmode_adds_protection_for_local_servers_and_removes_none_for_remote_ones() {
         let of = |url: &str, variable| {
-            of_url_and_variable(url, Some(variable)).map(|(protection, _)| protection)
+            of_url_and_variable(url, Some(variable), None).map(|(protection, _)| protection)
         };
         for variable in MODES.into_iter().chain(["nonsense"]) {
             let elsewhere = of("postgres://u@db/roots", variable);

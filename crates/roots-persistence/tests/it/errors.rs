@@ -130,9 +130,16 @@ mod server {
         let server = roots_testkit::postgres::server_url();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&DatabaseUrl::parse(&server).unwrap(), clock()).await.unwrap();
-        TestDatabase { store, clock: clock(), url: server, folder, sql_proxy: None }
-            .execute(sql)
-            .await;
+        TestDatabase {
+            store,
+            clock: clock(),
+            url: server,
+            folder,
+            sql_proxy: None,
+            nodes: Vec::new(),
+        }
+        .execute(sql)
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -318,7 +325,8 @@ mod file {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", file.display());
         let store = Store::open(&DatabaseUrl::parse(&url).unwrap(), clock()).await.unwrap();
-        let copy = TestDatabase { store, clock: clock(), url, folder, sql_proxy: None };
+        let copy =
+            TestDatabase { store, clock: clock(), url, folder, sql_proxy: None, nodes: Vec::new() };
         assert_eq!(copy.dump().await, before);
         assert_eq!(copy.store.verify().await.unwrap(), (1, vec![]));
         apply_each(&copy.store, [issuer.log_activity("a")]).await;

@@ -11,6 +11,8 @@ mod brief;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod dashboard;
 #[cfg(test)]
 mod deletions;

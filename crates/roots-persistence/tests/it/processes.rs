@@ -40,7 +40,9 @@ async fn apply(store: &Store, is_postgres: bool, command: Command) -> CommandRes
 
 /// A few accounts are hot: every writer of every store uses them half of the time. Batches hold
 /// commands of several accounts in any order, which could deadlock.
-async fn several_stores_write_the_same_accounts_without_errors_or_deadlocks(db: TestDatabase) {
+pub(crate) async fn several_stores_write_the_same_accounts_without_errors_or_deadlocks(
+    db: TestDatabase,
+) {
     const ACCOUNTS: i64 = 12;
     const HOT: i64 = 2;
     const WRITERS: u64 = 8;
@@ -93,7 +95,7 @@ async fn several_stores_write_the_same_accounts_without_errors_or_deadlocks(db: 
     }
 }
 
-async fn several_stores_spend_each_credit_of_a_balance_once(db: TestDatabase) {
+pub(crate) async fn several_stores_spend_each_credit_of_a_balance_once(db: TestDatabase) {
     let issuer = Issuer::new(&db.store, 100).await;
     let (mut writers, is_postgres) = (Vec::new(), db.is_postgres());
     for store in stores(&db).await {

@@ -14,7 +14,7 @@ use roots_domain::port::store::Verifier;
 use roots_testkit::ambient::TestClock;
 use roots_testkit::commands::{Issuer, apply_each, resealed, text};
 use roots_testkit::database::TestDatabase;
-use sea_orm::{ConnectionTrait, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 
 use super::*;
 use crate::table::todo_logs;
@@ -39,7 +39,16 @@ async fn apply(
     commands: &[Command],
     wait: Wait,
 ) -> Result<Decisions, BatchError> {
-    super::apply(db, memory, &TestClock::default(), &mut None, commands, wait).await
+    let database = (db, dialect_of(db));
+    super::apply(database, memory, &TestClock::default(), &mut None, commands, wait).await
+}
+
+/// The forms of statements of a database that is not spread.
+fn dialect_of(db: &DatabaseConnection) -> Dialect {
+    match db.get_database_backend() {
+        DbBackend::Postgres => Dialect::Postgres,
+        _ => Dialect::Sqlite,
+    }
 }
 
 /// A connection that writes.
@@ -360,9 +369,10 @@ async fn a_foreign_key_violation_is_a_data_error_at_commit_and_blocks_no_later_b
     for (id, row) in (2..).zip(&mut rows) {
         (row.todo_id, row.log_id) = (99, id);
     }
-    let tx = writer.begin().await.unwrap();
+    let dialect = dialect_of(&writer);
+    let tx = BatchTransaction { transaction: writer.begin().await.unwrap(), dialect };
     put(&tx, rows.into_iter(), New).await.unwrap();
-    let error = tx.commit().await.map_err(errors::of_commit).unwrap_err();
+    let error = tx.transaction.commit().await.map_err(errors::of_commit).unwrap_err();
     assert!(matches!(error, BatchError::Data(_)), "{error:?}");
     assert_eq!(db.dump().await, before);
     let next =
