@@ -14,12 +14,15 @@ pub mod app;
 pub mod browser;
 pub mod commands;
 pub mod compare;
+pub mod connection_settings;
 pub mod context;
 pub mod database;
 pub mod members;
 pub mod postgres;
 pub mod seeded_rng;
+pub mod spread_lint;
 pub mod sql_proxy;
+mod statement_tables;
 pub mod tenant_lint;
 pub mod time_zones;
 
