@@ -167,10 +167,11 @@ impl Store {
             is_spread = tables::prepare(&tx).await?;
         }
         Migrator::up(&tx, None).await?;
-        if is_spread {
-            tables::spread(&tx, None).await?;
-        }
+        let spread = if is_spread { tables::spread(&tx, None).await? } else { Vec::new() };
         tx.commit().await?;
+        if !spread.is_empty() {
+            tables::remove_local_rows(&db).await?;
+        }
         db.close().await?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, TryGetableMany};
 
 use super::cluster::{
-    Cluster, FIRST_TABLE, Node, NodeName, Placement, Report, Shards, TENANT, Table,
+    Cluster, FIRST_TABLE, Node, NodeName, NodeState, Placement, Report, Shards, TENANT, Table,
 };
 
 /// The version of the extension, if it was created.
@@ -16,8 +16,8 @@ const IDENTITY: &str = "SELECT CAST(current_user AS TEXT), CAST(current_database
 
 const IS_COORDINATOR: &str = "SELECT groupid = 0 FROM pg_dist_local_group";
 
-const NODES: &str = "SELECT nodeid, nodename, nodeport, groupid = 0 AS is_coordinator, isactive, \
-    hasmetadata AND metadatasynced AS has_metadata, shouldhaveshards \
+const NODES: &str = "SELECT nodeid, nodename, nodeport, groupid = 0, isactive, \
+    hasmetadata AND metadatasynced, shouldhaveshards \
     FROM pg_dist_node WHERE noderole = 'primary' ORDER BY groupid";
 
 /// Each node's answer has a line for each setting and one for the extension.
@@ -32,8 +32,10 @@ const REPORTS: &str = "SELECT nodeid, success, COALESCE(result, '') AS result \
 const APART: &str = "SELECT from_nodename, from_nodeport, to_nodename, to_nodeport \
     FROM citus_check_cluster_node_health() WHERE NOT result";
 
-/// A node that does not answer by then counts as unreachable. Citus waits for 30 s by default.
-const BRIEFLY: &str = "SET LOCAL citus.node_connection_timeout = '5s'";
+/// A node that does not answer by then counts as unreachable. Citus waits for 30 s by default, and
+/// warns of what is told as a finding.
+const BRIEFLY: &str =
+    "SET LOCAL citus.node_connection_timeout = '5s'; SET LOCAL client_min_messages = 'error'";
 
 const SHARDS: &str = "SELECT COUNT(*), COUNT(*) FILTER (WHERE p.groupid = 0) \
     FROM pg_dist_shard s JOIN pg_dist_placement p ON p.shardid = s.shardid \
@@ -64,16 +66,8 @@ pub(super) const PLAIN_TENANTS_TABLES: &str = "SELECT CAST(c.relname AS TEXT) FR
     AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid \
         AND a.attname = 'account_id' AND NOT a.attisdropped)";
 
-#[derive(FromQueryResult)]
-struct NodeRow {
-    nodeid: i32,
-    nodename: String,
-    nodeport: i32,
-    is_coordinator: bool,
-    isactive: bool,
-    has_metadata: bool,
-    shouldhaveshards: bool,
-}
+/// A row of [`NODES`].
+type NodeRow = (i32, String, i32, bool, bool, bool, bool);
 
 #[derive(FromQueryResult)]
 struct TableRow {
@@ -148,8 +142,7 @@ pub(super) async fn read(tx: &impl ConnectionTrait) -> Result<Cluster, DbErr> {
 }
 
 async fn nodes(tx: &impl ConnectionTrait) -> Result<Vec<Node>, DbErr> {
-    let statement = Statement::from_string(tx.get_database_backend(), NODES);
-    let found = NodeRow::find_by_statement(statement).all(tx).await?;
+    let found = rows::<NodeRow>(tx, NODES).await?;
     let mut reports: BTreeMap<i32, Report> = rows::<(i32, bool, String)>(tx, REPORTS)
         .await?
         .into_iter()
@@ -157,14 +150,16 @@ async fn nodes(tx: &impl ConnectionTrait) -> Result<Vec<Node>, DbErr> {
             (node, if answered { report(&result) } else { Report::Unreachable(result) })
         })
         .collect();
-    let node = |row: NodeRow| Node {
-        name: NodeName { host: row.nodename, port: row.nodeport },
-        is_coordinator: row.is_coordinator,
-        is_active: row.isactive,
-        has_metadata: row.has_metadata,
-        takes_shards: row.shouldhaveshards,
-        report: reports.remove(&row.nodeid).unwrap_or(Report::None),
-    };
+    let node =
+        |(id, host, port, is_coordinator, is_active, has_metadata, takes_shards): NodeRow| {
+            let state = match (is_active, has_metadata) {
+                (false, _) => NodeState::Inactive,
+                (true, false) => NodeState::WithoutMetadata,
+                (true, true) => NodeState::Ready,
+            };
+            let report = reports.remove(&id).unwrap_or(Report::None);
+            Node { name: NodeName { host, port }, is_coordinator, state, takes_shards, report }
+        };
     Ok(found.into_iter().map(node).collect())
 }
 

@@ -48,13 +48,20 @@ pub(super) struct Cluster {
 pub(super) struct Node {
     pub(super) name: NodeName,
     pub(super) is_coordinator: bool,
-    pub(super) is_active: bool,
-    /// Whether it knows where all shards are.
-    pub(super) has_metadata: bool,
+    pub(super) state: NodeState,
     /// Whether new shards may be placed on it.
     pub(super) takes_shards: bool,
     /// What it said of itself.
     pub(super) report: Report,
+}
+
+/// How far a node is part of its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NodeState {
+    Inactive,
+    /// It does not know where all shards are.
+    WithoutMetadata,
+    Ready,
 }
 
 /// What a node said of itself.

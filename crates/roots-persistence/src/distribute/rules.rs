@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster::{Cluster, DIRECTORY, Node, NodeName, Placement, Report, TENANT, Table};
+use super::cluster::{
+    Cluster, DIRECTORY, Node, NodeName, NodeState, Placement, Report, TENANT, Table,
+};
 use super::finding::Finding;
 
 /// The oldest version on which Roots was proved.
@@ -36,7 +38,7 @@ pub(super) fn findings(cluster: &Cluster) -> Vec<Finding> {
         let (role, database) = (cluster.role.clone(), cluster.database.clone());
         found.push(Finding::NoWorkers { role, database });
     }
-    found.extend(cluster.nodes.iter().flat_map(|node| of_node(node, cluster)));
+    found.extend(cluster.nodes.iter().filter_map(|node| of_node(node, cluster)));
     found.extend(apart(cluster));
     found.extend(cluster.nodes.iter().flat_map(of_settings));
     if let Some(coordinator) = coordinator {
@@ -72,7 +74,7 @@ fn of_extension(node: Option<&NodeName>, version: &str, cluster: &Cluster) -> Op
 /// What is wrong with a node itself.
 fn of_node(node: &Node, cluster: &Cluster) -> Option<Finding> {
     let name = || node.name.clone();
-    if !node.is_active {
+    if node.state == NodeState::Inactive {
         return Some(Finding::Inactive { node: name() });
     }
     match &node.report {
@@ -90,7 +92,7 @@ fn of_node(node: &Node, cluster: &Cluster) -> Option<Finding> {
         {
             of_extension(Some(&node.name), version, cluster)
         }
-        _ if !node.has_metadata => Some(Finding::NoMetadata { node: name() }),
+        _ if node.state == NodeState::WithoutMetadata => Some(Finding::NoMetadata { node: name() }),
         _ => None,
     }
 }
@@ -250,8 +252,7 @@ mod tests {
         Node {
             name: name(port),
             is_coordinator: port == 1,
-            is_active: true,
-            has_metadata: true,
+            state: NodeState::Ready,
             takes_shards: port != 1,
             report: Report::Answered { extension: Some("13.2-1".to_owned()), settings },
         }
@@ -320,12 +321,10 @@ mod tests {
             "The coordinator has no extension citus in the database main. As a superuser, in psql on that database of that machine: CREATE EXTENSION citus;"
         );
         let missing = only(|cluster| {
-            let settings = BTreeMap::new();
-            cluster.nodes[1].report = Report::Answered { extension: None, settings };
-            // Its settings are missing too, and those of the extension can't be there.
-            let kept = node(2).report;
-            let Report::Answered { settings, .. } = kept else { panic!("no report") };
-            cluster.nodes[1].report = Report::Answered { extension: None, settings };
+            let Report::Answered { extension, .. } = &mut cluster.nodes[1].report else {
+                panic!("no report")
+            };
+            *extension = None;
         });
         assert!(missing.starts_with("Node db:2 has no extension citus"), "{missing}");
         let old = only(|cluster| {
@@ -371,7 +370,7 @@ mod tests {
     fn a_node_that_can_t_be_used_is_told_once() {
         assert_eq!(
             only(|cluster| {
-                cluster.nodes[1].is_active = false;
+                cluster.nodes[1].state = NodeState::Inactive;
                 cluster.nodes[1].report = Report::None;
             }),
             "Node db:2 is inactive. As a superuser, in psql on the coordinator's database: SELECT citus_activate_node('db', 2);"
@@ -385,7 +384,7 @@ mod tests {
             "{lost}"
         );
         assert_eq!(
-            only(|cluster| cluster.nodes[1].has_metadata = false),
+            only(|cluster| cluster.nodes[1].state = NodeState::WithoutMetadata),
             "Node db:2 does not know where all shards are. As a superuser, in psql on the coordinator's database: SELECT start_metadata_sync_to_all_nodes();"
         );
         let apart = only(|cluster| cluster.apart = vec![(name(2), name(3))]);

@@ -80,13 +80,7 @@ async fn distribute_on(
         return Err(DistributeError::InUse(others));
     }
     let spread = spread(db, shard_count).await.map_err(DistributeError::Refused)?;
-    let copies = async {
-        let tx = db.begin().await?;
-        tx.execute_unprepared(postgres::NO_TIME_LIMIT).await?;
-        tables::remove_local_rows(&tx).await?;
-        tx.commit().await
-    };
-    copies.await.map_err(DistributeError::CopyLeft)?;
+    tables::remove_local_rows(db).await.map_err(DistributeError::CopyLeft)?;
     Ok(spread)
 }
 

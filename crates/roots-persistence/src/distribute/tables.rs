@@ -1,6 +1,6 @@
 //! Spreads tables that are not spread.
 
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, TransactionTrait};
 
 use super::catalog;
 use super::cluster::{self, DIRECTORY, FIRST_TABLE, Placement, TENANT, Table};
@@ -65,11 +65,13 @@ pub(crate) async fn spread(
 
 /// Removes the rows that remain on the coordinator after their table was distributed. All tables
 /// that lead to them must be distributed.
-pub(super) async fn remove_local_rows(tx: &impl ConnectionTrait) -> Result<(), DbErr> {
+pub(crate) async fn remove_local_rows(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let tx = db.begin().await?;
+    prepare(&tx).await?;
     let backend = tx.get_database_backend();
-    for table in catalog::tables(tx).await?.iter().filter(|table| table.has_local_rows) {
+    for table in catalog::tables(&tx).await?.iter().filter(|table| table.has_local_rows) {
         let values = [table.name.as_str().into()];
         tx.query_all_raw(Statement::from_sql_and_values(backend, WITHOUT_COPY, values)).await?;
     }
-    Ok(())
+    tx.commit().await
 }
