@@ -121,12 +121,14 @@ pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
     open_pool(options).await
 }
 
-/// The connection of a command that changes the schema or reads the catalogue. It plans its
-/// statements as the server likes.
+/// The connection of a command that spreads tables or reads the catalogue. It plans its statements
+/// as the server likes, and has a name of its own: it is not one of a process that serves.
 pub(crate) async fn operator(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, &[]);
     options.max_connections(1);
-    open_pool(options).await
+    let db = open_pool(options).await?;
+    db.execute_unprepared("SET application_name = 'roots-distribute'").await?;
+    Ok(db)
 }
 
 /// Waits for the lock for changes of the schema, for as long as it takes. The transaction then has

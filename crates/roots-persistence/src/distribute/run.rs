@@ -12,9 +12,9 @@ use crate::connect::postgres;
 use crate::connect::source::{self, OpenError};
 use crate::connect::url::DatabaseUrl;
 
-/// The connections of other Roots processes to this database.
+/// The connections of Roots processes to this database, but for those of this command.
 const OTHERS: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'roots' \
-    AND datname = current_database() AND pid <> pg_backend_pid()";
+    AND datname = current_database()";
 /// A process that has just stopped may still be seen for a moment.
 const OTHERS_MAX_WAIT: Duration = Duration::from_secs(2);
 /// How often to look.
@@ -33,7 +33,7 @@ pub enum DistributeError {
     NotReady(Vec<Finding>),
     /// Other processes would go on as if the tables were not spread.
     #[error(
-        "nothing was changed, because {0} connections of other Roots processes are open on this database: stop those processes first, and start them again after"
+        "nothing was changed, because other Roots processes use this database (open connections: {0}): stop them first, and start them after"
     )]
     InUse(i64),
     /// The database can't be reached.
