@@ -5,6 +5,7 @@
 //! connected to and how an account is locked.
 
 mod connect;
+mod distribute;
 mod erase;
 mod errors;
 mod export;
@@ -20,4 +21,5 @@ pub use connect::source::OpenError;
 pub use connect::sqlite_file::{FileError, FileErrorKind};
 pub use connect::tls::TlsError;
 pub use connect::url::DatabaseUrl;
+pub use distribute::{DistributeError, Finding, NodeName, check_distribution, distribute};
 pub use store::{BackupError, Store, Threads};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statement};
 
 use super::open_pool;
 use super::tls::{self, Protection};
@@ -73,7 +73,7 @@ pub(crate) const LOCK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms'
     CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS locked_at \
     FROM unnest($1::bigint[]) AS k";
 /// The lock for changes of the schema. It is negative, unlike that of any account.
-pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
+const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
 fn options(url: &str, more: &'static [(&str, &str)]) -> ConnectOptions {
     with_max_age(connect_options(url, more), MAX_AGE)
@@ -121,6 +121,26 @@ pub(crate) async fn writer(url: &str) -> Result<DatabaseConnection, DbErr> {
     open_pool(options).await
 }
 
+/// The connection of a command that spreads tables or reads the catalogue. It plans its statements
+/// as the server likes, and has a name of its own: it is not one of a process that serves.
+pub(crate) async fn operator(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = options(url, &[]);
+    options.max_connections(1);
+    let db = open_pool(options).await?;
+    db.execute_unprepared("SET application_name = 'roots-distribute'").await?;
+    Ok(db)
+}
+
+/// Waits for the lock for changes of the schema, for as long as it takes. The transaction then has
+/// no time limit.
+pub(crate) async fn lock_for_migration(tx: &impl ConnectionTrait) -> Result<(), DbErr> {
+    tx.execute_unprepared(NO_TIME_LIMIT).await?;
+    let sql = "SELECT pg_advisory_xact_lock($1)";
+    let lock = [MIGRATION_LOCK.into()];
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, lock);
+    tx.query_all_raw(statement).await.map(drop)
+}
+
 /// A pool of readers, one of `pools`. It connects when it is first used.
 pub(crate) async fn readers(url: &str, pools: usize) -> Result<DatabaseConnection, DbErr> {
     let mut options = options(url, &READ_BY_INDEX);
@@ -132,7 +152,6 @@ pub(crate) async fn readers(url: &str, pools: usize) -> Result<DatabaseConnectio
 #[cfg(test)]
 mod tests {
     use roots_testkit::database::TestDatabase;
-    use sea_orm::{ConnectionTrait, Statement};
 
     use super::*;
 
