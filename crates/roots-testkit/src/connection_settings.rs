@@ -141,6 +141,9 @@ mod tests {
             TrackedSettings::at_start(start).now().plan_cache_mode,
             PlanCacheMode::ForceGeneric
         );
-        assert_eq!(TrackedSettings::at_start(b"user\0roots\0\0").now(), Default::default());
+        assert_eq!(
+            TrackedSettings::at_start(b"user\0roots\0\0").now(),
+            ConnectionSettings::default()
+        );
     }
 }

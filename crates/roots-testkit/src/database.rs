@@ -13,6 +13,7 @@ use sea_orm::{
 use tempfile::TempDir;
 
 use crate::ambient::TestClock;
+use crate::cluster::{self, Cluster, ClusterDatabase};
 use crate::context::TestContext;
 use crate::postgres;
 use crate::sql_proxy::SqlProxy;
@@ -31,6 +32,8 @@ pub struct TestDatabase {
     /// On PostgreSQL, the proxy that its stores connect through. Programs that the test runs
     /// connect to the server itself.
     pub sql_proxy: Option<SqlProxy>,
+    /// The database on each node, if the tests run on a cluster. It is dropped with this value.
+    pub cluster: Option<ClusterDatabase>,
 }
 
 impl TestDatabase {
@@ -38,15 +41,22 @@ impl TestDatabase {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roots.db").display());
-        Self::open(url, folder, None).await
+        Self::open(url, folder, None, None).await
     }
 
-    /// A PostgreSQL database on the server that the tests run on.
+    /// A PostgreSQL database on the server, or the cluster, that the tests run on.
     pub async fn postgres() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = postgres::server_url();
         #[expect(clippy::disallowed_methods, reason = "a name that no other test has")]
         let name = format!("roots_{}", uuid::Uuid::now_v7().simple());
+        if let Some(cluster) = Cluster::of_tests().await {
+            let database = cluster.create(name).await;
+            database.distribute().await;
+            let url = database.url();
+            let sql_proxy = SqlProxy::on(&url).await;
+            return Self::open(url, folder, Some(sql_proxy), Some(database)).await;
+        }
+        let server = postgres::server_url();
         let admin = connect(&server).await;
         admin
             .execute_unprepared(&format!("CREATE DATABASE {name}"))
@@ -56,10 +66,15 @@ impl TestDatabase {
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
         let url = format!("{base}/{name}");
         let sql_proxy = SqlProxy::on(&url).await;
-        Self::open(url, folder, Some(sql_proxy)).await
+        Self::open(url, folder, Some(sql_proxy), None).await
     }
 
-    async fn open(url: String, folder: TempDir, sql_proxy: Option<SqlProxy>) -> Self {
+    async fn open(
+        url: String,
+        folder: TempDir,
+        sql_proxy: Option<SqlProxy>,
+        cluster: Option<ClusterDatabase>,
+    ) -> Self {
         let clock = Arc::new(TestClock::default());
         let store =
             open(sql_proxy.as_ref().map_or(&url, |sql_proxy| &sql_proxy.url), clock.clone()).await;
@@ -68,7 +83,7 @@ impl TestDatabase {
             // The migration may touch all tenants at once.
             sql_proxy.forget();
         }
-        Self { store, clock, url, folder, sql_proxy }
+        Self { store, clock, url, folder, sql_proxy, cluster }
     }
 
     /// The services on its store and clock.
@@ -178,7 +193,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-async fn rows<T: TryGetableMany>(db: &impl ConnectionTrait, sql: &str) -> Vec<T> {
+pub(crate) async fn rows<T: TryGetableMany>(db: &impl ConnectionTrait, sql: &str) -> Vec<T> {
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let found = db.query_all_raw(statement).await.expect("a query that runs");
     let read = |row| T::try_get_many_by_index(row).expect("columns of these types");
@@ -220,9 +235,12 @@ impl TestDatabase {
         dump
     }
 
-    /// Blocks the writers of an account.
+    /// Blocks the writers of an account. On a cluster their lock is on the account's node.
     pub async fn hold(&self, account: AccountId) -> Hold {
-        let db = self.connection().await;
+        let db = match &self.cluster {
+            Some(on) => connect(&on.url_on(&cluster::node_of(&self.url, account).await)).await,
+            None => self.connection().await,
+        };
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()

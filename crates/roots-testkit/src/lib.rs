@@ -12,6 +12,7 @@ pub mod ambient;
 pub mod answer;
 pub mod app;
 pub mod browser;
+pub mod cluster;
 pub mod commands;
 pub mod compare;
 pub mod connection_settings;

@@ -1,5 +1,10 @@
 //! The compiled program, run in a temporary folder. For the tests of `roots-server`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what goes wrong in a test has to fail it")]
+#![expect(
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    reason = "tests start programs for what they do"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -19,6 +24,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::http_client;
+use crate::cluster::ClusterDatabase;
 use crate::database::{TestDatabase, connect};
 
 /// How long a test waits for an event before it fails. A busy machine takes less.
@@ -55,12 +61,14 @@ fn program() -> PathBuf {
 pub struct WorkFolder {
     folder: TempDir,
     database_url: Option<String>,
+    /// The database on each node, if the tests run on a cluster. It is dropped with this value.
+    pub cluster: Option<ClusterDatabase>,
 }
 
 impl WorkFolder {
     /// An empty folder. Its database is a SQLite file inside it.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), database_url: None }
+        Self { folder: tempfile::tempdir().unwrap(), database_url: None, cluster: None }
     }
 
     /// An empty folder for a program that uses the database of this URL.
@@ -72,7 +80,7 @@ impl WorkFolder {
     pub async fn on_postgres() -> Self {
         let database = TestDatabase::postgres().await;
         database.store.close().await;
-        Self::on(database.url)
+        Self { cluster: database.cluster, ..Self::on(database.url) }
     }
 
     /// Its path.

@@ -44,9 +44,9 @@ const CORRELATED: &str =
 /// # Errors
 ///
 /// Says what a cluster would refuse, or commit in two phases.
-pub fn check(sql: &str, settings: &ConnectionSettings) -> Result<(), String> {
+pub fn check(sql: &str, settings: ConnectionSettings) -> Result<(), String> {
     static GOOD: Mutex<Option<HashSet<(String, ConnectionSettings)>>> = Mutex::new(None);
-    let known = (sql.to_owned(), *settings);
+    let known = (sql.to_owned(), settings);
     let mut good = GOOD.lock().unwrap_or_else(PoisonError::into_inner);
     let good = good.get_or_insert_default();
     if good.contains(&known) {
@@ -67,7 +67,7 @@ struct Judgement<'a> {
 }
 
 impl Judgement<'_> {
-    fn judge(&self, settings: &ConnectionSettings) -> Result<(), String> {
+    fn judge(&self, settings: ConnectionSettings) -> Result<(), String> {
         let tables = self.tables;
         let accounts = self.accounts();
         let is_one = !accounts.is_empty();
@@ -461,17 +461,17 @@ mod tests {
     #[test]
     fn statements_that_a_cluster_takes_are_allowed() {
         for sql in TAKEN {
-            assert_eq!(check(sql, &AUTO), Ok(()), "{sql}");
-            assert_eq!(check(sql, &WORKER), Ok(()), "{sql}");
+            assert_eq!(check(sql, AUTO), Ok(()), "{sql}");
+            assert_eq!(check(sql, WORKER), Ok(()), "{sql}");
         }
     }
 
     #[test]
     fn statements_that_a_cluster_refuses_are_errors() {
         for (error, sql) in REFUSED {
-            assert_eq!(check(sql, &AUTO), Err(error.to_owned()), "{sql}");
+            assert_eq!(check(sql, AUTO), Err(error.to_owned()), "{sql}");
         }
-        assert!(check("SELECT )", &AUTO).is_err());
+        assert!(check("SELECT )", AUTO).is_err());
     }
 
     #[test]
@@ -483,7 +483,7 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(check(sql, &WORKER).is_ok(), is_allowed, "{sql}");
+            assert_eq!(check(sql, WORKER).is_ok(), is_allowed, "{sql}");
         }
     }
 
@@ -506,7 +506,7 @@ mod tests {
             "UPDATE todos SET version = $2 WHERE account_id = $1",
             "DELETE FROM todos WHERE account_id = $1 AND todo_id = $2 RETURNING *",
         ] {
-            assert_eq!(check(sql, &GENERIC_PLAN), Ok(()), "{sql}");
+            assert_eq!(check(sql, GENERIC_PLAN), Ok(()), "{sql}");
         }
         for sql in [
             "SELECT \"accounts\".\"account_id\" FROM \"accounts\" LIMIT $1",
@@ -527,7 +527,7 @@ mod tests {
              WHERE account_id = $1 AND todo_id = v.id",
             "DELETE FROM todos WHERE account_id = ANY($1)",
         ] {
-            assert_eq!(check(sql, &GENERIC_PLAN), Err(GENERIC.to_owned()), "{sql}");
+            assert_eq!(check(sql, GENERIC_PLAN), Err(GENERIC.to_owned()), "{sql}");
         }
     }
 }

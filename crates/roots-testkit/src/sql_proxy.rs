@@ -78,7 +78,7 @@ impl Drop for SqlProxy {
         let runs = std::mem::take(&mut locked(&self.record).runs);
         let errors = runs.into_iter().filter_map(|(sql, settings)| {
             let settings = ConnectionSettings { node: self.node, ..settings };
-            let refused = spread_lint::check(&sql, &settings).err();
+            let refused = spread_lint::check(&sql, settings).err();
             refused.map(|error| format!("{error}: {sql} under {settings:?}"))
         });
         assert_eq!(errors.collect::<Vec<_>>(), [""; 0], "statements that a cluster refuses");
