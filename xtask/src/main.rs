@@ -10,6 +10,7 @@ mod bench;
 mod browser;
 mod built;
 mod ci;
+mod cluster;
 mod conformance;
 mod deny;
 mod openapi;
@@ -33,8 +34,11 @@ enum Task {
     /// Run all checks of CI: format, clippy, tidy, licences, tests on both databases, docs,
     /// `OpenAPI`
     Ci,
-    /// Run the tests of the workspace on both databases
+    /// Run the tests of the workspace on both databases, or those of the database and the API on a
+    /// cluster
     Test {
+        #[command(flatten)]
+        cluster: cluster::ClusterOptions,
         /// Arguments for `cargo test --workspace`: part of a test's name, `--test NAME`,
         /// `-- --nocapture` … (`-p` has no effect with `--workspace`)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -84,7 +88,9 @@ fn perform(task: Task) -> Result<(), Box<dyn Error>> {
     run::handle_signals()?;
     match task {
         Task::Ci => ci::perform(),
-        Task::Test { args } => test::perform(&args),
+        Task::Test { cluster, args } => {
+            cluster::perform(&cluster, &args).unwrap_or_else(|| test::perform(&args))
+        }
         Task::Postgres => postgres::perform(),
         Task::Bench(options) => bench::perform(&options),
         Task::Deny => deny::perform(),

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod connect;
+mod distribute;
 mod erase;
 mod errors;
 mod export;
@@ -22,4 +23,5 @@ pub use connect::source::OpenError;
 pub use connect::sqlite_file::{FileError, FileErrorKind};
 pub use connect::tls::TlsError;
 pub use connect::url::DatabaseUrl;
+pub use distribute::{DistributeError, Finding, NodeName, check_distribution, distribute};
 pub use store::{BackupError, Store, Threads};

@@ -31,6 +31,7 @@ use crate::connect::readers::Readers;
 use crate::connect::source::{OpenError, Source, close};
 use crate::connect::url::DatabaseUrl;
 use crate::connect::{sqlite, tls};
+use crate::distribute::tables;
 use crate::node::{Node, NodeContext};
 use crate::read::stats_cache::StatsCache;
 use crate::write::connection::Listeners;
@@ -140,7 +141,7 @@ impl Store {
     }
 
     /// Migrates the schema to the newest version. If two processes do it at once, one waits for the
-    /// other.
+    /// other. If the tables are spread over machines, new ones are spread with them.
     ///
     /// # Errors
     /// A database error, or the schema is newer than this program.
@@ -158,15 +159,17 @@ impl Store {
             ..TransactionOptions::default()
         };
         let tx = db.begin_with_options(options).await?;
+        let mut is_spread = false;
         if let Source::Postgres(_) = self.source() {
-            tx.execute_unprepared(postgres::NO_TIME_LIMIT).await?;
-            let sql = "SELECT pg_advisory_xact_lock($1)";
-            let lock = [postgres::MIGRATION_LOCK.into()];
-            tx.query_all_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, lock))
-                .await?;
+            postgres::lock_for_migration(&tx).await?;
+            is_spread = tables::prepare(&tx).await?;
         }
         Migrator::up(&tx, None).await?;
+        let spread = if is_spread { tables::spread(&tx, None).await? } else { Vec::new() };
         tx.commit().await?;
+        if !spread.is_empty() {
+            tables::remove_local_rows(&db).await?;
+        }
         db.close().await?;
         Ok(())
     }

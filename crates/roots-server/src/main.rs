@@ -69,6 +69,7 @@ async fn perform(command: CliCommand, settings: &Settings) -> Result<(), Program
         CliCommand::Credits(asked) => commands::credits(settings, asked).await,
         CliCommand::Backup { file } => commands::backup(settings, file).await,
         CliCommand::Verify => commands::verify(settings).await,
+        CliCommand::Distribute(asked) => commands::distribute(settings, asked).await,
         CliCommand::Openapi => commands::openapi(),
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use roots_domain::port::store::StoreError;
 use roots_domain::service::WriteError;
-use roots_persistence::{BackupError, DatabaseUrl, OpenError};
+use roots_persistence::{BackupError, DatabaseUrl, DistributeError, OpenError};
 
 use crate::cli::settings::InvalidSetting;
 use crate::first_start::FirstStartError;
@@ -69,6 +69,12 @@ pub(crate) enum ProgramError {
     /// The accounting is wrong; the mismatches were printed.
     #[error("the accounting does not add up")]
     DoesNotAddUp,
+    /// The tables were not spread, or not checked.
+    #[error(transparent)]
+    Distribute(#[from] DistributeError),
+    /// Something that the cluster lacks; it was printed.
+    #[error("the tables are not spread as they should be")]
+    NotSpread,
     /// The database did not close in time.
     #[error("the database did not close in time; every answered write is safe")]
     NotDrained,

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use crate::ambient::TestClock;
 use crate::citus_stand_in;
+use crate::cluster::{self, Cluster, ClusterDatabase};
+use crate::connection_settings::Node;
 use crate::context::TestContext;
 use crate::postgres;
 use crate::sql_proxy::SqlProxy;
@@ -32,6 +34,8 @@ pub struct TestDatabase {
     /// On PostgreSQL, the proxy that its stores connect through. Programs that the test runs
     /// connect to the server itself.
     pub sql_proxy: Option<SqlProxy>,
+    /// The database on each node, if the tests run on a cluster. It is dropped with this value.
+    pub cluster: Option<ClusterDatabase>,
     /// The nodes, if the database is a stand-in for a cluster: proxies to the same server.
     pub nodes: Vec<SqlProxy>,
 }
@@ -41,15 +45,25 @@ impl TestDatabase {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("roots.db").display());
-        Self::open(url, folder, None).await
+        Self::open(url, folder, None, None).await
     }
 
-    /// A PostgreSQL database on the server that the tests run on.
+    /// A PostgreSQL database on the server, or the cluster, that the tests run on.
     pub async fn postgres() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let name = new_name();
+        if let Some(cluster) = Cluster::of_tests().await {
+            let database = cluster.create(name).await;
+            database.distribute().await;
+            let url = database.url();
+            let sql_proxy = SqlProxy::on(&url).await;
+            return Self::open(url, folder, Some(sql_proxy), Some(database)).await;
+        }
+        Self::on_server(folder, &name).await
+    }
+
+    async fn on_server(folder: TempDir, name: &str) -> Self {
         let server = postgres::server_url();
-        #[expect(clippy::disallowed_methods, reason = "a name that no other test has")]
-        let name = format!("roots_{}", uuid::Uuid::now_v7().simple());
         let admin = connect(&server).await;
         admin
             .execute_unprepared(&format!("CREATE DATABASE {name}"))
@@ -59,10 +73,15 @@ impl TestDatabase {
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
         let url = format!("{base}/{name}");
         let sql_proxy = SqlProxy::on(&url).await;
-        Self::open(url, folder, Some(sql_proxy)).await
+        Self::open(url, folder, Some(sql_proxy), None).await
     }
 
-    async fn open(url: String, folder: TempDir, sql_proxy: Option<SqlProxy>) -> Self {
+    async fn open(
+        url: String,
+        folder: TempDir,
+        sql_proxy: Option<SqlProxy>,
+        cluster: Option<ClusterDatabase>,
+    ) -> Self {
         let clock = Arc::new(TestClock::default());
         let store =
             open(sql_proxy.as_ref().map_or(&url, |sql_proxy| &sql_proxy.url), clock.clone()).await;
@@ -71,20 +90,26 @@ impl TestDatabase {
             // The migration may touch all tenants at once.
             sql_proxy.forget();
         }
-        Self { store, clock, url, folder, sql_proxy, nodes: Vec::new() }
+        Self { store, clock, url, folder, sql_proxy, cluster, nodes: Vec::new() }
     }
 
     /// A PostgreSQL database that looks to its stores like the coordinator of a Citus cluster with
-    /// so many nodes, each of which holds every so-manieth shard. All of them are one database: what
-    /// is shown is how a store finds the nodes, and that it sends them nothing that does not belong
-    /// there.
+    /// so many nodes, which hold its shards in turn. All of them are one database: what is shown is
+    /// how a store finds the nodes, and that it sends each of them nothing that Citus would refuse.
     pub async fn as_if_spread(nodes: usize) -> Self {
-        let mut alone = Self::postgres().await;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let name = new_name();
+        let mut alone = Self::on_server(folder, &name).await;
         for _ in 0..nodes {
-            alone.nodes.push(SqlProxy::on(&alone.url).await);
+            let mut node = SqlProxy::on(&alone.url).await;
+            (node.judge_spread, node.node) = (true, Node::Worker);
+            alone.nodes.push(node);
         }
         alone.execute(&citus_stand_in::catalogue(&alone.nodes)).await;
         alone.store.close().await;
+        if let Some(sql_proxy) = &mut alone.sql_proxy {
+            sql_proxy.judge_spread = true;
+        }
         alone.store = alone.another_store_by(alone.clock.clone()).await;
         if let Some(sql_proxy) = &alone.sql_proxy {
             sql_proxy.forget();
@@ -136,6 +161,12 @@ impl TestDatabase {
         db.close().await.expect("closing the connection");
         met
     }
+}
+
+/// A name that no other test's database has.
+#[expect(clippy::disallowed_methods, reason = "no test depends on it")]
+fn new_name() -> String {
+    format!("roots_{}", uuid::Uuid::now_v7().simple())
 }
 
 async fn open(url: &str, clock: Arc<TestClock>) -> Store {
@@ -204,7 +235,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-async fn rows<T: TryGetableMany>(db: &impl ConnectionTrait, sql: &str) -> Vec<T> {
+pub(crate) async fn rows<T: TryGetableMany>(db: &impl ConnectionTrait, sql: &str) -> Vec<T> {
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let found = db.query_all_raw(statement).await.expect("a query that runs");
     let read = |row| T::try_get_many_by_index(row).expect("columns of these types");
@@ -246,9 +277,12 @@ impl TestDatabase {
         dump
     }
 
-    /// Blocks the writers of an account.
+    /// Blocks the writers of an account. On a cluster their lock is on the account's node.
     pub async fn hold(&self, account: AccountId) -> Hold {
-        let db = self.connection().await;
+        let db = match &self.cluster {
+            Some(on) => connect(&on.url_on(&cluster::node_of(&self.url, account).await)).await,
+            None => self.connection().await,
+        };
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()

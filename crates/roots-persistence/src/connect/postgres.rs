@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statement};
 
 use super::cluster_map::NodeAddress;
 use super::open_pool;
@@ -135,7 +135,7 @@ pub(crate) const LOCK_ON_NODE: &str =
 /// Waits for locks as briefly as [`LOCK_BRIEFLY`], on all nodes.
 pub(crate) const WAIT_BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'";
 /// The lock for changes of the schema. It is negative, unlike that of any account.
-pub(crate) const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
+const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
 fn options(server: &PostgresServer, more: &'static [(&str, &str)]) -> ConnectOptions {
     with_max_age(connect_options(server, more), MAX_AGE)
@@ -197,6 +197,26 @@ pub(crate) async fn writer(server: &PostgresServer) -> Result<DatabaseConnection
     open_pool(options).await
 }
 
+/// The connection of a command that spreads tables or reads the catalogue. It plans its statements
+/// as the server likes, and has a name of its own: it is not one of a process that serves.
+pub(crate) async fn operator(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = options(url, &[]);
+    options.max_connections(1);
+    let db = open_pool(options).await?;
+    db.execute_unprepared("SET application_name = 'roots-distribute'").await?;
+    Ok(db)
+}
+
+/// Waits for the lock for changes of the schema, for as long as it takes. The transaction then has
+/// no time limit.
+pub(crate) async fn lock_for_migration(tx: &impl ConnectionTrait) -> Result<(), DbErr> {
+    tx.execute_unprepared(NO_TIME_LIMIT).await?;
+    let sql = "SELECT pg_advisory_xact_lock($1)";
+    let lock = [MIGRATION_LOCK.into()];
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, lock);
+    tx.query_all_raw(statement).await.map(drop)
+}
+
 /// A pool of readers, one of `pools`. It connects when it is first used.
 pub(crate) async fn readers(
     server: &PostgresServer,
@@ -212,7 +232,6 @@ pub(crate) async fn readers(
 #[cfg(test)]
 mod tests {
     use roots_testkit::database::TestDatabase;
-    use sea_orm::{ConnectionTrait, Statement};
 
     use super::*;
 

@@ -71,6 +71,14 @@ impl DatabaseUrl {
         }
     }
 
+    /// The URL of a PostgreSQL database.
+    pub(crate) fn postgres(&self) -> Option<&str> {
+        match &self.0 {
+            DatabaseTarget::Postgres { url } => Some(url),
+            DatabaseTarget::Sqlite { .. } => None,
+        }
+    }
+
     /// The same database, but it must exist: for commands that only read it or add to it.
     #[must_use]
     pub fn existing(self) -> Self {

@@ -103,45 +103,11 @@ async fn the_schema_has_no_sequences_triggers_functions_or_computed_defaults() {
     assert_eq!(db.rows::<(String, String)>(volatile).await, []);
 }
 
-/// The steps in `docs/operations.md` distribute each tenant's table by account, after the tables
-/// that it references. They name every other table.
-#[tokio::test]
-async fn the_documented_steps_distribute_every_table() {
-    let db = TestDatabase::postgres().await;
-    let documented = include_str!("../../../../docs/operations.md");
-    let step = |line: &str, call: &str| {
-        let rest = line.trim().strip_prefix(&format!("SELECT {call}('"))?;
-        rest.split_once('\'').map(|(table, rest)| (table.to_owned(), rest.to_owned()))
-    };
-    let steps = documented.lines().filter_map(|line| step(line, "create_distributed_table"));
-    let steps: Vec<_> = steps.collect();
-    for (table, rest) in &steps {
-        let by = if table == "accounts" {
-            format!(", '{TENANT}');")
-        } else {
-            format!(", '{TENANT}', colocate_with => 'accounts');")
-        };
-        assert_eq!(*rest, by, "{table}");
-    }
-    let order: Vec<_> = steps.into_iter().map(|(table, _)| table).collect();
-    assert_eq!(order.iter().cloned().collect::<BTreeSet<_>>(), tenants_tables(&db).await);
-    let place = |table: &str| order.iter().position(|one| one == table);
-    let leads = "SELECT CAST(c.relname AS TEXT), CAST(f.relname AS TEXT) FROM pg_constraint k \
-        JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid \
-        WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace";
-    for (table, target) in db.rows::<(String, String)>(leads).await {
-        assert!(place(&target) < place(&table), "{target} comes before {table}");
-    }
-    let shared = documented.lines().filter_map(|line| step(line, "create_reference_table"));
-    assert_eq!(shared.map(|(table, _)| table).collect::<Vec<_>>(), ["directory"]);
-}
-
 /// The list of allowed statements has no unused entry.
 #[tokio::test]
 async fn every_statement_allowed_over_all_tenants_is_in_use() {
     let db = TestDatabase::postgres().await;
     let context = db.context();
-    db.store.has_accounts().await.unwrap();
     let operator = context.admit(&context.found_of(AccountKind::Operator, 0).await).await;
     context.operators.list(&operator, PageRequest::default()).await.unwrap();
     let ending = context.found(0).await;

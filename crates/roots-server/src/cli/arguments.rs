@@ -35,7 +35,8 @@ pub(crate) enum CliCommand {
     Serve,
     /// Migrate the database to the newest schema
     ///
-    /// Serve, bootstrap, credits and verify migrate it too before they begin.
+    /// Serve, bootstrap, credits and verify migrate it too before they begin. On a cluster, tables
+    /// that are new are spread as the others are.
     Migrate,
     /// Create an account and print its key and recovery code, once, as POST /api/v1/bootstrap
     /// answers
@@ -59,8 +60,27 @@ pub(crate) enum CliCommand {
     /// Recounts balances from the ledger, and counters and daily counts from the rows. Prints each
     /// mismatch.
     Verify,
+    /// Spread the tables over the machines of a Citus cluster, by account
+    ///
+    /// Stop all Roots processes first, and start them after: each reads at its start whether the
+    /// tables are spread. Migrates the database and moves the rows that it has. May be run again,
+    /// and does only what is missing. Says what it may not do, and what to type as a superuser.
+    Distribute(Distribute),
     /// Print the OpenAPI 3.1 document of the API
     Openapi,
+}
+
+/// How to spread the tables.
+#[derive(Args)]
+pub(crate) struct Distribute {
+    /// The number of parts that the accounts are divided into: the most machines that they can ever
+    /// be on
+    #[arg(long, value_name = "NUMBER", default_value_t = 32,
+        value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) shards: u32,
+    /// Change nothing; print what is missing, and exit with 1 if something is
+    #[arg(long, conflicts_with = "shards")]
+    pub(super) check: bool,
 }
 
 /// An account to make.

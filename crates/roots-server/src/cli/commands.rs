@@ -8,10 +8,10 @@ use roots_domain::model::account::AccountKind;
 use roots_domain::port::store::{AccountReader, StoreError, Verifier};
 use roots_domain::service::accounts::{AccountDraft, NewCredentials};
 use roots_http::Bootstrapped;
-use roots_persistence::{Store, Threads};
+use roots_persistence::{DistributeError, Finding, Store, Threads};
 use zeroize::Zeroizing;
 
-use super::arguments::{Bootstrap, CreditsCommand};
+use super::arguments::{Bootstrap, CreditsCommand, Distribute};
 use super::settings::Settings;
 use crate::ambient::SystemClock;
 use crate::program_error::ProgramError;
@@ -113,6 +113,49 @@ pub(crate) async fn verify(settings: &Settings) -> Result<(), ProgramError> {
     };
     print(format!("{verified}; {found}.\n"))?;
     if discrepancies.is_empty() { Ok(()) } else { Err(ProgramError::DoesNotAddUp) }
+}
+
+/// `distribute`.
+pub(crate) async fn distribute(settings: &Settings, asked: Distribute) -> Result<(), ProgramError> {
+    let url = &settings.database_url;
+    if !asked.check {
+        match roots_persistence::distribute(url, asked.shards).await {
+            Ok(spread) => print(spread_tables(&spread))?,
+            Err(error) => {
+                if let DistributeError::NotReady(missing) = &error {
+                    print(findings(missing))?;
+                }
+                return Err(error.into());
+            }
+        }
+    }
+    let found = roots_persistence::check_distribution(url).await?;
+    print(findings(&found))?;
+    if found.iter().all(Finding::is_advice) { Ok(()) } else { Err(ProgramError::NotSpread) }
+}
+
+/// What `distribute` prints of the tables that it has spread.
+fn spread_tables(spread: &[String]) -> String {
+    match spread {
+        [] => "All tables were spread before.\n".to_owned(),
+        [one] => format!("The table {one} was spread.\n"),
+        many => format!("{} tables were spread: {}.\n", many.len(), many.join(", ")),
+    }
+}
+
+/// What `distribute` prints of what is missing, and how much that is.
+fn findings(found: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        let kind = if finding.is_advice() { "Advice: " } else { "" };
+        format!("{kind}{finding}\n")
+    };
+    let lines: String = found.iter().map(line).collect();
+    let missing = match found.iter().filter(|finding| !finding.is_advice()).count() {
+        0 => "Nothing is missing.".to_owned(),
+        1 => "1 thing is missing.".to_owned(),
+        many => format!("{many} things are missing."),
+    };
+    format!("{lines}{missing}\n")
 }
 
 /// `openapi`.

@@ -103,6 +103,56 @@ async fn verify_finds_each_change_made_by_hand(folder: WorkFolder) {
 }
 
 #[tokio::test]
+async fn distribute_says_what_a_plain_postgresql_lacks_and_changes_nothing() {
+    let folder = WorkFolder::on_postgres().await;
+    let url = folder.database_url();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let lacking = format!(
+        "The coordinator has no extension citus in the database {database}. As a superuser, in \
+         psql on that database of that machine: CREATE EXTENSION citus;\n1 thing is missing.\n"
+    );
+    for (args, error) in [
+        (
+            &["distribute"][..],
+            "roots-server: Nothing was changed, because the cluster is not ready.\n",
+        ),
+        (
+            &["distribute", "--check"],
+            "roots-server: The tables are not spread as they should be.\n",
+        ),
+    ] {
+        let output = folder.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert_eq!(text(&output.stdout), lacking, "{args:?}");
+        assert_eq!(text(&output.stderr), error, "{args:?}");
+    }
+    assert!(folder.run(&["verify"]).status.success());
+}
+
+#[test]
+fn distribute_refuses_sqlite_and_creates_no_file() {
+    let folder = WorkFolder::new();
+    for args in [&["distribute"][..], &["distribute", "--check"], &["distribute", "--shards=64"]] {
+        let output = folder.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert_eq!(
+            text(&output.stderr),
+            "roots-server: A SQLite database is one file and can't be spread over machines: use \
+             PostgreSQL with Citus.\n"
+        );
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+    for args in [
+        &["distribute", "--shards", "0"][..],
+        &["distribute", "--shards", "1025"],
+        &["distribute", "--check", "--shards", "8"],
+    ] {
+        assert_eq!(folder.run(args).status.code(), Some(2), "{args:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn credits_can_be_granted_while_a_server_runs() {
     let folder = with_rows(WorkFolder::new()).await;
     let server = folder.serve();
