@@ -200,7 +200,7 @@ pub(crate) async fn writer(server: &PostgresServer) -> Result<DatabaseConnection
 /// The connection of a command that spreads tables or reads the catalogue. It plans its statements
 /// as the server likes, and has a name of its own: it is not one of a process that serves.
 pub(crate) async fn operator(url: &str) -> Result<DatabaseConnection, DbErr> {
-    let mut options = options(url, &[]);
+    let mut options = options(&PostgresServer::alone(url.to_owned()), &[]);
     options.max_connections(1);
     let db = open_pool(options).await?;
     db.execute_unprepared("SET application_name = 'roots-distribute'").await?;

@@ -136,6 +136,7 @@ mod server {
             url: server,
             folder,
             sql_proxy: None,
+            cluster: None,
             nodes: Vec::new(),
         }
         .execute(sql)
@@ -325,8 +326,15 @@ mod file {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", file.display());
         let store = Store::open(&DatabaseUrl::parse(&url).unwrap(), clock()).await.unwrap();
-        let copy =
-            TestDatabase { store, clock: clock(), url, folder, sql_proxy: None, nodes: Vec::new() };
+        let copy = TestDatabase {
+            store,
+            clock: clock(),
+            url,
+            folder,
+            sql_proxy: None,
+            cluster: None,
+            nodes: Vec::new(),
+        };
         assert_eq!(copy.dump().await, before);
         assert_eq!(copy.store.verify().await.unwrap(), (1, vec![]));
         apply_each(&copy.store, [issuer.log_activity("a")]).await;

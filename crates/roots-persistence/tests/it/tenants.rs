@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::page::PageRequest;
-use roots_domain::port::store::{AccountReader, EventReader, Verifier};
+use roots_domain::port::store::{EventReader, Verifier};
 use roots_testkit::database::{TestDatabase, connect};
 use roots_testkit::tenant_lint::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
 use sea_orm::{ConnectionTrait, Statement};
