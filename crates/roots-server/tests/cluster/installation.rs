@@ -41,8 +41,11 @@ impl Installation {
         let mut accounts = Vec::new();
         loop {
             let workers = workers(cluster(&folder));
-            let on = |node: &ClusterNode| accounts.iter().filter(|a: &&Account| a.node == *node);
-            if workers.iter().all(|node| on(node).count() >= ACCOUNTS_PER_WORKER) {
+            let has_enough = |node: &ClusterNode| {
+                let on_it = accounts.iter().filter(|account: &&Account| account.node == *node);
+                on_it.count() >= ACCOUNTS_PER_WORKER
+            };
+            if workers.iter().all(has_enough) {
                 break;
             }
             assert!(accounts.len() < ACCOUNTS_MAX, "a worker without shards");
