@@ -22,8 +22,6 @@ use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::cluster::{self, Cluster};
 use crate::connect::cluster_map::ClusterMap;
-#[cfg(test)]
-use crate::connect::postgres::PostgresServer;
 use crate::connect::postgres::{self, Role};
 use crate::connect::reader_pool::ReaderPool;
 #[cfg(test)]
@@ -285,7 +283,8 @@ impl Store {
     /// A store that reads through these connections and does not write.
     pub(crate) fn reading(readers: DatabaseConnection, url: &str) -> Self {
         let readers = Arc::new(Readers::only(readers));
-        let source = Source::Postgres(PostgresServer::alone(url.to_owned()));
+        let url = DatabaseUrl::parse(url).expect("a database URL");
+        let source = Source::find(&url).expect("an existing database");
         Self {
             inner: Arc::new(Inner {
                 main: Node::reading(readers, source),

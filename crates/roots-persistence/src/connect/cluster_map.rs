@@ -104,7 +104,7 @@ mod tests {
         let mut runner = TestRunner::deterministic();
         let mut ids = vec![0, 1, 2, -1, 1 << 31, 1 << 32, i64::MAX, i64::MIN];
         ids.extend((0..1_000).map(|_| any::<i64>().new_tree(&mut runner).unwrap().current()));
-        let values: Vec<_> = ids.iter().map(|id| format!("({id}::bigint)")).collect();
+        let values: Vec<_> = ids.iter().map(|id| format!("(CAST('{id}' AS BIGINT))")).collect();
         let asked = format!("SELECT id, hashint8(id) FROM (VALUES {}) AS t (id)", values.join(","));
         let found = db.rows::<(i64, i32)>(&asked).await;
         assert_eq!(found.len(), ids.len());
