@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use reqwest::StatusCode;
 use roots_domain::model::id::AccountId;
 use roots_testkit::cluster::{ClusterDatabase, ClusterNode, node_of};
@@ -87,25 +88,17 @@ impl Installation {
         self.servers.iter().map(|server| server.client(&account.key)).collect()
     }
 
-    /// Waits until all servers answer `/ready` so, and returns how long that took. Panics if it
-    /// took too long.
-    pub(crate) async fn until_ready_is(&self, expected: &(StatusCode, Value)) -> Duration {
+    /// Waits until all servers answer `/ready` with this status and these fields, and returns how
+    /// long that took. Panics if it took longer than `limit`.
+    pub(crate) async fn until_ready_is(
+        &self,
+        status: StatusCode,
+        fields: &Value,
+        limit: Duration,
+    ) -> Duration {
         let begun = Instant::now();
-        for server in &self.servers {
-            loop {
-                let answer = server.client("").get("/ready").send().await.unwrap();
-                let answer = (answer.status(), answer.json::<Value>().await.unwrap());
-                let is_expected = answer.0 == expected.0
-                    && expected.1.as_object().is_some_and(|fields| {
-                        fields.iter().all(|(name, value)| answer.1[name] == *value)
-                    });
-                if is_expected {
-                    break;
-                }
-                assert!(begun.elapsed() < SOON, "{answer:?}, not {expected:?}");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
+        let told = self.servers.iter().map(|server| until_ready_is(server, status, fields, limit));
+        join_all(told).await;
         begun.elapsed()
     }
 
@@ -123,6 +116,21 @@ impl Installation {
         }
         let verified = self.folder.run(&["verify"]);
         assert!(verified.status.success(), "{}", text(&verified.stdout));
+    }
+}
+
+async fn until_ready_is(server: &Server, status: StatusCode, fields: &Value, limit: Duration) {
+    let begun = Instant::now();
+    loop {
+        let answer = server.client("").get("/ready").send().await.unwrap();
+        let told = (answer.status(), answer.json::<Value>().await.unwrap());
+        let mut fields = fields.as_object().unwrap().iter();
+        let took = begun.elapsed();
+        assert!(took < limit, "{told:?} after {took:?}");
+        if told.0 == status && fields.all(|(name, value)| told.1[name] == *value) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
