@@ -75,12 +75,14 @@ impl ClusterScale {
 /// as expected.
 pub(crate) fn measure(plan: &BenchPlan, url: &str) -> Result<PartResults, Box<dyn Error>> {
     let scale = if plan.scale.is_quick { ClusterScale::QUICK } else { ClusterScale::FULL };
-    let plain = plan.postgres.as_ref().ok_or("there is no PostgreSQL to compare with")?;
-    let databases = database::look(&plain.programs, url, &plain.large)?;
+    let postgres = plan.postgres.as_ref().ok_or("there is no PostgreSQL to compare with")?;
+    let databases = database::look(&postgres.programs, url, &postgres.large)?;
     eprintln!("filling the database of the cluster and the plain one");
-    let mut sides =
-        [Side::start(plan, &scale, CLUSTER, url)?, Side::start(plan, &scale, PLAIN, &plain.large)?];
-    measure::vacuum(plain, &[url, &plain.large])?;
+    let mut sides = [
+        Side::start(plan, &scale, CLUSTER, url)?,
+        Side::start(plan, &scale, PLAIN, &postgres.large)?,
+    ];
+    measure::vacuum(postgres, &[url, &postgres.large])?;
     let mut recorder = Recorder::default();
     let other_work = OtherWork::start(plan)?;
     for round in 1..=scale.rounds {
