@@ -40,6 +40,11 @@ pub(crate) struct BenchOptions {
     /// Compare the writes with those of another build: the path of its `roots-server`
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["neighbours", "agents", "dashboard"])]
     against: Option<PathBuf>,
+    /// Compare a Citus cluster that you have started with one `PostgreSQL`: the URL of an empty
+    /// database on its coordinator, which has the extension and knows the nodes
+    #[arg(long, value_name = "URL",
+        conflicts_with_all = ["neighbours", "agents", "dashboard", "against", "only"])]
+    cluster: Option<String>,
     /// Measure on one database only: sqlite or postgres
     #[arg(long, value_name = "DATABASE")]
     only: Option<String>,
@@ -103,6 +108,7 @@ pub(crate) fn perform(options: &BenchOptions) -> Result<(), Box<dyn Error>> {
         ("--rows", &options.rows),
         ("--only", &options.only),
         ("--neighbours", &options.neighbours),
+        ("--cluster", &options.cluster),
     ];
     for (name, value) in more {
         if let Some(value) = value {

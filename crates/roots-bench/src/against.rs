@@ -11,7 +11,6 @@ use crate::client::{self, RequestSpec};
 use crate::figures::{name, ratios, rounds_of};
 use crate::fixture::{self, FILL_CONNECTIONS};
 use crate::instance::RootsInstance;
-use crate::latency::number;
 use crate::load::{LoadPattern, LoadReport, Window};
 use crate::machine;
 use crate::measure::{self, BenchPlan, CONNECTIONS, OtherWork};
@@ -186,10 +185,7 @@ fn compute(engine: Engine, series: &[Series], processors: usize) -> Vec<Figure> 
         let cost = FigureTarget::AtMost(COST);
         figure("processor time in the server", &|round| round.server_micros, cost);
         if engine == Engine::Postgres {
-            let all = |round: &Round| {
-                let machine = round.busy? * number(processors) / round.rate * 1_000_000.0;
-                Some(machine - round.load_micros?)
-            };
+            let all = |round: &Round| round.micros_with_database(processors);
             figure("processor time with the database", &all, cost);
         }
     }

@@ -219,9 +219,9 @@ fn send_cold_load(
     server: &ServerProcess,
     requests: Vec<RequestSpec>,
 ) -> Result<LoadReport, ProcessError> {
-    let (address, id, pattern) = (server.address, server.id(), count(requests.len()));
+    let (servers, pattern) = (vec![server.loaded()], count(requests.len()));
     let connections = COLD_CONNECTIONS;
-    process::load(&LoadRequest { address, server: id, connections, pattern, requests, first: 0 })
+    process::load(&LoadRequest { servers, connections, pattern, requests, first: 0 })
 }
 
 /// A load of this number of requests.
@@ -239,15 +239,8 @@ pub(crate) fn fill(
     pattern: LoadPattern,
     requests: Vec<RequestSpec>,
 ) -> Result<(), ProcessError> {
-    let request = LoadRequest {
-        address: server.address,
-        server: server.id(),
-        connections,
-        pattern,
-        requests,
-        first: 0,
-    };
-    let report = process::load(&request)?;
+    let servers = vec![server.loaded()];
+    let report = process::load(&LoadRequest { servers, connections, pattern, requests, first: 0 })?;
     eprintln!("  {} at {:.0} a second", report.good.count, report.rate());
     Ok(())
 }

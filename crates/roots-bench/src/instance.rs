@@ -91,7 +91,12 @@ impl RootsInstance {
 
     /// Runs `roots-server verify`.
     pub(crate) fn verify(&self) -> Result<(), ProcessError> {
-        process::output(&self.name, self.command(RateLimiting::Lifted).arg("verify")).map(drop)
+        self.run(&["verify"])
+    }
+
+    /// Runs a command of `roots-server` to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<(), ProcessError> {
+        process::output(&self.name, self.command(RateLimiting::Lifted).args(args)).map(drop)
     }
 
     /// The owner of the account that the first start creates.

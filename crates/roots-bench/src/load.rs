@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,9 +33,8 @@ const SHOWN_BYTES: usize = 500;
 /// The load to generate.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LoadRequest {
-    pub(crate) address: SocketAddr,
-    /// The server's process id.
-    pub(crate) server: u32,
+    /// The servers, over which the connections take turns.
+    pub(crate) servers: Vec<LoadedServer>,
     /// Connections that send requests at the same time.
     pub(crate) connections: usize,
     pub(crate) pattern: LoadPattern,
@@ -43,6 +42,14 @@ pub(crate) struct LoadRequest {
     pub(crate) requests: Vec<RequestSpec>,
     /// The number of the first request: the [`LoadReport::next`] of an earlier load to continue it.
     pub(crate) first: u64,
+}
+
+/// A server to load.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct LoadedServer {
+    pub(crate) address: SocketAddr,
+    /// Its process id.
+    pub(crate) id: u32,
 }
 
 /// When requests are sent, and when the load ends.
@@ -80,7 +87,7 @@ pub(crate) struct LoadReport {
     pub(crate) refused: Quantiles,
     /// Requests that were due but found no free connection.
     pub(crate) unsent: u64,
-    /// Processor seconds of the load generator, of the server, and of all processes.
+    /// Processor seconds of the load generator, of the servers, and of all processes.
     pub(crate) load_cpu: f64,
     pub(crate) server_cpu: f64,
     pub(crate) machine_cpu: f64,
@@ -143,9 +150,9 @@ pub(crate) fn run() -> Result<LoadReport, LoadError> {
     let watched = match pattern {
         LoadPattern::ClosedLoop(window) | LoadPattern::OpenLoop { window, .. } => {
             thread::sleep(window.warm_up);
-            let before = CpuSample::now(run.server)?;
+            let before = CpuSample::now(&run.servers)?;
             thread::sleep(window.time);
-            Some((before, CpuSample::now(run.server)?))
+            Some((before, CpuSample::now(&run.servers)?))
         }
         LoadPattern::Count(_) | LoadPattern::Spread(_) => None,
     };
@@ -154,7 +161,7 @@ pub(crate) fn run() -> Result<LoadReport, LoadError> {
     }
     let (before, after) = match watched {
         Some(watched) => watched,
-        None => (run.before, CpuSample::now(run.server)?),
+        None => (run.before, CpuSample::now(&run.servers)?),
     };
     Ok(run.report(before, after, processors))
 }
@@ -169,11 +176,14 @@ struct CpuSample {
 }
 
 impl CpuSample {
-    fn now(server: u32) -> Result<Self, UsageError> {
+    fn now(servers: &[LoadedServer]) -> Result<Self, UsageError> {
         Ok(Self {
             at: Instant::now(),
             load: usage::of_process(std::process::id())?,
-            server: usage::of_process(server)?,
+            server: servers
+                .iter()
+                .map(|server| usage::of_process(server.id))
+                .sum::<Result<_, _>>()?,
             machine: usage::of_machine()?,
         })
     }
@@ -181,8 +191,9 @@ impl CpuSample {
 
 /// A load in progress.
 struct LoadRun {
-    address: SocketAddr,
-    server: u32,
+    servers: Vec<LoadedServer>,
+    /// How many connections have chosen a server.
+    opened: AtomicUsize,
     pattern: LoadPattern,
     requests: Vec<Request<Full<Bytes>>>,
     first: u64,
@@ -223,15 +234,18 @@ impl LoadRun {
         if requests.is_empty() {
             return Err(LoadError::InvalidRequest("it has no requests".to_owned()));
         }
+        if request.servers.is_empty() {
+            return Err(LoadError::InvalidRequest("it has no servers".to_owned()));
+        }
         Ok(Self {
-            address: request.address,
-            server: request.server,
+            servers: request.servers.clone(),
+            opened: AtomicUsize::new(0),
             pattern: request.pattern,
             requests,
             first: request.first,
             taken: AtomicU64::new(0),
             begun: Instant::now(),
-            before: CpuSample::now(request.server)?,
+            before: CpuSample::now(&request.servers)?,
             samples: Mutex::default(),
         })
     }
@@ -296,8 +310,10 @@ impl LoadRun {
 
     /// Sends requests over one connection until the load ends, and awaits the last response.
     async fn send_all(&self) -> Result<LoadSamples, LoadError> {
-        let failed = |cause| LoadError::Client { address: self.address, cause };
-        let mut client = Client::open(self.address).await.map_err(failed)?;
+        let turn = self.opened.fetch_add(1, Ordering::Relaxed);
+        let address = self.servers[turn % self.servers.len()].address;
+        let failed = |cause| LoadError::Client { address, cause };
+        let mut client = Client::open(address).await.map_err(failed)?;
         let mut samples = LoadSamples::default();
         while let Some(due) = self.next(&mut samples).await {
             let sent = Instant::now();
@@ -308,7 +324,7 @@ impl LoadRun {
             if !refused && !response.status.is_success() {
                 let shown = &response.body[..response.body.len().min(SHOWN_BYTES)];
                 return Err(LoadError::UnexpectedStatus {
-                    address: self.address,
+                    address,
                     status: response.status,
                     body: String::from_utf8_lossy(shown).into_owned(),
                 });
@@ -385,8 +401,7 @@ mod tests {
         tokio::spawn(async { axum::serve(listener, web::router(&[8, 9, 10])).await });
         let requests = sizes.iter().map(|bytes| RequestSpec::get(web::path(*bytes))).collect();
         LoadRequest {
-            address,
-            server: std::process::id(),
+            servers: vec![LoadedServer { address, id: std::process::id() }],
             connections: 4,
             pattern,
             requests,
@@ -398,7 +413,7 @@ mod tests {
         let run = Arc::new(LoadRun::new(request)?);
         let (worker, connections) = (Arc::clone(&run), request.connections);
         tokio::task::spawn_blocking(move || work(&worker, connections)).await??;
-        Ok(run.report(run.before, CpuSample::now(run.server)?, 1))
+        Ok(run.report(run.before, CpuSample::now(&run.servers)?, 1))
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -406,6 +421,24 @@ mod tests {
         let report = run_load(&load_request(LoadPattern::Count(50), &[8, 9]).await).await.unwrap();
         assert_eq!((report.good.count, report.refused.count, report.unsent), (50, 0, 0));
         assert_eq!(report.next, 55);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn connections_take_turns_over_the_servers() {
+        let mut request = load_request(LoadPattern::Count(50), &[8]).await;
+        let there = load_request(LoadPattern::Count(50), &[8]).await.servers[0];
+        // Nothing listens here: the server's listener is gone.
+        let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let away = LoadedServer { address: gone.local_addr().unwrap(), ..there };
+        drop(gone);
+        request.servers.push(there);
+        assert_eq!(run_load(&request).await.unwrap().good.count, 50);
+        request.servers.push(away);
+        let error = run_load(&request).await.unwrap_err();
+        let LoadError::Client { address, .. } = error else { panic!("{error}") };
+        assert_eq!(address, away.address, "of four connections, the third is for this server");
+        request.servers.clear();
+        assert!(matches!(run_load(&request).await, Err(LoadError::InvalidRequest(_))));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

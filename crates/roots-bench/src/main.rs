@@ -11,6 +11,7 @@
 //! - [`dashboard`]: measures what people who look at the dashboard use: its first page, streams and
 //!   lists.
 //! - [`against`]: compares the writes of this build with those of another one.
+//! - [`mod@cluster`]: compares a Citus cluster with one PostgreSQL.
 //! - [`neighbours`]: measures a [`quiet`] account beside neighbours; [`noise`] is a neighbour, a
 //!   process of its own.
 //! - [`process`]: starts and stops processes; [`instance`] is a server with its database.
@@ -25,6 +26,7 @@
 mod against;
 mod agents;
 mod client;
+mod cluster;
 mod dashboard;
 mod figures;
 mod fixture;
@@ -112,6 +114,11 @@ struct MeasureArgs {
     /// Compare the writes with those of another build: a `roots-server`
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["neighbours", "agents", "dashboard"])]
     against: Option<PathBuf>,
+    /// Compare a Citus cluster with one `PostgreSQL`: the URL of an empty database on its
+    /// coordinator, which has the extension and knows the nodes
+    #[arg(long, value_name = "URL", requires = "postgres",
+        conflicts_with_all = ["neighbours", "agents", "dashboard", "against", "only"])]
+    cluster: Option<String>,
     /// Activities in the large database; with `--agents`, its open todos; with `--dashboard`, also
     /// its sessions and todos
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
@@ -205,6 +212,8 @@ fn measure(args: MeasureArgs) -> Result<(), Box<dyn Error>> {
         Some((Part::Dashboard, dashboard::measure(&plan)?))
     } else if let Some(other) = &args.against {
         Some((Part::Against, against::measure(&plan, other)?))
+    } else if let Some(url) = &args.cluster {
+        Some((Part::Cluster, cluster::measure(&plan, url)?))
     } else {
         None
     };
@@ -218,10 +227,11 @@ fn measure(args: MeasureArgs) -> Result<(), Box<dyn Error>> {
     }
     let measured = measure::measure(&plan)?;
     println!("{}", report::tables(&measured));
-    let Some(Results { neighbours, agents, dashboard, against, .. }) = stored else {
+    let Some(Results { neighbours, agents, dashboard, against, cluster, .. }) = stored else {
         return store(&args.out, &measured);
     };
-    store(&args.out, &Results { neighbours, agents, dashboard, against, ..measured })
+    let parts = Results { neighbours, agents, dashboard, against, cluster, ..measured };
+    store(&args.out, &parts)
 }
 
 fn store(file: &Path, results: &Results) -> Result<(), Box<dyn Error>> {

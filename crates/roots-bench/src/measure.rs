@@ -15,7 +15,7 @@ use crate::floor::pgbench::Pgbench;
 use crate::floor::store::{self, SqliteFloor};
 use crate::floor::{sync, web};
 use crate::instance::RootsInstance;
-use crate::load::{LoadPattern, LoadReport, LoadRequest, OVERLOAD, Window};
+use crate::load::{LoadPattern, LoadReport, LoadRequest, LoadedServer, OVERLOAD, Window};
 use crate::machine;
 use crate::process::{self, ProcessError, ServerProcess};
 use crate::recorder::{self, Recorder};
@@ -176,6 +176,7 @@ pub(crate) fn measure(plan: &BenchPlan) -> Result<Results, Box<dyn Error>> {
         agents: None,
         dashboard: None,
         against: None,
+        cluster: None,
     })
 }
 
@@ -348,8 +349,18 @@ pub(crate) fn send_load(
     requests: Vec<RequestSpec>,
     first: u64,
 ) -> Result<LoadReport, ProcessError> {
-    let (address, server) = (server.address, server.id());
-    process::load(&LoadRequest { address, server, connections, pattern, requests, first })
+    send_divided(vec![server.loaded()], connections, pattern, requests, first)
+}
+
+/// Sends a load to several servers, each of which gets its share of the connections.
+pub(crate) fn send_divided(
+    servers: Vec<LoadedServer>,
+    connections: usize,
+    pattern: LoadPattern,
+    requests: Vec<RequestSpec>,
+    first: u64,
+) -> Result<LoadReport, ProcessError> {
+    process::load(&LoadRequest { servers, connections, pattern, requests, first })
 }
 
 impl EngineBench {

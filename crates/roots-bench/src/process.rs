@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::load::{LoadPattern, LoadReport, LoadRequest};
+use crate::load::{LoadPattern, LoadReport, LoadRequest, LoadedServer};
 use crate::usage::{self, ResidentMemory, UsageError};
 
 /// A server must listen, and end after SIGTERM, within this time.
@@ -141,6 +141,11 @@ impl ServerProcess {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.0.id()
+    }
+
+    /// This server as a load generator needs it.
+    pub(crate) fn loaded(&self) -> LoadedServer {
+        LoadedServer { address: self.address, id: self.id() }
     }
 
     pub(crate) fn memory(&self) -> Result<ResidentMemory, ProcessError> {

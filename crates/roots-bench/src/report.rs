@@ -127,8 +127,13 @@ fn figure_table(figures: &[&Figure]) -> String {
         let target = match figure.target {
             FigureTarget::AtLeast(target) => format!("≥ {}{unit}", short(target)),
             FigureTarget::AtMost(target) => format!("≤ {}{unit}", short(target)),
+            FigureTarget::Unset => "–".to_owned(),
         };
-        let reached = if figure.is_reached() { "yes" } else { "**no**" };
+        let reached = match figure.target {
+            FigureTarget::Unset => "–",
+            _ if figure.is_reached() => "yes",
+            _ => "**no**",
+        };
         let spread = match figure.values.len() {
             0 => return [figure.name.clone(), "–".into(), String::new(), target, reached.into()],
             1 => String::new(),
@@ -242,11 +247,13 @@ mod tests {
             &figure(&[1.5, 2.0, 12.25], FigureTarget::AtMost(1.25)),
             &figure(&[150.4], FigureTarget::AtLeast(0.5)),
             &figure(&[], FigureTarget::AtLeast(0.5)),
+            &figure(&[1.5, 2.0, 12.25], FigureTarget::Unset),
         ]);
         let rows: Vec<_> = table.lines().skip(2).collect();
         assert_eq!(rows[0], "| a      | 2.00 ms | 1.50 – 12.2 | ≤ 1.250 ms |  **no** |");
         assert_eq!(rows[1], "| a      |  150 ms |             | ≥ 0.500 ms |     yes |");
         assert_eq!(rows[2], "| a      |       – |             | ≥ 0.500 ms |  **no** |");
+        assert_eq!(rows[3], "| a      | 2.00 ms | 1.50 – 12.2 |          – |       – |");
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(crate) struct Results {
     /// The writes of this build against those of another one, which a separate run measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) against: Option<PartResults>,
+    /// A cluster against one PostgreSQL, which a separate run measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cluster: Option<PartResults>,
 }
 
 /// The parts of the benchmark that are measured in a run of their own, and look alike.
@@ -57,10 +60,11 @@ pub(crate) enum Part {
     Agents,
     Dashboard,
     Against,
+    Cluster,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 3] = [Self::Agents, Self::Dashboard, Self::Against];
+    pub(crate) const ALL: [Self; 4] = [Self::Agents, Self::Dashboard, Self::Against, Self::Cluster];
 
     /// The end of the headings of its tables.
     pub(crate) const fn name(self) -> &'static str {
@@ -68,6 +72,7 @@ impl Part {
             Self::Agents => "for agents",
             Self::Dashboard => "for the dashboard",
             Self::Against => "against another build",
+            Self::Cluster => "on a cluster",
         }
     }
 
@@ -77,6 +82,7 @@ impl Part {
             Self::Agents => &mut results.agents,
             Self::Dashboard => &mut results.dashboard,
             Self::Against => &mut results.against,
+            Self::Cluster => &mut results.cluster,
         }
     }
 }
@@ -252,6 +258,13 @@ impl Round {
             ..Self::default()
         }
     }
+
+    /// The processor time of one response in the servers and in their databases: that of the whole
+    /// machine without the load generator.
+    pub(crate) fn micros_with_database(&self, processors: usize) -> Option<f64> {
+        let machine = self.busy? * number(processors) / self.rate * 1_000_000.0;
+        Some(machine - self.load_micros?)
+    }
 }
 
 impl Series {
@@ -274,12 +287,14 @@ pub(crate) struct Figure {
     pub(crate) target: FigureTarget,
 }
 
-/// The target of a figure's median.
+/// The target of a figure's median, if it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FigureTarget {
     AtLeast(f64),
     AtMost(f64),
+    /// The figure only tells what something costs.
+    Unset,
 }
 
 /// The median, the least and the greatest of some values.
@@ -311,7 +326,7 @@ impl Figure {
     }
 
     /// How good the figure is against its target: 1 reaches the target, 2 is twice as good. A
-    /// figure without values is 0.
+    /// figure without values is 0, one without a target 1.
     pub(crate) fn surplus(&self) -> f64 {
         if self.values.is_empty() {
             return 0.0;
@@ -320,6 +335,7 @@ impl Figure {
         match self.target {
             FigureTarget::AtLeast(target) => median / target,
             FigureTarget::AtMost(target) => target / median,
+            FigureTarget::Unset => 1.0,
         }
     }
 }

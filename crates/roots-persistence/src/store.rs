@@ -142,7 +142,8 @@ impl Store {
     /// other. If the tables are spread over machines, new ones are spread with them.
     ///
     /// # Errors
-    /// A database error, or the schema is newer than this program.
+    /// A database error, the schema is newer than this program, or the tables were spread over a
+    /// cluster since the store was opened.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         self.bring_to_newest().await.map_err(|error| self.source().explain(error))
     }
@@ -168,8 +169,10 @@ impl Store {
         if !spread.is_empty() {
             tables::remove_local_rows(&db).await?;
         }
+        // Another process may have spread them since this one has looked.
+        let is_spread = ClusterMap::read(&db).await?.is_some();
         db.close().await?;
-        Ok(())
+        if is_spread == self.inner.cluster.is_some() { Ok(()) } else { Err(OpenError::Spread) }
     }
 
     /// Copies a SQLite database into a new file, readable only by its owner, while the database is

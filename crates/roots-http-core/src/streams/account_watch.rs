@@ -213,7 +213,7 @@ mod tests {
 
     use roots_domain::model::event::EventPosition;
     use roots_domain::model::id::{AuditId, LedgerId};
-    use roots_domain::port::store::{MockEventReader, StoreError};
+    use roots_domain::port::store::{MockEventReader, MockPlacement, StoreError};
 
     use super::*;
 
@@ -250,9 +250,14 @@ mod tests {
         let (database, mut reader) = (Arc::new(Database::default()), MockEventReader::new());
         let asked = Arc::clone(&database);
         reader.expect_account_states().returning(move |accounts| asked.states(accounts));
+        (database, AccountWatch::new(Arc::new(reader), Arc::new(two_servers())))
+    }
+
+    /// One server, and another one for accounts from 100 on.
+    fn two_servers() -> MockPlacement {
         let mut placement = MockPlacement::new();
         placement.expect_server_of().returning(|account| usize::from(account.0 >= 100));
-        (database, AccountWatch::new(Arc::new(reader), Arc::new(placement)))
+        placement
     }
 
     #[tokio::test(start_paused = true)]
@@ -290,6 +295,26 @@ mod tests {
         let (_, watch) = watching();
         let (mut gone, mut there) = (watch.follow(AccountId(10)), watch.follow(AccountId(1)));
         assert_eq!(gone.round().await, Err(Lost));
+        assert!(there.round().await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_away_ends_no_streams_of_other_servers_accounts() {
+        let (database, mut reader) = (Arc::new(Database::default()), MockEventReader::new());
+        let asked = Arc::clone(&database);
+        reader.expect_account_states().returning(move |accounts| {
+            if accounts.contains(&AccountId(100)) {
+                assert_eq!(accounts.len(), 1, "accounts of one server");
+                return Err(StoreError::Unavailable("away".to_owned()));
+            }
+            asked.states(accounts)
+        });
+        let watch = AccountWatch::new(Arc::new(reader), Arc::new(two_servers()));
+        let (mut lost, mut there) = (watch.follow(AccountId(100)), watch.follow(AccountId(1)));
+        for round in 1..=20 {
+            assert_eq!(there.round().await.unwrap().unwrap().version, round);
+        }
+        while lost.round().await.is_ok() {}
         assert!(there.round().await.is_ok());
     }
 

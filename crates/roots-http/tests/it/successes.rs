@@ -939,6 +939,15 @@ async fn a_service_with_a_database_is_ready() {
 }
 
 #[tokio::test]
+async fn a_service_that_lost_a_server_of_its_database_is_ready_and_degraded() {
+    let mut api = MockedApi::whole();
+    api.readiness.checkpoint();
+    api.readiness.expect_ping().returning(|| Ok(vec!["db1.example.org:5432".to_owned()]));
+    let answer = get("/ready").without_key().of(&api.router()).await;
+    assert_snapshot!(answer, @r#""#);
+}
+
+#[tokio::test]
 async fn every_problem_is_explained_on_a_page() {
     assert_snapshot!(answer(get("/docs/problems").without_key()).await);
 }

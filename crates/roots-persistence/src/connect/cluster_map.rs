@@ -6,7 +6,7 @@
 use std::fmt;
 
 use roots_domain::model::id::AccountId;
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 /// The address of a node, by which the other nodes know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,9 @@ impl ClusterMap {
     /// Reads it; `None` if the tables are not spread.
     pub(crate) async fn read(db: &impl ConnectionTrait) -> Result<Option<Self>, DbErr> {
         let backend = db.get_database_backend();
+        if backend != DbBackend::Postgres {
+            return Ok(None);
+        }
         let asked = Statement::from_string(backend, HAS_CATALOGUE);
         let found = db.query_one_raw(asked).await?;
         if !found.map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or(false) {

@@ -225,6 +225,9 @@ pub enum OpenError {
         "the tables are spread over a cluster: name the coordinator by its host in the URL, not by a socket"
     )]
     ClusterBySocket,
+    /// The tables were spread while the process started.
+    #[error("the tables were spread over a cluster while this process started: start it again")]
+    Spread,
     /// A cluster with more nodes than a process connects to.
     #[error("the cluster has had more than {0} nodes since this process started: start it again")]
     TooManyNodes(usize),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::time::Day;
 use crate::model::usage::{Calls, Endpoint, Month};
-use crate::port::store::MockUsageReader;
+use crate::port::store::{MockPlacement, MockUsageReader};
 use crate::service::WriteBehind;
 use crate::service::usage::Usage;
 
@@ -38,8 +38,38 @@ fn store(answers: Vec<StoreError>) -> (MockCommandStore, WrittenCalls) {
 }
 
 fn usage(commands: MockCommandStore) -> Usage {
-    let reader = Arc::new(MockUsageReader::new());
-    Usage { commands: Arc::new(commands), reader, clock: clock(), pending: WriteBehind::default() }
+    Usage {
+        commands: Arc::new(commands),
+        reader: Arc::new(MockUsageReader::new()),
+        placement: Arc::new(servers()),
+        clock: clock(),
+        pending: WriteBehind::default(),
+    }
+}
+
+/// Two servers: the one of the tests' account, and one of the account 99.
+fn servers() -> MockPlacement {
+    let mut placement = MockPlacement::new();
+    placement.expect_server_of().returning(|account| usize::from(account.0 == 99));
+    placement
+}
+
+#[test]
+fn a_server_that_is_away_keeps_no_counts_of_other_servers_accounts_from_being_written() {
+    let away = || StoreError::Unavailable("away".to_owned());
+    let (commands, written) = store(vec![away()]);
+    let usage = usage(commands);
+    let elsewhere = || {
+        let calls = Calls { account: AccountId(99), day: Day(0), endpoint: endpoint("/a") };
+        (calls, 1)
+    };
+    usage.count(&caller(), endpoint("/a"));
+    let (calls_elsewhere, count) = elsewhere();
+    usage.pending.note(calls_elsewhere, count, |known, more| *known += more);
+    assert_eq!(ready(usage.flush()), Err(away()));
+    assert_eq!(written.lock().unwrap()[1], [elsewhere()], "the other server's");
+    ready(usage.flush()).unwrap();
+    assert_eq!(written.lock().unwrap()[2..], [vec![calls("/a", 1)]]);
 }
 
 #[test]
