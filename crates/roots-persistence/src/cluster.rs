@@ -162,13 +162,12 @@ async fn look(
         }
         join_all(cluster.all().map(|(address, node)| ping(address, node))).await;
         if number.is_multiple_of(LOOKS_PER_MAP) {
-            match catalogue.read(cluster, source).await {
-                Some(map) => {
-                    if let Err(error) = cluster.follow(map, source, context).await {
-                        tracing::warn!(cause = %error, "a new node of the cluster can't be used");
-                    }
-                }
-                None => tracing::debug!("no node told the map of the cluster"),
+            let Some(map) = catalogue.read(cluster, source).await else {
+                tracing::debug!("no node told the map of the cluster");
+                continue;
+            };
+            if let Err(error) = cluster.follow(map, source, context).await {
+                tracing::warn!(cause = %error, "a new node of the cluster can't be used");
             }
         }
     }

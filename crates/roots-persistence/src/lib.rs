@@ -24,4 +24,5 @@ pub use connect::sqlite_file::{FileError, FileErrorKind};
 pub use connect::tls::TlsError;
 pub use connect::url::DatabaseUrl;
 pub use distribute::{DistributeError, Finding, NodeName, check_distribution, distribute};
-pub use store::{BackupError, Store, Threads};
+pub use node::Threads;
+pub use store::{BackupError, Store};

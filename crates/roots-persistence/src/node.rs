@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roots_domain::command::Command;
+use roots_domain::command::{Applied, Command};
 use roots_domain::model::id::AccountId;
 use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{ApplyError, StoreError, StoreResult};
@@ -14,13 +14,20 @@ use crate::connect::readers::Readers;
 use crate::connect::source::{OpenError, Source};
 use crate::connect::write_health::WriteHealth;
 use crate::read::admission::KeyLookups;
-use crate::store::Threads;
 use crate::write::connection::Listeners;
 use crate::write::in_flight::InFlight;
 use crate::write::queue::{self, WriterQueue};
 use crate::write::thread;
 use crate::write::worker::writer_queue;
-use roots_domain::command::Applied;
+
+/// The threads of a process that work with a store.
+#[derive(Clone, Default)]
+pub struct Threads {
+    /// The number of serving threads, each of which [takes a slot](crate::take_reader_slot).
+    pub serving: usize,
+    /// Called first on each writer thread.
+    pub at_writer: Option<Arc<dyn Fn() + Send + Sync>>,
+}
 
 /// What all nodes of a store share.
 #[derive(Clone)]

@@ -30,7 +30,7 @@ use crate::connect::source::{OpenError, Source, close};
 use crate::connect::url::DatabaseUrl;
 use crate::connect::{sqlite, tls};
 use crate::distribute::tables;
-use crate::node::{Node, NodeContext};
+use crate::node::{Node, NodeContext, Threads};
 use crate::read::stats_cache::StatsCache;
 use crate::write::connection::Listeners;
 use crate::write::in_flight::InFlight;
@@ -51,15 +51,6 @@ struct Inner {
     listeners: Listeners,
     /// Ends with the monitor of the cluster.
     monitor: Mutex<Option<oneshot::Receiver<()>>>,
-}
-
-/// The threads of a process that work with a store.
-#[derive(Clone, Default)]
-pub struct Threads {
-    /// The number of serving threads, each of which [takes a slot](crate::take_reader_slot).
-    pub serving: usize,
-    /// Called first on each writer thread.
-    pub at_writer: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// Why no backup was made.

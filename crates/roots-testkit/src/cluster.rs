@@ -11,7 +11,7 @@ use sea_orm::ConnectionTrait;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
-use crate::database::{connect, rows};
+use crate::connection::{connect, rows};
 
 /// Shards for each worker. Making a database takes longer with more.
 const SHARDS_PER_WORKER: usize = 2;

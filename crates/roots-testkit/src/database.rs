@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use roots_domain::model::id::AccountId;
 use roots_persistence::{DatabaseUrl, Store};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, TryGetableMany,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait, TryGetableMany,
 };
 use tempfile::TempDir;
 
 use crate::ambient::TestClock;
 use crate::citus_stand_in;
 use crate::cluster::{self, Cluster, ClusterDatabase};
+use crate::connection::{connect, rows};
 use crate::connection_settings::Node;
 use crate::context::TestContext;
 use crate::postgres;
@@ -174,21 +175,6 @@ async fn open(url: &str, clock: Arc<TestClock>) -> Store {
     Store::open(&url, clock).await.expect("an open database")
 }
 
-/// A connection to a test's database or server that bypasses the store.
-///
-/// Its pool has no limits of age or idleness. For either, sqlx 0.9.0 starts a task that may take
-/// its thread for ever (transact-rs/sqlx#3645), and its test would not end.
-///
-/// # Panics
-/// There is no database.
-#[expect(clippy::disallowed_methods, reason = "the place where tests open pools")]
-pub async fn connect(url: &str) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
-    options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-    Database::connect(options).await.expect("a connection to the test database")
-}
-
 /// Roots' advisory locks: "Root" in the upper half, the account's id in the lower.
 const LOCK_SPACE: i64 = 0x526f_6f74_0000_0000;
 
@@ -233,13 +219,6 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "timed out waiting until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-pub(crate) async fn rows<T: TryGetableMany>(db: &impl ConnectionTrait, sql: &str) -> Vec<T> {
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    let found = db.query_all_raw(statement).await.expect("a query that runs");
-    let read = |row| T::try_get_many_by_index(row).expect("columns of these types");
-    found.iter().map(read).collect()
 }
 
 impl TestDatabase {

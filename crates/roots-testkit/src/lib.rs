@@ -16,6 +16,7 @@ pub(crate) mod citus_stand_in;
 pub mod cluster;
 pub mod commands;
 pub mod compare;
+pub mod connection;
 pub mod connection_settings;
 pub mod context;
 pub mod database;

@@ -25,7 +25,8 @@ use tempfile::TempDir;
 
 use crate::app::http_client;
 use crate::cluster::ClusterDatabase;
-use crate::database::{TestDatabase, connect};
+use crate::connection::connect;
+use crate::database::TestDatabase;
 
 /// How long a test waits for an event before it fails. A busy machine takes less.
 const PATIENCE: Duration = Duration::from_mins(2);

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::fixture::{NEW_ACCOUNT, TestRequest, ask, delete, get, patch, post};
+use crate::fixture::{MockedApi, NEW_ACCOUNT, TestRequest, ask, delete, get, patch, post};
 
 async fn answer(request: TestRequest) -> String {
     request.of_the_whole_api().await.summary()
@@ -944,7 +944,12 @@ async fn a_service_that_lost_a_server_of_its_database_is_ready_and_degraded() {
     api.readiness.checkpoint();
     api.readiness.expect_ping().returning(|| Ok(vec!["db1.example.org:5432".to_owned()]));
     let answer = get("/ready").without_key().of(&api.router()).await;
-    assert_snapshot!(answer, @r#""#);
+    assert_snapshot!(answer.summary(), @r#"
+    200 OK
+    cache-control: no-store
+
+    {"status": "degraded", "away": ["db1.example.org:5432"]}
+    "#);
 }
 
 #[tokio::test]

@@ -313,32 +313,32 @@ fn statement(backend: DbBackend, lookups: &[Lookup]) -> Statement {
         let types = [ArrayType::BigInt, ArrayType::BigInt, ArrayType::Bytes];
         let array = |(of, array)| Value::Array(of, Some(Box::new(array)));
         let arrays = types.into_iter().zip(arrays).map(array);
-        return Statement::from_sql_and_values(backend, &TEXTS.on_postgres, arrays);
+        return Statement::from_sql_and_values(backend, &TEXTS.postgres, arrays);
     }
     let mut rows: Vec<[Value; 3]> = rows.collect();
     let size = lookups.len().next_power_of_two();
     // NULL equals nothing.
     let nothing = || [Value::BigInt(None), Value::BigInt(None), Value::Bytes(None)];
     rows.resize_with(size, nothing);
-    let text = &TEXTS.on_sqlite[size.ilog2() as usize];
+    let text = &TEXTS.sqlite[size.ilog2() as usize];
     Statement::from_sql_and_values(backend, text, rows.into_iter().flatten())
 }
 
 /// Looks a key up, by a statement that names its account: Citus sends it to one shard.
 fn on_citus(position: i64, lookup: &Lookup) -> Statement {
     let values = [position.into(), lookup.account.0.into(), lookup.hash.0.to_vec().into()];
-    Statement::from_sql_and_values(DbBackend::Postgres, &TEXTS.on_citus, values)
+    Statement::from_sql_and_values(DbBackend::Postgres, &TEXTS.citus, values)
 }
 
 /// The statements that look keys up. A key wraps at most one epoch of its account's key and one of
 /// its actor's; an ended key wraps none.
 struct Texts {
     /// With one array for each column.
-    on_postgres: String,
+    postgres: String,
     /// For one key.
-    on_citus: String,
+    citus: String,
     /// For 1, 2, 4 keys and so on.
-    on_sqlite: [String; TOGETHER_MAX.ilog2() as usize + 1],
+    sqlite: [String; TOGETHER_MAX.ilog2() as usize + 1],
 }
 
 static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
@@ -360,7 +360,7 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
     let lateral = |table, name, on: &str| {
         format!("LATERAL (SELECT * FROM {table} AS {name} WHERE {on} OFFSET 0) AS {name}")
     };
-    let on_postgres = format!(
+    let postgres = format!(
         "SELECT {COLUMNS} FROM (SELECT UNNEST($1::bigint[]) AS position, \
          UNNEST($2::bigint[]) AS account_id, UNNEST($3::bytea[]) AS lookup) AS given \
          CROSS JOIN {} CROSS JOIN {} CROSS JOIN {} LEFT JOIN {} ON TRUE LEFT JOIN {} ON TRUE",
@@ -370,7 +370,7 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
         lateral("key_wraps", "wa", &of_account),
         lateral("key_wraps", "wo", &of_actor),
     );
-    let on_sqlite = std::array::from_fn(|power| {
+    let sqlite = std::array::from_fn(|power| {
         let places = vec!["(?, ?, ?)"; 1 << power].join(", ");
         // In SQLite, CROSS JOIN fixes the order: the given values come first.
         format!(
@@ -381,7 +381,7 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
         )
     });
     let named = |on: &str| on.replace("given.account_id", "$2").replace("given.lookup", "$3");
-    let on_citus = format!(
+    let citus = format!(
         "SELECT {COLUMNS} FROM (SELECT CAST($1 AS BIGINT) AS position) AS given \
          CROSS JOIN api_keys AS k INNER JOIN accounts AS a ON {} INNER JOIN actors AS o ON {} \
          LEFT JOIN key_wraps AS wa ON {} LEFT JOIN key_wraps AS wo ON {} WHERE {}",
@@ -391,7 +391,7 @@ static TEXTS: LazyLock<Texts> = LazyLock::new(|| {
         named(&of_actor),
         named(key),
     );
-    Texts { on_postgres, on_citus, on_sqlite }
+    Texts { postgres, citus, sqlite }
 });
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Migrations of databases that have rows.
 
 use roots_migrations::Migrator;
-use roots_testkit::database::{TestDatabase, connect};
+use roots_testkit::connection::connect;
+use roots_testkit::database::TestDatabase;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use sea_orm_migration::MigratorTrait;
 

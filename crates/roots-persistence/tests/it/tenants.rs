@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use roots_domain::model::account::AccountKind;
 use roots_domain::model::page::PageRequest;
 use roots_domain::port::store::{EventReader, Verifier};
-use roots_testkit::database::{TestDatabase, connect};
+use roots_testkit::connection::connect;
+use roots_testkit::database::TestDatabase;
 use roots_testkit::tenant_lint::{self, OVER_ALL_TENANTS, SHARED_TABLES, TENANT};
 use sea_orm::{ConnectionTrait, Statement};
 

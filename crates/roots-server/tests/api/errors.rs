@@ -3,7 +3,8 @@
 use reqwest::Method;
 use roots_domain::port::store::Verifier;
 use roots_testkit::app::{ApiResponse, TestApp, send};
-use roots_testkit::database::{TestDatabase, connect, until};
+use roots_testkit::connection::connect;
+use roots_testkit::database::{TestDatabase, until};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::json;
 use tokio::task::JoinSet;

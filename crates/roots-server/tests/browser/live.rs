@@ -1,7 +1,7 @@
 //! The page shows what happens, as it happens.
 
 use roots_browser::seed::Amount;
-use roots_testkit::database::connect;
+use roots_testkit::connection::connect;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use thirtyfour::WindowHandle;

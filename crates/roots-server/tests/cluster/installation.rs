@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use roots_domain::model::id::AccountId;
 use roots_testkit::cluster::{ClusterDatabase, ClusterNode, node_of};
-use roots_testkit::database::connect;
+use roots_testkit::connection::connect;
 use roots_testkit::program::{Api, Server, WorkFolder, text};
 use sea_orm::ConnectionTrait;
 use serde_json::Value;

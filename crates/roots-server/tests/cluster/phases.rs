@@ -1,7 +1,8 @@
 //! Which writes are committed in two phases.
 
 use reqwest::Method;
-use roots_testkit::database::{connect, until};
+use roots_testkit::connection::connect;
+use roots_testkit::database::until;
 use roots_testkit::program::Api;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};

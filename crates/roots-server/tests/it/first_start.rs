@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::Signal;
-use roots_testkit::database::connect;
+use roots_testkit::connection::connect;
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
