@@ -63,6 +63,13 @@ impl TestDatabase {
         Self::on_server(folder, &name).await
     }
 
+    /// A PostgreSQL database on one server, even if the tests run on a cluster: for tests of what a
+    /// cluster does not have, such as triggers on the tables of tenants.
+    pub async fn on_one_server() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::on_server(folder, &new_name()).await
+    }
+
     async fn on_server(folder: TempDir, name: &str) -> Self {
         let server = postgres::server_url();
         let admin = connect(&server).await;

@@ -443,7 +443,7 @@ mod connections {
     /// A lost connection fails the whole batch, and nothing of it is written.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_lost_connection_fails_the_whole_batch_and_writes_nothing() {
-        let db = TestDatabase::postgres().await;
+        let db = TestDatabase::on_one_server().await;
         let issuer = Issuer::new(&db.store, 100).await;
         db.execute(NAP).await;
         let trigger = "CREATE TRIGGER nap BEFORE INSERT ON activities FOR EACH ROW \
@@ -467,7 +467,7 @@ mod connections {
     /// If a COMMIT gets no answer, its outcome is unknown, and the errors say so.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_commit_that_is_not_answered_leaves_the_outcome_unknown() {
-        let db = TestDatabase::postgres().await;
+        let db = TestDatabase::on_one_server().await;
         let issuer = Issuer::new(&db.store, 2).await;
         db.execute(NAP).await;
         let trigger = "CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON activities \
@@ -491,7 +491,7 @@ mod connections {
     /// A server also ends idle connections, for example when it restarts between two requests.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_connection_that_ended_while_idle_is_replaced() {
-        let db = TestDatabase::postgres().await;
+        let db = TestDatabase::on_one_server().await;
         let issuer = Issuer::new(&db.store, 100).await;
         // A connection that was idle for less than a second is used without a test. The server sees
         // it idle a little earlier than the pool does, hence two seconds.

@@ -145,7 +145,7 @@ mod server {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_unavailable_database_is_reported_as_such_and_used_again_once_back() {
-        let db = TestDatabase::postgres().await;
+        let db = TestDatabase::on_one_server().await;
         let issuer = Issuer::new(&db.store, 100).await;
         apply_each(&db.store, [issuer.start_session()]).await;
         let before = db.dump().await;
