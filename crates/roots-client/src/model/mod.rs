@@ -53,7 +53,7 @@ pub use import::{
 pub use key::{Key, KeyPage, KeyRevoked, NewKey, NewKeyShown, Rotation};
 pub use paging::{Page, PageStart, Paging};
 pub use search::{Search, SearchField, SearchKind, SearchResult, SearchResults};
-pub use service::{Health, Ready};
+pub use service::{Health, Ready, ReadyStatus};
 pub use session::{
     EndReason, ListedSession, NewSession, Session, SessionChange, SessionDeleted, SessionFilter,
     SessionPage, SessionStatus,

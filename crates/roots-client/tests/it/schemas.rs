@@ -85,6 +85,9 @@ fn knows(schema: &str, word: &Value) -> bool {
         "AuditAction" => {
             !matches!(serde_json::from_value(word.clone()).unwrap(), AuditAction::Other(_))
         }
+        "ReadyStatus" => {
+            !matches!(serde_json::from_value(word.clone()).unwrap(), ReadyStatus::Other(_))
+        }
         "EndReason" => {
             !matches!(serde_json::from_value(word.clone()).unwrap(), EndReason::Other(_))
         }

@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use futures_util::{TryStreamExt, stream};
 use roots_client::model::{
     Action, ActorChange, ActorFilter, ActorType, BriefQuery, Import, ImportOptions, LedgerFilter,
-    NewActor, NewClaim, NewKey, NewTodo, Paging, Release, Rotation, SessionFilter, StatsFilter,
-    TodoChange, TodoFilter, TodoStatus,
+    NewActor, NewClaim, NewKey, NewTodo, Paging, ReadyStatus, Release, Rotation, SessionFilter,
+    StatsFilter, TodoChange, TodoFilter, TodoStatus,
 };
 use roots_client::{Charge, Client, IdempotencyKey, Patch};
 use roots_testkit::app::TestApp;
@@ -53,7 +53,7 @@ async fn the_client_reads_every_resource(database: TestDatabase) {
     let client = client(&app);
     first_session::run(&client).await.unwrap();
     assert_eq!(client.health().await.unwrap().status, "ok");
-    assert_eq!(client.ready().await.unwrap().status, "ready");
+    assert_eq!(client.ready().await.unwrap().status, ReadyStatus::Ready);
     assert!(client.problems().await.unwrap().value.contains("still-in-flight"));
     let document = client.openapi().await.unwrap();
     assert_eq!(document.value["openapi"], "3.1.0");
