@@ -55,6 +55,7 @@ const ROUNDS_A_FLOOR: usize = 10;
 struct ClusterScale {
     rounds: usize,
     window: Window,
+    /// The many accounts. Each has a client of its own, which waits for each response.
     accounts: usize,
 }
 
@@ -112,8 +113,8 @@ pub(crate) fn measure(plan: &BenchPlan, url: &str) -> Result<PartResults, Box<dy
         commit: plan.commit.clone(),
         machine: machine::this(),
         extent: format!(
-            "{} rounds of {} s, {CONNECTIONS} connections, {} accounts, {SHARDS} shards on {} \
-             workers.\nCitus {} on PostgreSQL {}, against PostgreSQL {}.",
+            "{} rounds of {} s, {CONNECTIONS} connections of one account or one of each of {} \
+             accounts, {SHARDS} shards on {} workers.\nCitus {} on PostgreSQL {}, against PostgreSQL {}.",
             scale.rounds,
             scale.window.time.as_secs_f64(),
             scale.accounts,
@@ -142,6 +143,7 @@ struct SideLoad {
     name: &'static str,
     servers: Vec<LoadedServer>,
     requests: Vec<RequestSpec>,
+    connections: usize,
     /// The number of the next request to send.
     next: u64,
 }
@@ -182,21 +184,23 @@ impl Side {
         // The second process has not seen these keys yet.
         fill(&servers[1], scale.accounts, all(&session))?;
 
-        let load = |name, servers: &[ServerProcess], requests| SideLoad {
+        let load = |name, servers: &[ServerProcess], connections, requests| SideLoad {
             name,
             servers: servers.iter().map(ServerProcess::loaded).collect(),
             requests,
+            connections,
             next: 0,
         };
+        let one = |name, requests| load(name, &servers[..1], CONNECTIONS, requests);
+        let many = |name, requests| load(name, &servers, scale.accounts, requests);
         let sessions = (1..=SESSIONS).map(|id| owner.get(&format!("/sessions/{id}"))).collect();
-        let one = &servers[..1];
         let loads = vec![
-            load(name::LOG, one, vec![owner.log_activity()]),
-            load(LOG_MANY, &servers, all(&ApiUser::log_activity)),
-            load(GET_SESSION, one, sessions),
-            load(GET_SESSION_MANY, &servers, all(&session)),
-            load(LIST, one, vec![page(&owner)]),
-            load(LIST_MANY, &servers, all(&page)),
+            one(name::LOG, vec![owner.log_activity()]),
+            many(LOG_MANY, all(&ApiUser::log_activity)),
+            one(GET_SESSION, sessions),
+            many(GET_SESSION_MANY, all(&session)),
+            one(LIST, vec![page(&owner)]),
+            many(LIST_MANY, all(&page)),
         ];
         Ok(Self { suffix, instance, servers, loads })
     }
@@ -210,7 +214,7 @@ impl Side {
         let load = &mut self.loads[number];
         let report = measure::send_divided(
             load.servers.clone(),
-            CONNECTIONS,
+            load.connections,
             LoadPattern::ClosedLoop(window),
             load.requests.clone(),
             load.next,

@@ -20,6 +20,8 @@ pub(crate) fn catalogue(nodes: &[SqlProxy]) -> String {
              shardminvalue TEXT, shardmaxvalue TEXT); \
          CREATE TABLE citus_stand_in.pg_dist_placement (shardid BIGINT, shardstate INTEGER, \
              groupid INTEGER); \
+         CREATE FUNCTION citus_stand_in.citus_version() RETURNS TEXT LANGUAGE sql \
+             AS $$ SELECT 'Citus 13.2.2 on a stand-in' $$; \
          DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, citus_stand_in', \
              current_database()); END $$; ",
     );

@@ -6,6 +6,7 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 pub(crate) mod cluster_map;
 pub(crate) mod invalid_url;
+mod plan_cache;
 pub(crate) mod postgres;
 pub(crate) mod presence;
 pub(crate) mod reader_pool;

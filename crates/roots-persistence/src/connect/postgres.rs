@@ -8,6 +8,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statem
 
 use super::cluster_map::NodeAddress;
 use super::open_pool;
+use super::plan_cache::{self, PLAN_EACH_TIME};
 use super::presence::Presence;
 use super::tls::{self, Protection};
 
@@ -48,9 +49,10 @@ const WRITE_BY_INDEX: [(&str, &str); 3] =
 /// For statements that remove many rows: they are planned each time within the transaction.
 pub(crate) const PLAN_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
-/// The same for a Citus cluster, which plans each statement anew: it can't tell the shard of a
-/// general plan's account.
-const READ_BY_INDEX_ON_CITUS: [(&str, &str); 3] = [
+/// The same for a Citus cluster, where each statement is planned anew unless the node of its
+/// account [keeps plans](plan_cache).
+const READ_BY_INDEX_ON_CITUS: [(&str, &str); 4] = [
+    PLAN_EACH_TIME,
     ("enable_sort", "off"),
     ("enable_seqscan", "off"),
     ("default_transaction_isolation", "repeatable read"),
@@ -59,7 +61,8 @@ const READ_BY_INDEX_ON_CITUS: [(&str, &str); 3] = [
 /// Batches on a Citus cluster. A batch of several accounts looks rows up by a join of given keys
 /// with a table: only nested loops find each of them by its key. The coordinator tells the workers
 /// the time limits that hold for a transaction.
-const WRITE_BY_INDEX_ON_CITUS: [(&str, &str); 6] = [
+const WRITE_BY_INDEX_ON_CITUS: [(&str, &str); 7] = [
+    PLAN_EACH_TIME,
     ("enable_sort", "off"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
@@ -138,12 +141,25 @@ pub(crate) const WAIT_BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'";
 const MIGRATION_LOCK: i64 = lock_key(i64::MIN);
 
 fn options(server: &PostgresServer, more: &'static [(&str, &str)]) -> ConnectOptions {
-    with_max_age(connect_options(server, more), MAX_AGE)
+    pooled(server, more, MAX_AGE)
 }
 
-fn with_max_age(mut options: ConnectOptions, most: Duration) -> ConnectOptions {
+/// The options of a pool whose connections are closed when they are older than `most`.
+fn pooled(
+    server: &PostgresServer,
+    more: &'static [(&str, &str)],
+    most: Duration,
+) -> ConnectOptions {
+    let mut options = connect_options(server, more);
+    let is_node = matches!(server.role, Role::Node { .. });
     options.map_sqlx_postgres_pool_opts(move |pool| {
-        pool.after_release(move |_, connection| Box::pin(async move { Ok(connection.age < most) }))
+        let pool = pool
+            .after_release(move |_, connection| Box::pin(async move { Ok(connection.age < most) }));
+        if is_node {
+            pool.after_connect(|connection, _| Box::pin(plan_cache::use_if_sound(connection)))
+        } else {
+            pool
+        }
     });
     options
 }
@@ -249,8 +265,7 @@ mod tests {
     async fn a_connection_is_replaced_once_it_is_old() {
         let test = TestDatabase::postgres().await;
         let moved = async |most| -> bool {
-            let mut options =
-                with_max_age(connect_options(&PostgresServer::alone(test.url.clone()), &[]), most);
+            let mut options = pooled(&PostgresServer::alone(test.url.clone()), &[], most);
             options.max_connections(1);
             let db = open_pool(options).await.unwrap();
             let ask = async || -> i32 {
