@@ -12,9 +12,11 @@ use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::connect::cluster_map::{ClusterMap, NodeAddress, hash};
+use crate::connect::account_reader::AccountReader;
+use crate::connect::cluster_map::{ClusterMap, NodeAddress, ShardPlace, hash};
 use crate::connect::postgres::Role;
 use crate::connect::presence::Presence;
+use crate::connect::shard::Shard;
 use crate::connect::source::{OpenError, Source, close};
 use crate::node::{Node, NodeContext};
 
@@ -35,8 +37,15 @@ pub(crate) struct Cluster {
     routes: RwLock<Routes>,
 }
 
-/// The last hash of each shard and the number of its node.
-type Routes = Arc<[(i32, usize)]>;
+/// A shard and the number of its node.
+struct Route {
+    place: ShardPlace,
+    node: usize,
+    shard: Arc<Shard>,
+}
+
+/// The shards by their hashes.
+type Routes = Arc<[Route]>;
 
 impl Cluster {
     /// Starts the nodes of a map, which leads to at least one.
@@ -58,9 +67,16 @@ impl Cluster {
         source: &Source,
         context: &NodeContext,
     ) -> Result<(), OpenError> {
+        let known = self.routes();
         let mut routes = Vec::new();
-        for (last, address) in map.shards {
-            routes.push((last, self.number(address, source, context).await?));
+        for place in map.shards {
+            let node = self.number(place.node.clone(), source, context).await?;
+            // A shard that stays has the texts of its statements already.
+            let shard = match known.iter().find(|route| route.place == place) {
+                Some(route) => Arc::clone(&route.shard),
+                None => Arc::new(Shard::new(place.group, place.parts.clone())),
+            };
+            routes.push(Route { place, node, shard });
         }
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes.into();
         Ok(())
@@ -97,9 +113,15 @@ impl Cluster {
 
     /// The number of the node that holds an account.
     pub(crate) fn number_of(&self, account: AccountId) -> usize {
-        let (hash, routes) = (hash(account), self.routes());
-        let shard = routes.partition_point(|(last, _)| *last < hash);
-        routes.get(shard).map_or(0, |(_, node)| *node)
+        let routes = self.routes();
+        route(&routes, account).map_or(0, |route| route.node)
+    }
+
+    /// Reads the rows of an account. `None` if no node holds it.
+    pub(crate) fn account_reader(&self, account: AccountId) -> Option<AccountReader<'_>> {
+        let routes = self.routes();
+        let route = route(&routes, account)?;
+        Some(self.node(route.node)?.account_reader(Arc::clone(&route.shard)))
     }
 
     /// A node. `None` if no node has that number.
@@ -115,9 +137,15 @@ impl Cluster {
     /// The nodes that hold accounts now.
     pub(crate) fn serving(&self) -> impl Iterator<Item = &(NodeAddress, Node)> {
         let routes = self.routes();
-        let serves = move |number: usize| routes.iter().any(|(_, node)| *node == number);
+        let serves = move |number: usize| routes.iter().any(|route| route.node == number);
         self.all().enumerate().filter(move |(number, _)| serves(*number)).map(|(_, node)| node)
     }
+}
+
+/// The way to an account.
+fn route(routes: &[Route], account: AccountId) -> Option<&Route> {
+    let hash = hash(account);
+    routes.get(routes.partition_point(|route| route.place.last < hash))
 }
 
 /// Pings the nodes of a cluster and follows its map, on a thread of its own: busy requests must not

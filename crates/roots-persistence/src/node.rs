@@ -8,9 +8,11 @@ use roots_domain::port::clock::Clock;
 use roots_domain::port::store::{ApplyError, StoreError, StoreResult};
 use tokio::sync::{Mutex, oneshot, watch};
 
+use crate::connect::account_reader::AccountReader;
 use crate::connect::presence::Presence;
 use crate::connect::reader_pool::ReaderPool;
 use crate::connect::readers::Readers;
+use crate::connect::shard::Shard;
 use crate::connect::source::{OpenError, Source};
 use crate::connect::write_health::WriteHealth;
 use crate::read::admission::KeyLookups;
@@ -43,6 +45,8 @@ pub(crate) struct NodeContext {
 pub(crate) struct Node {
     source: Source,
     readers: Arc<Readers>,
+    /// Those of the tables of its shards, on a node of a cluster.
+    shard_readers: Option<Readers>,
     key_lookups: KeyLookups,
     queues: Vec<WriterQueue>,
     /// The queue of commands that form a batch by themselves, or that another process blocks.
@@ -69,10 +73,15 @@ impl Node {
             stopped.push(thread::start(source, clock, listeners, health, worker, first).await?);
         }
         let readers = Arc::new(Readers::open(&source, serving).await?);
+        let shard_readers = match source.shards() {
+            Some(shards) => Some(Readers::open(&shards, serving).await?),
+            None => None,
+        };
         Ok(Self {
             key_lookups: KeyLookups::new(Arc::clone(&readers), source.dialect()),
             source,
             readers,
+            shard_readers,
             queues,
             blocked_queue,
             write_health,
@@ -87,6 +96,7 @@ impl Node {
             key_lookups: KeyLookups::new(Arc::clone(&readers), source.dialect()),
             source,
             readers,
+            shard_readers: None,
             queues: Vec::new(),
             blocked_queue: None,
             write_health: WriteHealth::default(),
@@ -101,6 +111,14 @@ impl Node {
     /// The pool of this thread.
     pub(crate) fn readers(&self) -> &ReaderPool {
         self.readers.here()
+    }
+
+    /// Reads the rows of an account of a shard that is on this node.
+    pub(crate) fn account_reader(&self, shard: Arc<Shard>) -> AccountReader<'_> {
+        match &self.shard_readers {
+            Some(direct) => AccountReader::of_shard(self.readers(), shard, direct.here()),
+            None => AccountReader::of_server(self.readers()),
+        }
     }
 
     #[cfg(test)]
@@ -178,6 +196,9 @@ impl Node {
         for worker in self.stopped.lock().await.drain(..) {
             // An error means that the worker has already stopped.
             let _ = worker.await;
+        }
+        if let Some(shard_readers) = &self.shard_readers {
+            shard_readers.close().await;
         }
         self.readers.close().await;
     }

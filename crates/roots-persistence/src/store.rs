@@ -21,6 +21,7 @@ use sea_orm_migration::MigratorTrait;
 use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::cluster::{self, Cluster};
+use crate::connect::account_reader::AccountReader;
 use crate::connect::cluster_map::ClusterMap;
 use crate::connect::postgres::{self, Role};
 use crate::connect::reader_pool::ReaderPool;
@@ -244,9 +245,11 @@ impl Store {
         }
     }
 
-    /// The pool of this thread to read the rows of an account.
-    pub(crate) fn readers(&self, account: AccountId) -> &ReaderPool {
-        self.node_of(account).readers()
+    /// Reads the rows of an account.
+    pub(crate) fn readers(&self, account: AccountId) -> AccountReader<'_> {
+        let cluster = self.inner.cluster.as_ref();
+        let of_shard = cluster.and_then(|cluster| cluster.account_reader(account));
+        of_shard.unwrap_or_else(|| AccountReader::of_server(self.inner.main.readers()))
     }
 
     /// The pool of this thread to read rows of any accounts.

@@ -113,7 +113,8 @@ impl TestDatabase {
             (node.judge_spread, node.node) = (true, Node::Worker);
             alone.nodes.push(node);
         }
-        alone.execute(&citus_stand_in::catalogue(&alone.nodes)).await;
+        let ports: Vec<_> = alone.nodes.iter().map(|node| node.port).collect();
+        alone.execute(&citus_stand_in::catalogue(&ports)).await;
         alone.store.close().await;
         if let Some(sql_proxy) = &mut alone.sql_proxy {
             sql_proxy.judge_spread = true;

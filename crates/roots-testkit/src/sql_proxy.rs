@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::connection_settings::{ConnectionSettings, Node, TrackedSettings};
-use crate::{spread_lint, tenant_lint};
+use crate::{citus_stand_in, spread_lint, tenant_lint};
 
 /// A proxy to PostgreSQL that records every statement. On drop it fails the test if a statement
 /// does not name its tenant: see [`tenant_lint::check`].
@@ -88,14 +88,18 @@ impl Drop for SqlProxy {
             return;
         }
         let errors = self.statements().into_iter().filter_map(|sql| {
-            tenant_lint::check(&sql).err().map(|error| format!("{error}: {sql}"))
+            tenant_lint::check(&citus_stand_in::of_all_shards(&sql))
+                .err()
+                .map(|error| format!("{error}: {sql}"))
         });
         assert_eq!(errors.collect::<Vec<_>>(), [""; 0], "statements without a tenant");
         if !self.judge_spread {
             return;
         }
         let runs = std::mem::take(&mut locked(&self.record).runs);
-        let errors = runs.into_iter().filter_map(|(sql, settings)| {
+        // The tables of a shard are like those of any PostgreSQL.
+        let runs = runs.into_iter().filter(|(sql, _)| citus_stand_in::of_all_shards(sql) == *sql);
+        let errors = runs.filter_map(|(sql, settings)| {
             let settings = ConnectionSettings { node: self.node, ..settings };
             let refused = spread_lint::check(&sql, settings).err();
             refused.map(|error| format!("{error}: {sql} under {settings:?}"))

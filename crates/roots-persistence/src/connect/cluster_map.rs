@@ -24,9 +24,20 @@ impl fmt::Display for NodeAddress {
 /// Where each shard of the accounts lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClusterMap {
-    /// The last hash of each shard and the shard's node, by their hashes. A shard begins after the
-    /// one before it.
-    pub(crate) shards: Vec<(i32, NodeAddress)>,
+    /// The shards by their hashes. A shard begins after the one before it.
+    pub(crate) shards: Vec<ShardPlace>,
+}
+
+/// Where a shard lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShardPlace {
+    /// Its last hash.
+    pub(crate) last: i32,
+    pub(crate) node: NodeAddress,
+    /// The number of the node in the catalogue.
+    pub(crate) group: i32,
+    /// The tables, and the number of the part of each that is in this shard.
+    pub(crate) parts: Vec<(String, i64)>,
 }
 
 /// Whether the database is a part of a Citus cluster and has accounts. The names have no schema, so
@@ -34,13 +45,18 @@ pub(crate) struct ClusterMap {
 const HAS_CATALOGUE: &str =
     "SELECT to_regclass('pg_dist_shard') IS NOT NULL AND to_regclass('accounts') IS NOT NULL";
 
-/// The shards of the accounts. A table that is not distributed by hash has no range of hashes.
-const SHARDS: &str = "SELECT CAST(s.shardmaxvalue AS INTEGER), CAST(n.nodename AS TEXT), \
-    CAST(n.nodeport AS INTEGER) FROM pg_dist_shard AS s \
+/// The parts of the tables that are distributed like the accounts. A table that is not distributed
+/// by hash has no range of hashes.
+const PARTS: &str = "SELECT CAST(s.shardmaxvalue AS INTEGER), CAST(n.nodename AS TEXT), \
+    CAST(n.nodeport AS INTEGER), n.groupid, CAST(c.relname AS TEXT), s.shardid \
+    FROM pg_dist_partition AS d \
+    INNER JOIN pg_dist_partition AS a ON a.colocationid = d.colocationid \
+    INNER JOIN pg_class AS c ON c.oid = d.logicalrelid \
+    INNER JOIN pg_dist_shard AS s ON s.logicalrelid = d.logicalrelid \
     INNER JOIN pg_dist_placement AS p ON p.shardid = s.shardid \
     INNER JOIN pg_dist_node AS n ON n.groupid = p.groupid \
-    WHERE s.logicalrelid = CAST('accounts' AS regclass) AND n.noderole = 'primary' \
-    AND p.shardstate = 1 AND s.shardmaxvalue IS NOT NULL ORDER BY 1";
+    WHERE a.logicalrelid = CAST('accounts' AS regclass) AND n.noderole = 'primary' \
+    AND p.shardstate = 1 AND s.shardmaxvalue IS NOT NULL ORDER BY 1, 5";
 
 impl ClusterMap {
     /// Reads it; `None` if the tables are not spread.
@@ -54,16 +70,29 @@ impl ClusterMap {
         if !found.map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or(false) {
             return Ok(None);
         }
-        let found = db.query_all_raw(Statement::from_string(backend, SHARDS)).await?;
-        let shards = found.iter().map(shard).collect::<Result<Vec<_>, _>>()?;
+        let found = db.query_all_raw(Statement::from_string(backend, PARTS)).await?;
+        let mut shards: Vec<ShardPlace> = Vec::new();
+        for row in &found {
+            let part = part(row)?;
+            match shards.last_mut() {
+                Some(shard) if shard.last == part.last => shard.parts.extend(part.parts),
+                _ => shards.push(part),
+            }
+        }
         Ok((!shards.is_empty()).then_some(Self { shards }))
     }
 }
 
-fn shard(row: &QueryResult) -> Result<(i32, NodeAddress), DbErr> {
+/// A shard of which only one table's part is known.
+fn part(row: &QueryResult) -> Result<ShardPlace, DbErr> {
     let port = u16::try_from(row.try_get_by_index::<i32>(2)?);
     let port = port.map_err(|_| DbErr::Type("a node's port".to_owned()))?;
-    Ok((row.try_get_by_index(0)?, NodeAddress { host: row.try_get_by_index(1)?, port }))
+    Ok(ShardPlace {
+        last: row.try_get_by_index(0)?,
+        node: NodeAddress { host: row.try_get_by_index(1)?, port },
+        group: row.try_get_by_index(3)?,
+        parts: vec![(row.try_get_by_index(4)?, row.try_get_by_index(5)?)],
+    })
 }
 
 /// The hash by which Citus finds an account's shard: PostgreSQL's `hashint8`, which may not change,

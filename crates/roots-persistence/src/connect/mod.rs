@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
+pub(crate) mod account_reader;
 pub(crate) mod cluster_map;
 pub(crate) mod invalid_url;
 mod plan_cache;
@@ -11,6 +12,7 @@ pub(crate) mod postgres;
 pub(crate) mod presence;
 pub(crate) mod reader_pool;
 pub(crate) mod readers;
+pub(crate) mod shard;
 pub(crate) mod source;
 pub(crate) mod sqlite;
 pub(crate) mod sqlite_file;

@@ -93,6 +93,8 @@ pub(crate) enum Role {
         address: NodeAddress,
         presence: Presence,
     },
+    /// Such a node, of which tables of shards are read as those of a server alone.
+    Shards { address: NodeAddress, presence: Presence },
 }
 
 impl PostgresServer {
@@ -102,7 +104,7 @@ impl PostgresServer {
     }
 
     pub(crate) const fn is_spread(&self) -> bool {
-        !matches!(self.role, Role::Alone)
+        matches!(self.role, Role::Coordinator | Role::Node { .. })
     }
 }
 
@@ -167,7 +169,7 @@ fn pooled(
 fn connect_options(server: &PostgresServer, more: &'static [(&str, &str)]) -> ConnectOptions {
     let mut options = ConnectOptions::new(&server.url);
     let address = match &server.role {
-        Role::Node { address, .. } => Some(address.clone()),
+        Role::Node { address, .. } | Role::Shards { address, .. } => Some(address.clone()),
         Role::Alone | Role::Coordinator => None,
     };
     // The URL was checked before.

@@ -106,12 +106,23 @@ impl Source {
         }
     }
 
+    /// Of a node of a cluster, the tables of its shards.
+    pub(crate) fn shards(&self) -> Option<Self> {
+        let Self::Postgres(PostgresServer { role: Role::Node { address, presence }, .. }) = self
+        else {
+            return None;
+        };
+        let (address, presence) = (address.clone(), presence.clone());
+        Some(self.in_role(Role::Shards { address, presence }))
+    }
+
     /// Whether the node answers, if it is one of a cluster.
     pub(crate) fn presence(&self) -> Option<&Presence> {
         match self {
-            Self::Postgres(PostgresServer { role: Role::Node { presence, .. }, .. }) => {
-                Some(presence)
-            }
+            Self::Postgres(PostgresServer {
+                role: Role::Node { presence, .. } | Role::Shards { presence, .. },
+                ..
+            }) => Some(presence),
             _ => None,
         }
     }
@@ -120,7 +131,9 @@ impl Source {
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite { .. } => Dialect::Sqlite,
-            Self::Postgres(PostgresServer { role: Role::Alone, .. }) => Dialect::Postgres,
+            Self::Postgres(PostgresServer { role: Role::Alone | Role::Shards { .. }, .. }) => {
+                Dialect::Postgres
+            }
             Self::Postgres(PostgresServer { role: Role::Node { .. }, .. }) => Dialect::CitusNode,
             Self::Postgres(PostgresServer { role: Role::Coordinator, .. }) => {
                 Dialect::CitusCoordinator
@@ -165,9 +178,10 @@ impl Source {
     /// with the process. Of a node of a cluster it checks that it answered last.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match self {
-            Self::Postgres(PostgresServer { role: Role::Node { address, presence }, .. })
-                if presence.is_away() =>
-            {
+            Self::Postgres(PostgresServer {
+                role: Role::Node { address, presence } | Role::Shards { address, presence },
+                ..
+            }) if presence.is_away() => {
                 Err(StoreError::Unavailable(format!("the database server {address} is away")))
             }
             Self::Sqlite { file, identity } if FileIdentity::of(file).ok() != Some(*identity) => {

@@ -96,7 +96,7 @@ impl Store {
         let found = version_of(by.account).column(accounts::Column::AuthEpoch);
         let found = found
             .into_tuple::<(i64, i64)>()
-            .one(self.readers(by.account))
+            .one(&self.readers(by.account))
             .await
             .map_err(of_read)?;
         let (version, epoch) = found.unzip();

@@ -13,12 +13,12 @@ use roots_domain::model::todo::Priority;
 use roots_domain::port::store::SHORT_TEXTS_MAX_BYTES;
 use sea_orm::{DbBackend, Statement, Value};
 
+pub(super) use super::epoch::AUTH_EPOCH;
 use super::queries::{columns, first};
 use crate::table::shown::Shown;
 use crate::table::{activities, todos};
 
 /// The columns of the results that no table has.
-pub(super) const AUTH_EPOCH: &str = "caller_auth_epoch";
 pub(super) const AT: &str = "read_at";
 pub(super) const PART: &str = "part";
 pub(super) const UNTIL_AT: &str = "until_at";

@@ -6,12 +6,10 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{EntityTrait, QuerySelect, Select};
 
 use super::totals::number;
+pub(super) use crate::connect::shard::AUTH_EPOCH;
 use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::accounts;
-
-/// The column that holds the auth epoch of the caller's account.
-pub(super) const AUTH_EPOCH: &str = "caller_auth_epoch";
 
 impl Store {
     /// Checks that the caller's account still has the auth epoch under which it was admitted.
@@ -20,7 +18,7 @@ impl Store {
             return Ok(());
         }
         let epoch = auth_epoch_query(by.account).into_tuple::<i64>();
-        expect_epoch(by, epoch.one(self.readers(by.account)).await.map_err(of_read)?)
+        expect_epoch(by, epoch.one(&self.readers(by.account)).await.map_err(of_read)?)
     }
 }
 

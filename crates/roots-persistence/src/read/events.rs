@@ -69,7 +69,7 @@ impl Store {
             .filter(id.lte(until))
             .order_by_asc(id)
             .expr_as(auth_epoch_of(by.account), AUTH_EPOCH);
-        let db = self.readers(by.account);
+        let db = &self.readers(by.account);
         let asked = rows.build(db.get_database_backend());
         let found = db.query_all_raw(asked).await.map_err(of_read)?;
         let first = found.first().ok_or(StoreError::EpochMoved)?;

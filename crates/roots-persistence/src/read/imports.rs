@@ -85,7 +85,7 @@ impl ImportReader for Store {
             .filter(imports::Column::AccountId.eq(account.0))
             .filter(imports::Column::Source.eq(source.0))
             .filter(imports::Column::Kind.eq(OriginKind::Actor.name()));
-        let rows = rows.all(self.readers(account)).await.map_err(of_read)?;
+        let rows = rows.all(&self.readers(account)).await.map_err(of_read)?;
         Ok(rows.into_iter().map(|row| (ActorId(row.source_id), ActorId(row.id))).collect())
     }
 
@@ -131,7 +131,7 @@ impl ImportReader for Store {
             .filter(imports::Column::SourceId.gt(after))
             .order_by(imports::Column::SourceId, Order::Asc)
             .limit(u64::from(IMPORTED_MAX_IDS));
-        let came = came.all(self.readers(account)).await.map_err(of_read)?;
+        let came = came.all(&self.readers(account)).await.map_err(of_read)?;
         let ids: Vec<_> = came.iter().map(|row| row.id).collect();
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -142,19 +142,19 @@ impl ImportReader for Store {
                 use sessions::Column::{AccountId, SessionId};
                 let rows = sessions::Entity::find().select_only().column(SessionId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(SessionId.is_in(ids));
-                rows.into_tuple().all(self.readers(account)).await
+                rows.into_tuple().all(&self.readers(account)).await
             }
             OriginKind::Todo => {
                 use todos::Column::{AccountId, TodoId};
                 let rows = todos::Entity::find().select_only().column(TodoId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(TodoId.is_in(ids));
-                rows.into_tuple().all(self.readers(account)).await
+                rows.into_tuple().all(&self.readers(account)).await
             }
             OriginKind::Activity => {
                 use activities::Column::{AccountId, ActivityId};
                 let rows = activities::Entity::find().select_only().column(ActivityId);
                 let rows = rows.filter(AccountId.eq(account.0)).filter(ActivityId.is_in(ids));
-                rows.into_tuple().all(self.readers(account)).await
+                rows.into_tuple().all(&self.readers(account)).await
             }
             OriginKind::Actor | OriginKind::Step => Ok(Vec::new()),
         }

@@ -11,7 +11,6 @@ use roots_domain::port::store::{KeyQuery, KeysOver, ListedKey, StoreError, Store
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value};
 
 use super::totals::count;
-use crate::connect::reader_pool::ReaderPool;
 use crate::errors::of_read;
 use crate::store::Store;
 use crate::table::{actors, api_keys};
@@ -101,13 +100,19 @@ impl Store {
             let sql =
                 format!("SELECT {id} FROM {table} WHERE account_id = $1 AND {is_over} LIMIT $3");
             let values = [account.0.into(), at.micros().into(), i64::from(most).into()];
-            found.extend(self.ids(self.readers(account), &sql, values).await?.into_iter().map(key));
+            found
+                .extend(self.ids(&self.readers(account), &sql, values).await?.into_iter().map(key));
         }
         Ok(found.into_iter().take(most as usize).collect())
     }
 
     /// The ids that a statement finds.
-    async fn ids(&self, db: &ReaderPool, sql: &str, values: [Value; 3]) -> StoreResult<Vec<i64>> {
+    async fn ids(
+        &self,
+        db: &impl ConnectionTrait,
+        sql: &str,
+        values: [Value; 3],
+    ) -> StoreResult<Vec<i64>> {
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
         let rows = db.query_all_raw(statement).await.map_err(of_read)?;
         rows.iter().map(|row| row.try_get_by_index(0).map_err(of_read)).collect()

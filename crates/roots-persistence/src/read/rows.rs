@@ -57,7 +57,7 @@ impl Store {
         E: Shown,
         T: TryFrom<E::Model, Error = InvalidRow>,
     {
-        let db = self.readers(by.account);
+        let db = &self.readers(by.account);
         let backend = db.get_database_backend();
         let asked = statement.statement::<E>(backend, columns, (by.account, id));
         let Some(row) = db.query_one_raw(asked).await.map_err(of_read)? else {
@@ -74,7 +74,7 @@ impl Store {
         E: EntityTrait,
         T: TryFrom<E::Model, Error = InvalidRow>,
     {
-        let found = query.one(self.readers(of)).await.map_err(of_read)?;
+        let found = query.one(&self.readers(of)).await.map_err(of_read)?;
         Ok(found.map(T::try_from).transpose()?)
     }
 
@@ -83,7 +83,7 @@ impl Store {
         E: EntityTrait,
         T: TryFrom<E::Model, Error = InvalidRow>,
     {
-        let found = query.all(self.readers(of)).await.map_err(of_read)?;
+        let found = query.all(&self.readers(of)).await.map_err(of_read)?;
         Ok(found.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 

@@ -115,7 +115,7 @@ impl SearchReader for Store {
         if self.readers(by.account).get_database_backend() == DbBackend::Postgres {
             let found = todo_logs::Entity::find()
                 .from_raw_sql(notes_of_each(by.account, left, before))
-                .all(self.readers(by.account))
+                .all(&self.readers(by.account))
                 .await
                 .map_err(of_read)?;
             return Ok(found.into_iter().map(TryFrom::try_from).collect::<Result<_, _>>()?);

@@ -197,7 +197,7 @@ impl SilenceReader for Store {
                         ORDER BY last_active_at, session_id LIMIT $3";
         let values = [account.into(), before.micros().into(), i64::from(most).into()];
         let asked = Statement::from_sql_and_values(backend, sessions, values);
-        let db = self.readers(AccountId(account));
+        let db = &self.readers(AccountId(account));
         let rows = db.query_all_raw(asked).await.map_err(of_read)?;
         let ids = rows.iter().map(|row| row.try_get_by_index(0).map(SessionId));
         let sessions = ids.collect::<Result<_, _>>().map_err(of_read)?;

@@ -82,7 +82,7 @@ impl Store {
         &self,
         lookup: Lookup,
     ) -> StoreResult<Option<Credentials>> {
-        let db = self.readers(lookup.account);
+        let db = &self.readers(lookup.account);
         let values = [lookup.account.0.into(), lookup.hash.0.to_vec().into()];
         let asked = Statement::from_sql_and_values(db.get_database_backend(), &*BY_KEY, values);
         let Some(row) = db.query_one_raw(asked).await.map_err(of_read)? else { return Ok(None) };
@@ -107,7 +107,7 @@ impl Store {
         &self,
         query: &SignInQuery,
     ) -> StoreResult<Vec<ListedSignIn>> {
-        let db = self.readers(query.by.account);
+        let db = &self.readers(query.by.account);
         let joined = &*JOINED;
         let of_actor = if query.actor.is_some() { "AND s.actor_id = $4" } else { "" };
         let text = format!(

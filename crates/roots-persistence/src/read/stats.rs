@@ -53,7 +53,7 @@ impl Store {
             return Ok(counts);
         }
         let kept = counters_of(filter.by.account, filter.actor, counters::SUBJECT_SESSIONS);
-        for counter in kept.all(self.readers(filter.by.account)).await.map_err(of_read)? {
+        for counter in kept.all(&self.readers(filter.by.account)).await.map_err(of_read)? {
             let status = SessionStatusKind::from_name(&counter.label);
             let unknown = || StoreError::Broken("a counter of sessions of no status".to_owned());
             counts.add(status.ok_or_else(unknown)?, counter.count);

@@ -98,7 +98,7 @@ impl TodoReader for Store {
             .filter(todos::Column::AccountId.eq(by.account.0))
             .filter(todos::Column::TodoId.eq(id.0))
             .into_tuple::<(Option<i64>, Option<i64>)>();
-        let Some((until, epoch)) = asked.one(self.readers(by.account)).await.map_err(of_read)?
+        let Some((until, epoch)) = asked.one(&self.readers(by.account)).await.map_err(of_read)?
         else {
             self.check_epoch(by).await?;
             return Ok(None);

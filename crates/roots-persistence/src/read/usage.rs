@@ -22,7 +22,7 @@ impl UsageReader for Store {
         let rows = usage::Entity::find()
             .filter(usage::Column::AccountId.eq(by.account.0))
             .filter(usage::Column::Day.between(first.0, last.0));
-        let rows = rows.all(self.readers(by.account)).await.map_err(of_read)?;
+        let rows = rows.all(&self.readers(by.account)).await.map_err(of_read)?;
         let calls = rows.into_iter().map(|row| {
             (Day(row.day), Endpoint { route: row.route, method: row.method }, row.calls)
         });

@@ -67,7 +67,7 @@ impl Store {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let db = self.readers(account);
+        let db = &self.readers(account);
         let backend = db.get_database_backend();
         let ids = keys.iter().map(|(actor, _)| actor.0);
         let epochs = keys.iter().map(|(_, epoch)| i64::from(epoch.0));
@@ -105,7 +105,7 @@ impl Store {
     }
 
     async fn wraps(&self, account: AccountId, asked: Statement) -> StoreResult<Vec<Wrap>> {
-        let found = key_wraps::Entity::find().from_raw_sql(asked).all(self.readers(account)).await;
+        let found = key_wraps::Entity::find().from_raw_sql(asked).all(&self.readers(account)).await;
         let found = found.map_err(of_read)?.into_iter();
         Ok(found.map(Wrap::try_from).collect::<Result<_, _>>()?)
     }

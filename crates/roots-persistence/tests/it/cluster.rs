@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use roots_domain::command::{Action, Command, SystemAction};
-use roots_domain::model::id::AccountId;
-use roots_domain::model::time::Timestamp;
+use roots_domain::model::id::{AccountId, SessionId};
+use roots_domain::model::page::PageRequest;
+use roots_domain::model::session::SessionWindow;
+use roots_domain::model::time::{TimeRange, Timestamp};
 use roots_domain::port::store::{
-    AccountReader, ApplyError, CommandStore, EventReader, Placement, Readiness, StoreError,
-    Verifier, by_server,
+    AccountReader, Admission, ApplyError, CommandStore, EventReader, Placement, Readiness,
+    SessionQuery, SessionReader, StoreError, Verifier, by_server,
 };
 use roots_testkit::commands::Issuer;
 use roots_testkit::database::{TestDatabase, until};
@@ -89,6 +91,56 @@ async fn a_lost_node_harms_its_own_accounts_alone_until_it_is_back() {
         write(&db, issuer).await.unwrap();
     }
     assert_eq!(db.store.verify().await.unwrap().1, []);
+}
+
+/// The statements on tables of shards that a node was sent.
+fn on_shards(db: &TestDatabase, node: usize) -> usize {
+    let of_shard = |sql: &&String| sql.contains("pg_dist_placement AS place");
+    db.nodes[node].statements().iter().filter(of_shard).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_read_from_the_tables_of_its_shard_as_long_as_that_is_there() {
+    let db = TestDatabase::as_if_spread(2).await;
+    let [ours, theirs] = accounts_of_two_nodes(&db).await;
+    for issuer in ours.iter().chain(&theirs) {
+        write(&db, issuer).await.unwrap();
+        db.store.apply(issuer.start_session()).await.unwrap();
+    }
+    let (actor, status) = (None, None);
+    let window = SessionWindow::Started(TimeRange::default());
+    let page = PageRequest::skipping(0, 10);
+    let read = async |issuer: &Issuer| {
+        let by = Admission { account: issuer.account, auth_epoch: Some(issuer.auth_epoch) };
+        let one = db.store.session(by, SessionId(1)).await.unwrap();
+        let all =
+            db.store.sessions(&SessionQuery { by, actor, status, window, page }).await.unwrap();
+        (one.unwrap().id, all.total, all.items.len())
+    };
+    for (node, accounts) in [(0, &ours), (1, &theirs)] {
+        db.nodes[node].forget();
+        for issuer in accounts {
+            assert_eq!(read(issuer).await, (SessionId(1), 1, 1));
+        }
+        let sent = db.nodes[node].statements();
+        assert!(on_shards(&db, node) >= 2, "{sent:?}");
+        assert_eq!(prepared(&db, node), on_shards(&db, node), "{sent:?}");
+    }
+    // The store learns of a move by the map, at most 2 s later. Until then it asks Citus.
+    db.move_shard(ours[0].account, 1).await;
+    db.nodes[0].forget();
+    let by = Admission { account: ours[0].account, auth_epoch: Some(ours[0].auth_epoch) };
+    let found = db.store.session(by, SessionId(1)).await.unwrap();
+    assert_eq!(found.unwrap().id, SessionId(1));
+    // The node may not have been asked at all, if the map was read just now.
+    let sent = db.nodes[0].statements();
+    let by_citus = |sql: &&String| sql.contains(r#"FROM "sessions" WHERE"#);
+    let asked = sent.iter().filter(|sql| sql.contains("sessions")).collect::<Vec<_>>();
+    assert!(asked.is_empty() || asked.iter().any(by_citus), "{asked:?}");
+
+    assert_eq!(db.store.session(by, SessionId(9)).await, Ok(None));
+    let by = Admission { auth_epoch: Some(ours[0].auth_epoch + 1), ..by };
+    assert_eq!(db.store.session(by, SessionId(1)).await, Err(StoreError::EpochMoved));
 }
 
 /// The limit is far above what it takes: it tells a refusal from a time-out.
