@@ -47,7 +47,7 @@ impl From<DbErr> for BatchError {
 const TOO_MANY_VALUES: &str = "too many arguments for query";
 
 /// The database's error code.
-fn code(error: &DbErr) -> Option<String> {
+pub(crate) fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause))
     | DbErr::Query(RuntimeErr::SqlxError(cause))
     | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error

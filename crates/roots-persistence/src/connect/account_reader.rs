@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    Statement, sqlx,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
 };
 
 use super::reader_pool::ReaderPool;
 use super::shard::{AUTH_EPOCH, Shard};
+use crate::errors;
 
 /// PostgreSQL's code for a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
@@ -54,7 +54,7 @@ impl<'a> AccountReader<'a> {
         match direct.query_all_raw(asked).await {
             Ok(rows) if rows.first().is_some_and(shows_epoch) => Ok(Some(rows)),
             Ok(_) => Ok(None),
-            Err(error) if is_undefined_table(&error) => Ok(None),
+            Err(error) if errors::code(&error).as_deref() == Some(UNDEFINED_TABLE) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -62,16 +62,6 @@ impl<'a> AccountReader<'a> {
 
 fn shows_epoch(row: &QueryResult) -> bool {
     row.try_get::<Option<i64>>("", AUTH_EPOCH).is_ok_and(|epoch| epoch.is_some())
-}
-
-fn is_undefined_table(error: &DbErr) -> bool {
-    let (DbErr::Query(RuntimeErr::SqlxError(cause)) | DbErr::Exec(RuntimeErr::SqlxError(cause))) =
-        error
-    else {
-        return false;
-    };
-    let sqlx::Error::Database(told) = &**cause else { return false };
-    told.code().as_deref() == Some(UNDEFINED_TABLE)
 }
 
 #[async_trait]

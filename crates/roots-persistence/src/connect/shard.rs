@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// the row of the account.
 pub(crate) const AUTH_EPOCH: &str = "caller_auth_epoch";
 /// Most statement texts that are kept.
-const TEXTS_MAX: usize = 1_024;
+const TEXTS_MAX: usize = 256;
 /// The table with the row of an account.
 const ACCOUNTS: &str = "accounts";
 
