@@ -3,19 +3,20 @@
 //! Each process connects to each of them by itself. There, all that concerns one account is local:
 //! a batch commits on one machine, and the loss of a node harms only its own accounts.
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use roots_domain::model::id::AccountId;
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::connect::account_reader::AccountReader;
-use crate::connect::cluster_map::{ClusterMap, NodeAddress, ShardPlace, hash};
+use crate::connect::cluster_map::{ClusterMap, NodeAddress};
 use crate::connect::postgres::Role;
 use crate::connect::presence::Presence;
+use crate::connect::routes::{Route, Routes};
 use crate::connect::shard::Shard;
 use crate::connect::source::{OpenError, Source, close};
 use crate::node::{Node, NodeContext};
@@ -26,26 +27,18 @@ const NODES_MAX: usize = 256;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a node may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
-/// The map is read again after so many looks: a shard that was moved is then written to on its new
-/// node. Until then Citus passes statements on to it.
+/// The map is read again after so many looks, and at once when a batch finds that a shard has
+/// moved. Until then Citus passes statements on to the shard's new node.
 const LOOKS_PER_MAP: u32 = 4;
+/// The pause before the map is read because of a batch.
+const PAUSE_BEFORE_MAP: Duration = Duration::from_millis(20);
 
 /// The nodes that hold accounts.
 pub(crate) struct Cluster {
     /// Filled from the front, and never emptied.
     nodes: Box<[OnceLock<(NodeAddress, Node)>]>,
-    routes: RwLock<Routes>,
+    routes: Routes,
 }
-
-/// A shard and the number of its node.
-struct Route {
-    place: ShardPlace,
-    node: usize,
-    shard: Arc<Shard>,
-}
-
-/// The shards by their hashes.
-type Routes = Arc<[Route]>;
 
 impl Cluster {
     /// Starts the nodes of a map, which leads to at least one.
@@ -55,7 +48,7 @@ impl Cluster {
         context: &NodeContext,
     ) -> Result<Arc<Self>, OpenError> {
         let nodes = (0..NODES_MAX).map(|_| OnceLock::new()).collect();
-        let cluster = Self { nodes, routes: RwLock::new(Arc::new([])) };
+        let cluster = Self { nodes, routes: Routes::default() };
         cluster.follow(map, source, context).await?;
         Ok(Arc::new(cluster))
     }
@@ -67,7 +60,7 @@ impl Cluster {
         source: &Source,
         context: &NodeContext,
     ) -> Result<(), OpenError> {
-        let known = self.routes();
+        let known = self.routes.all();
         let mut routes = Vec::new();
         for place in map.shards {
             let node = self.number(place.node.clone(), source, context).await?;
@@ -78,7 +71,7 @@ impl Cluster {
             };
             routes.push(Route { place, node, shard });
         }
-        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes.into();
+        self.routes.replace(routes);
         Ok(())
     }
 
@@ -95,7 +88,8 @@ impl Cluster {
                 Some(_) => {}
                 None => {
                     let presence = Presence::default();
-                    let role = Role::Node { address: address.clone(), presence };
+                    let routes = self.routes.clone();
+                    let role = Role::Node { address: address.clone(), presence, routes };
                     let node = Node::start(source.in_role(role), context).await?;
                     tracing::info!(node = %address, "a node of the cluster holds accounts");
                     // Only one task starts nodes.
@@ -107,21 +101,20 @@ impl Cluster {
         Err(OpenError::TooManyNodes(NODES_MAX))
     }
 
-    fn routes(&self) -> Routes {
-        Arc::clone(&self.routes.read().unwrap_or_else(PoisonError::into_inner))
+    /// Says that tables were added or shards were moved: the map is read again.
+    pub(crate) fn note_outdated(&self) {
+        self.routes.note_outdated();
     }
 
     /// The number of the node that holds an account.
     pub(crate) fn number_of(&self, account: AccountId) -> usize {
-        let routes = self.routes();
-        route(&routes, account).map_or(0, |route| route.node)
+        self.routes.find(account).map_or(0, |(node, _)| node)
     }
 
     /// Reads the rows of an account. `None` if no node holds it.
     pub(crate) fn account_reader(&self, account: AccountId) -> Option<AccountReader<'_>> {
-        let routes = self.routes();
-        let route = route(&routes, account)?;
-        Some(self.node(route.node)?.account_reader(Arc::clone(&route.shard)))
+        let (node, shard) = self.routes.find(account)?;
+        Some(self.node(node)?.account_reader(shard))
     }
 
     /// A node. `None` if no node has that number.
@@ -136,16 +129,10 @@ impl Cluster {
 
     /// The nodes that hold accounts now.
     pub(crate) fn serving(&self) -> impl Iterator<Item = &(NodeAddress, Node)> {
-        let routes = self.routes();
+        let routes = self.routes.all();
         let serves = move |number: usize| routes.iter().any(|route| route.node == number);
         self.all().enumerate().filter(move |(number, _)| serves(*number)).map(|(_, node)| node)
     }
-}
-
-/// The way to an account.
-fn route(routes: &[Route], account: AccountId) -> Option<&Route> {
-    let hash = hash(account);
-    routes.get(routes.partition_point(|route| route.place.last < hash))
 }
 
 /// Pings the nodes of a cluster and follows its map, on a thread of its own: busy requests must not
@@ -182,14 +169,22 @@ async fn look(
     let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut catalogue = Catalogue::default();
-    for number in 0_u32.. {
-        tokio::select! {
+    let mut number = 0_u32;
+    loop {
+        let is_outdated = tokio::select! {
             biased;
             _ = closing.wait_for(|closing| *closing) => return,
-            _ = looks.tick() => {}
+            _ = looks.tick() => false,
+            () = cluster.routes.outdated() => true,
+        };
+        if is_outdated {
+            // Many batches may tell it at once.
+            sleep(PAUSE_BEFORE_MAP).await;
+        } else {
+            join_all(cluster.all().map(|(address, node)| ping(address, node))).await;
+            number = number.wrapping_add(1);
         }
-        join_all(cluster.all().map(|(address, node)| ping(address, node))).await;
-        if number.is_multiple_of(LOOKS_PER_MAP) {
+        if is_outdated || number % LOOKS_PER_MAP == 1 {
             let Some(map) = catalogue.read(cluster, source).await else {
                 tracing::debug!("no node told the map of the cluster");
                 continue;

@@ -13,6 +13,8 @@ pub(crate) enum BatchError {
     /// Another writer holds a lock: nothing was written, and commands that do not need the lock
     /// need not wait.
     Locked(String),
+    /// The shard of the accounts was moved to another node: nothing was written.
+    Moved,
     /// The data: nothing was written, and a retry does not help.
     Data(String),
     /// The connection was lost during COMMIT: the write may have been done or not.
@@ -25,6 +27,7 @@ impl From<BatchError> for StoreError {
             BatchError::Away(cause) | BatchError::Contended(cause) | BatchError::Locked(cause) => {
                 Self::Unavailable(cause)
             }
+            BatchError::Moved => Self::Unavailable("the account was moved".to_owned()),
             BatchError::Data(cause) => Self::Broken(cause),
             BatchError::OutcomeUnknown(cause) => Self::OutcomeUnknown(cause),
         }
@@ -72,6 +75,7 @@ fn classified(error: &DbErr) -> BatchError {
     else {
         return match error {
             DbErr::ConnectionAcquire(_) => BatchError::Away(error.to_string()),
+            DbErr::RecordNotUpdated => BatchError::Contended("rows were changed".to_owned()),
             _ => BatchError::Data(error.to_string()),
         };
     };
@@ -160,14 +164,17 @@ pub(crate) fn of_commit(error: DbErr) -> BatchError {
     const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
     let sure = code(&error).is_some_and(|code| code != STATEMENT_COMPLETION_UNKNOWN);
     let is_full = sqlite_code(&error) == Some(SQLITE_FULL);
-    match BatchError::from(error) {
-        BatchError::Away(cause) if !is_full => BatchError::OutcomeUnknown(cause),
-        error if sure => error,
+    let error = BatchError::from(error);
+    if sure && (is_full || !matches!(error, BatchError::Away(_))) {
+        return error;
+    }
+    match error {
         BatchError::Contended(cause)
         | BatchError::Away(cause)
         | BatchError::Locked(cause)
         | BatchError::Data(cause)
         | BatchError::OutcomeUnknown(cause) => BatchError::OutcomeUnknown(cause),
+        BatchError::Moved => BatchError::Moved,
     }
 }
 

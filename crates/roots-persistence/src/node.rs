@@ -59,8 +59,10 @@ impl Node {
     /// Starts its writers, and connects to it unless it is a node of a cluster.
     pub(crate) async fn start(source: Source, context: &NodeContext) -> Result<Self, OpenError> {
         let write_health = WriteHealth::default();
-        let queue =
-            |blocked| writer_queue(context.closing.clone(), context.in_flight.clone(), blocked);
+        let queue = |blocked| {
+            let node = source.presence().is_some().then(|| source.clone());
+            writer_queue(context.closing.clone(), context.in_flight.clone(), blocked, node)
+        };
         let (blocked_queue, its_worker) = source.has_blocked_queue().then(|| queue(None)).unzip();
         let serving = context.threads.serving;
         let (queues, workers): (Vec<_>, Vec<_>) =

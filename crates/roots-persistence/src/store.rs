@@ -160,6 +160,9 @@ impl Store {
         tx.commit().await?;
         if !spread.is_empty() {
             tables::remove_local_rows(&db).await?;
+            if let Some(cluster) = &self.inner.cluster {
+                cluster.note_outdated();
+            }
         }
         // Another process may have spread them since this one has looked.
         let is_spread = ClusterMap::read(&db).await?.is_some();

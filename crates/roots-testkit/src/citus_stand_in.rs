@@ -23,6 +23,8 @@ pub(crate) fn catalogue(nodes: &[u16]) -> String {
          INSERT INTO citus_stand_in.pg_dist_partition SELECT attrelid, 1 FROM pg_attribute \
              WHERE attname = 'account_id' AND attrelid IN (SELECT oid FROM pg_class \
                  WHERE relkind = 'r' AND relnamespace = CAST('public' AS regnamespace)); \
+         CREATE FUNCTION citus_stand_in.lock_shard_metadata(INTEGER, BIGINT[]) RETURNS VOID \
+             LANGUAGE sql AS $$ SELECT $$; \
          CREATE FUNCTION citus_stand_in.citus_version() RETURNS TEXT LANGUAGE sql \
              AS $$ SELECT 'Citus 13.2.2 on a stand-in' $$; \
          DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, citus_stand_in', \
@@ -75,6 +77,15 @@ pub(crate) fn moved(account: AccountId, node: usize) -> String {
          (SELECT shardid FROM citus_stand_in.pg_dist_shard WHERE hashint8({account}) \
          BETWEEN CAST(shardminvalue AS INTEGER) AND CAST(shardmaxvalue AS INTEGER))"
     )
+}
+
+/// Whether a statement uses tables of a shard, such as `sessions_7`.
+pub(crate) fn is_on_shard(sql: &str) -> bool {
+    let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.any(|word| {
+        let number = word.rsplit_once('_').map_or("", |(_, number)| number);
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// A statement on the tables of a shard as one on those of all accounts. Others stay as they are.

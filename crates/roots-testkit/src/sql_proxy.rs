@@ -98,7 +98,7 @@ impl Drop for SqlProxy {
         }
         let runs = std::mem::take(&mut locked(&self.record).runs);
         // The tables of a shard are like those of any PostgreSQL.
-        let runs = runs.into_iter().filter(|(sql, _)| citus_stand_in::of_all_shards(sql) == *sql);
+        let runs = runs.into_iter().filter(|(sql, _)| !citus_stand_in::is_on_shard(sql));
         let errors = runs.filter_map(|(sql, settings)| {
             let settings = ConnectionSettings { node: self.node, ..settings };
             let refused = spread_lint::check(&sql, settings).err();

@@ -45,7 +45,7 @@ impl<'a> AccountReader<'a> {
     /// The rows of a statement from the shard. `None` if they do not show that the shard is there.
     async fn of_tables(&self, statement: &Statement) -> Result<Option<Vec<QueryResult>>, DbErr> {
         let Some((shard, direct)) = &self.shard else { return Ok(None) };
-        let Some(text) = shard.text(&statement.sql) else { return Ok(None) };
+        let Some(text) = shard.read(&statement.sql) else { return Ok(None) };
         let asked = Statement {
             sql: text.to_string(),
             values: statement.values.clone(),

@@ -12,6 +12,7 @@ pub(crate) mod postgres;
 pub(crate) mod presence;
 pub(crate) mod reader_pool;
 pub(crate) mod readers;
+pub(crate) mod routes;
 pub(crate) mod shard;
 pub(crate) mod source;
 pub(crate) mod sqlite;

@@ -43,6 +43,7 @@ mod tests {
     use crate::connect::cluster_map::NodeAddress;
     use crate::connect::postgres::{self, PostgresServer, Role};
     use crate::connect::presence::Presence;
+    use crate::connect::routes::Routes;
 
     async fn mode(db: DatabaseConnection) -> String {
         let asked = Statement::from_string(db.get_database_backend(), "SHOW plan_cache_mode");
@@ -56,7 +57,8 @@ mod tests {
         let rest = db.url.split_once('@').unwrap().1;
         let (host, port) = rest.split_once('/').unwrap().0.split_once(':').unwrap();
         let address = NodeAddress { host: host.to_owned(), port: port.parse().unwrap() };
-        let role = Role::Node { address, presence: Presence::default() };
+        let (presence, routes) = (Presence::default(), Routes::default());
+        let role = Role::Node { address, presence, routes };
         let server = PostgresServer { url: db.url.clone(), role };
         for (version, expected) in [("13.4.0", PLAN_EACH_TIME.1), ("13.5.0", "auto")] {
             db.execute(&format!(

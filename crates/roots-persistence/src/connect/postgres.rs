@@ -10,12 +10,14 @@ use super::cluster_map::NodeAddress;
 use super::open_pool;
 use super::plan_cache::{self, PLAN_EACH_TIME};
 use super::presence::Presence;
+use super::routes::Routes;
 use super::tls::{self, Protection};
 
 /// So many serving threads share a writer queue. More queues mean fewer commands in a batch, and a
 /// batch costs a dozen round trips whatever its size.
 pub(super) const SERVING_THREADS_PER_QUEUE: usize = 4;
-/// Most commands in a batch. Its total wait for locks is bounded by the time limit of a statement.
+/// Most commands in a batch. Its total wait for locks is bounded by the time limits of statements
+/// and of a batch.
 pub(crate) const BATCH_MAX_COMMANDS: usize = 128;
 /// Connections that read at the same time, and the minimum of a pool.
 const READERS: usize = 8;
@@ -44,8 +46,14 @@ const READ_BY_INDEX: [(&str, &str); 4] = [
 ];
 
 /// The same for batches, which find rows by their keys, and the next todos to claim by their order.
-const WRITE_BY_INDEX: [(&str, &str); 3] =
-    [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_seqscan", "off")];
+const WRITE_BY_INDEX: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_sort", "off"),
+    ("enable_seqscan", "off"),
+    READ_WHAT_IS_COMMITTED,
+];
+/// A batch reads what others have committed before it got its locks.
+const READ_WHAT_IS_COMMITTED: (&str, &str) = ("default_transaction_isolation", "read committed");
 /// For statements that remove many rows: they are planned each time within the transaction.
 pub(crate) const PLAN_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
@@ -61,8 +69,9 @@ const READ_BY_INDEX_ON_CITUS: [(&str, &str); 4] = [
 /// Batches on a Citus cluster. A batch of several accounts looks rows up by a join of given keys
 /// with a table: only nested loops find each of them by its key. The coordinator tells the workers
 /// the time limits that hold for a transaction.
-const WRITE_BY_INDEX_ON_CITUS: [(&str, &str); 7] = [
+const WRITE_BY_INDEX_ON_CITUS: [(&str, &str); 8] = [
     PLAN_EACH_TIME,
+    READ_WHAT_IS_COMMITTED,
     ("enable_sort", "off"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
@@ -92,8 +101,10 @@ pub(crate) enum Role {
         /// Its address, instead of the one in the URL.
         address: NodeAddress,
         presence: Presence,
+        /// The ways to all shards.
+        routes: Routes,
     },
-    /// Such a node, of which tables of shards are read as those of a server alone.
+    /// Such a node, whose shards' tables are read and written as those of a server alone.
     Shards { address: NodeAddress, presence: Presence },
 }
 
@@ -134,6 +145,13 @@ pub(crate) const LOCK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms'
     pg_advisory_xact_lock(k), \
     CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS locked_at \
     FROM unnest($1::bigint[]) AS k";
+/// As [`LOCK`], and tells as [`SHARDS_HERE`] how many of the kept shards `$3` are on the node `$2`.
+pub(crate) const LOCK_ON_SHARDS: &str = "SELECT pg_advisory_xact_lock(k), \
+    CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS locked_at, \
+    (SELECT COUNT(*) FROM pg_dist_placement AS place WHERE place.groupid = $2 \
+    AND place.shardid = ANY($3::bigint[])) AS shards_here FROM unnest($1::bigint[]) AS k";
+/// The column of [`LOCK_ON_SHARDS`] with the number of shards.
+pub(crate) const SHARDS_HERE: &str = "shards_here";
 /// Takes the lock of one account on the node that holds the account, from the coordinator.
 pub(crate) const LOCK_ON_NODE: &str =
     "SELECT pg_advisory_xact_lock($2) FROM accounts WHERE account_id = $1";

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use roots_domain::model::id::AccountId;
 use roots_domain::port::store::StoreError;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode,
@@ -12,6 +14,7 @@ use sea_orm::{
 
 use super::postgres::{PostgresServer, Role};
 use super::presence::Presence;
+use super::shard::Shard;
 use super::sqlite_file::{self, FileError, FileErrorKind};
 use super::tls::TlsError;
 use super::url::{DatabaseTarget, DatabaseUrl};
@@ -108,12 +111,30 @@ impl Source {
 
     /// Of a node of a cluster, the tables of its shards.
     pub(crate) fn shards(&self) -> Option<Self> {
-        let Self::Postgres(PostgresServer { role: Role::Node { address, presence }, .. }) = self
+        let Self::Postgres(PostgresServer { role: Role::Node { address, presence, .. }, .. }) =
+            self
         else {
             return None;
         };
         let (address, presence) = (address.clone(), presence.clone());
         Some(self.in_role(Role::Shards { address, presence }))
+    }
+
+    /// Of a node of a cluster, the shard of all these accounts, if one has them.
+    pub(crate) fn shard_of(&self, accounts: impl Iterator<Item = AccountId>) -> Option<Arc<Shard>> {
+        match self {
+            Self::Postgres(PostgresServer { role: Role::Node { address, routes, .. }, .. }) => {
+                routes.shard_on(address, accounts)
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes that a shard was not on the node any more.
+    pub(crate) fn note_moved(&self) {
+        if let Self::Postgres(PostgresServer { role: Role::Node { routes, .. }, .. }) = self {
+            routes.note_outdated();
+        }
     }
 
     /// Whether the node answers, if it is one of a cluster.
@@ -131,9 +152,8 @@ impl Source {
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite { .. } => Dialect::Sqlite,
-            Self::Postgres(PostgresServer { role: Role::Alone | Role::Shards { .. }, .. }) => {
-                Dialect::Postgres
-            }
+            Self::Postgres(PostgresServer { role: Role::Alone, .. }) => Dialect::Postgres,
+            Self::Postgres(PostgresServer { role: Role::Shards { .. }, .. }) => Dialect::CitusShard,
             Self::Postgres(PostgresServer { role: Role::Node { .. }, .. }) => Dialect::CitusNode,
             Self::Postgres(PostgresServer { role: Role::Coordinator, .. }) => {
                 Dialect::CitusCoordinator
@@ -179,7 +199,7 @@ impl Source {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(PostgresServer {
-                role: Role::Node { address, presence } | Role::Shards { address, presence },
+                role: Role::Node { address, presence, .. } | Role::Shards { address, presence },
                 ..
             }) if presence.is_away() => {
                 Err(StoreError::Unavailable(format!("the database server {address} is away")))
@@ -198,6 +218,8 @@ impl Source {
 pub(crate) enum Dialect {
     Sqlite,
     Postgres,
+    /// On a node of a Citus cluster, for the tables of a shard, which are those of PostgreSQL.
+    CitusShard,
     /// On a node of a Citus cluster, for accounts that the node holds.
     CitusNode,
     /// On the coordinator of a Citus cluster, for accounts of any nodes.
@@ -209,11 +231,13 @@ impl Dialect {
     pub(crate) const fn backend(self) -> DbBackend {
         match self {
             Self::Sqlite => DbBackend::Sqlite,
-            Self::Postgres | Self::CitusNode | Self::CitusCoordinator => DbBackend::Postgres,
+            Self::Postgres | Self::CitusShard | Self::CitusNode | Self::CitusCoordinator => {
+                DbBackend::Postgres
+            }
         }
     }
 
-    /// Whether it is that of Citus.
+    /// Whether Citus plans its statements.
     pub(crate) const fn is_citus(self) -> bool {
         matches!(self, Self::CitusNode | Self::CitusCoordinator)
     }

@@ -21,7 +21,12 @@ impl WriteHealth {
                 self.0.store(true, Ordering::Relaxed);
             }
             // The database is available and has rejected the statement.
-            Err(BatchError::Contended(_) | BatchError::Locked(_) | BatchError::Data(_)) => {}
+            Err(
+                BatchError::Contended(_)
+                | BatchError::Locked(_)
+                | BatchError::Moved
+                | BatchError::Data(_),
+            ) => {}
         }
     }
 
@@ -40,7 +45,9 @@ impl WriteHealth {
         self.note(&tried);
         match tried {
             // It was busy with another write.
-            Ok(()) | Err(BatchError::Contended(_) | BatchError::Locked(_)) => Ok(()),
+            Ok(()) | Err(BatchError::Contended(_) | BatchError::Locked(_) | BatchError::Moved) => {
+                Ok(())
+            }
             Err(
                 BatchError::Away(cause)
                 | BatchError::OutcomeUnknown(cause)

@@ -173,7 +173,8 @@ impl ImportReader for Store {
             StoreError::Broken("a command without an account can't be tried".to_owned())
         })?;
         let dialect = self.node_of(account).source().dialect();
-        let tx = BatchTransaction { transaction: self.snapshot(account).await?, dialect };
+        let transaction = self.snapshot(account).await?;
+        let tx = BatchTransaction::new(transaction, dialect);
         let working_set = load::look(&tx, command).await?;
         tx.transaction.rollback().await.map_err(of_read)?;
         Ok(working_set)

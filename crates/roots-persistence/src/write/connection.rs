@@ -1,6 +1,7 @@
 //! The connection that the worker of a writer queue writes through.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use roots_domain::command::Command;
@@ -9,8 +10,9 @@ use roots_domain::port::clock::Clock;
 use roots_domain::port::store::EpochListener;
 use sea_orm::{DatabaseConnection, DbErr};
 
-use super::batch::{self, Decisions};
-use super::load::Wait;
+use super::batch::{self, Decisions, Part};
+use super::by_shard::ByShard;
+use super::lock::Wait;
 use super::memory::AccountMemory;
 use crate::connect::postgres::{PostgresServer, Role};
 use crate::connect::source::{Dialect, Source, close};
@@ -51,16 +53,32 @@ impl std::fmt::Debug for Listeners {
 /// a part of it and never be committed.
 pub(super) struct WriterConnection {
     source: Source,
+    /// The tables of the shards of the source, if that is a node of a cluster.
+    shards: Option<Source>,
     listeners: Listeners,
     /// Tells the time at which a batch is decided.
     clock: Arc<dyn Clock>,
     health: WriteHealth,
     /// `None` while a batch uses it.
-    spare: Mutex<Option<Writer>>,
+    spare: Spare,
+    spare_of_shards: Spare,
+}
+
+/// A connection for the next batch.
+#[derive(Default)]
+struct Spare(Mutex<Option<Writer>>);
+
+impl Spare {
+    fn slot(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<Writer> {
+        self.slot().take()
+    }
 }
 
 /// A connection that writes, and its memory of the rows that it wrote.
-#[derive(Debug)]
 struct Writer {
     db: DatabaseConnection,
     dialect: Dialect,
@@ -86,8 +104,9 @@ impl WriterConnection {
             Some(_) => None,
             None => Some(Writer::open(&source).await?),
         };
-        let spare = Mutex::new(spare);
-        Ok(Self { source, listeners, clock, health, spare })
+        let (spare, spare_of_shards) = (Spare(Mutex::new(spare)), Spare::default());
+        let shards = source.shards();
+        Ok(Self { source, shards, listeners, clock, health, spare, spare_of_shards })
     }
 
     /// Most commands of a batch.
@@ -113,19 +132,42 @@ impl WriterConnection {
 
     async fn apply_once(&self, commands: &[Command], wait: Wait) -> Result<Decisions, BatchError> {
         self.source.check().map_err(|error| BatchError::Away(error.to_string()))?;
-        let spare = self.spare().take();
-        let mut writer = match spare {
+        if let Some(shards) = &self.shards
+            && let Some(by_shard) = ByShard::of(&self.source, commands)
+        {
+            let by = (shards, &self.spare_of_shards);
+            match self.apply_by(by, &by_shard.parts(), wait).await {
+                Err(BatchError::Moved) => self.source.note_moved(),
+                applied => return applied.map(|answers| by_shard.in_order(answers)),
+            }
+        }
+        // Citus passes the commands of a shard that was moved on to its new node. Together with
+        // those of others they would be committed in two phases.
+        if self.shards.is_some() && have_several_accounts(commands) {
+            return Err(BatchError::Moved);
+        }
+        let whole = Part { commands, shard: None };
+        self.apply_by((&self.source, &self.spare), &[whole], wait).await
+    }
+
+    async fn apply_by(
+        &self,
+        (source, spare): (&Source, &Spare),
+        parts: &[Part<'_>],
+        wait: Wait,
+    ) -> Result<Decisions, BatchError> {
+        let kept = spare.take();
+        let mut writer = match kept {
             Some(writer) => writer,
-            None => Writer::open(&self.source).await?,
+            None => Writer::open(source).await?,
         };
         let mut committing = None;
-        let applied =
-            apply_in_time(&mut writer, &*self.clock, &mut committing, commands, wait).await;
+        let applied = apply_in_time(&mut writer, &*self.clock, &mut committing, parts, wait).await;
         if let Ok(_) | Err(BatchError::OutcomeUnknown(_)) = applied {
             self.listeners.tell(&committing.unwrap_or_default());
         }
         if applied.is_ok() {
-            *self.spare() = Some(writer);
+            *spare.slot() = Some(writer);
         } else {
             close(writer.db).await;
         }
@@ -134,15 +176,20 @@ impl WriterConnection {
 
     /// Closes the connection.
     pub(super) async fn close(&self) {
-        let spare = self.spare().take();
-        if let Some(writer) = spare {
-            close(writer.db).await;
+        for spare in [&self.spare, &self.spare_of_shards] {
+            let kept = spare.take();
+            if let Some(writer) = kept {
+                close(writer.db).await;
+            }
         }
     }
+}
 
-    fn spare(&self) -> std::sync::MutexGuard<'_, Option<Writer>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Whether not all commands concern the same accounts.
+fn have_several_accounts(commands: &[Command]) -> bool {
+    let mut accounts = commands.iter().map(|command| command.accounts().collect::<BTreeSet<_>>());
+    let first = accounts.next();
+    accounts.any(|others| Some(&others) != first.as_ref())
 }
 
 /// Applies a batch with a time limit: a connection that does not answer must not block its queue
@@ -151,11 +198,11 @@ async fn apply_in_time(
     writer: &mut Writer,
     clock: &dyn Clock,
     committing: &mut Option<Vec<AccountId>>,
-    commands: &[Command],
+    parts: &[Part<'_>],
     wait: Wait,
 ) -> Result<Decisions, BatchError> {
     let database = (&writer.db, writer.dialect);
-    let applied = batch::apply(database, &mut writer.memory, clock, committing, commands, wait);
+    let applied = batch::apply(database, &mut writer.memory, clock, committing, parts, wait);
     if let Ok(applied) = tokio::time::timeout(BATCH_MAX_TIME, applied).await {
         return applied;
     }
@@ -219,14 +266,10 @@ mod tests {
         let source = Source::Postgres(PostgresServer::alone(db.url.clone()));
         let mut writer = Writer::open(&source).await.unwrap();
         let commands = [issuer.log_activity("a")];
+        let parts = [Part { commands: &commands, shard: None }];
         let (clock, mut committing) = (TestClock::default(), None);
-        let mut applied = std::pin::pin!(apply_in_time(
-            &mut writer,
-            &clock,
-            &mut committing,
-            &commands,
-            Wait::Out
-        ));
+        let mut applied =
+            std::pin::pin!(apply_in_time(&mut writer, &clock, &mut committing, &parts, Wait::Out));
         let server = db.connection().await;
         let asleep = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
                       AND wait_event = 'PgSleep'";

@@ -14,6 +14,10 @@ const QUEUE_SHARED_COMMANDS: usize = QUEUE_MAX_COMMANDS + QUEUE_MAX_COMMANDS / 2
 /// The maximum number of items.
 pub(super) const QUEUE_BOUND_COMMANDS: usize = 2 * QUEUE_MAX_COMMANDS;
 
+/// Most lanes of a batch. With fewer, a batch has more commands of each lane, which share its
+/// costs; with more, they share those of the transaction (ADR 60).
+const LANES_MAX: usize = 4;
+
 /// The flow that an item belongs to. Flows take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Flow {
@@ -23,10 +27,20 @@ pub(super) enum Flow {
     NoAccount,
 }
 
+/// Most items of an account in a batch from which accounts of other lanes are left out.
+const ROUNDS_MAX: usize = 2;
+
+/// The number of the shard that an item's account is in, on a cluster. Elsewhere all items have
+/// lane 0.
+pub(super) type Lane = i64;
+
 /// Waiting items, each of one account. Those without an account count as one account's.
 ///
 /// - Items of one account are taken in the order in which they were pushed.
 /// - Accounts take turns, item by item.
+/// - A batch has items of at most [`LANES_MAX`] lanes, beginning with those of the accounts whose
+///   turns are next. Accounts of other lanes keep their turns, so each lane gets its batch. If some
+///   are left out, no account has more than [`ROUNDS_MAX`] items in the batch.
 /// - An item that stands alone is a batch of its own. Such batches alternate with shared ones, so a
 ///   single write waits for at most one of them, however many accounts have such items queued.
 #[derive(Debug)]
@@ -44,6 +58,7 @@ pub(super) struct FairQueue<T> {
 #[derive(Debug)]
 struct Item<T> {
     stands_alone: bool,
+    lane: Lane,
     value: T,
 }
 
@@ -79,13 +94,13 @@ impl<T> FairQueue<T> {
 
     /// Adds an item behind the others of its account. It does not check for space: see
     /// [`Self::has_room`].
-    pub(super) fn push(&mut self, flow: Flow, stands_alone: bool, value: T) {
+    pub(super) fn push(&mut self, flow: Flow, lane: Lane, stands_alone: bool, value: T) {
         let items = self.items.entry(flow).or_default();
         if items.is_empty() {
             let turns = if stands_alone { &mut self.alone } else { &mut self.shared };
             turns.push_back(flow);
         }
-        items.push_back(Item { stands_alone, value });
+        items.push_back(Item { stands_alone, lane, value });
         self.len += 1;
     }
 
@@ -98,10 +113,32 @@ impl<T> FairQueue<T> {
         }
         self.alone_is_next = true;
         let mut batch = Vec::with_capacity(most.min(self.len));
+        let (mut lanes, mut passed_over) = (Vec::new(), Vec::new());
+        let (mut rounds, mut turns) = (0, 0);
         while batch.len() < most
             && let Some(flow) = self.shared.pop_front()
         {
+            if turns == 0 {
+                if rounds == ROUNDS_MAX && !passed_over.is_empty() {
+                    passed_over.push(flow);
+                    break;
+                }
+                rounds += 1;
+                turns = self.shared.len() + 1;
+            }
+            turns -= 1;
+            let lane = self.items.get(&flow).and_then(VecDeque::front).map(|item| item.lane);
+            if !lanes.contains(&lane) {
+                if lanes.len() == LANES_MAX {
+                    passed_over.push(flow);
+                    continue;
+                }
+                lanes.push(lane);
+            }
             batch.extend(self.take_one(flow));
+        }
+        for flow in passed_over.into_iter().rev() {
+            self.shared.push_front(flow);
         }
         batch
     }
@@ -138,27 +175,59 @@ mod tests {
     fn accounts_take_turns_within_a_batch_and_between_batches() {
         let mut queue = FairQueue::default();
         for number in 0..5 {
-            queue.push(of(1), false, (1, number));
+            queue.push(of(1), 0, false, (1, number));
         }
-        queue.push(of(2), false, (2, 0));
-        queue.push(Flow::NoAccount, false, (0, 0));
+        queue.push(of(2), 0, false, (2, 0));
+        queue.push(Flow::NoAccount, 0, false, (0, 0));
         assert_eq!(queue.take(4), [(1, 0), (2, 0), (0, 0), (1, 1)]);
-        queue.push(of(2), false, (2, 1));
+        queue.push(of(2), 0, false, (2, 1));
         assert_eq!(queue.take(4), [(1, 2), (2, 1), (1, 3), (1, 4)]);
         assert_eq!(queue.take(4), []);
+    }
+
+    #[test]
+    fn a_batch_has_items_of_four_lanes_and_accounts_of_others_are_next() {
+        let mut queue = FairQueue::default();
+        for account in 0..14 {
+            for number in 0..2 {
+                queue.push(of(account), account % 7, false, (account, number));
+            }
+        }
+        let lanes = |batch: &[(i64, i32)]| batch.iter().map(|(account, _)| account % 7).collect();
+        let first: std::collections::BTreeSet<_> = lanes(&queue.take(64));
+        assert_eq!(first, [0, 1, 2, 3].into());
+        queue.push(of(0), 0, false, (0, 2));
+        let second = queue.take(64);
+        assert_eq!(lanes(&second), [0, 4, 5, 6].into());
+        assert_eq!(second.len(), 3 * 2 * 2 + 1);
+        assert_eq!(queue.take(64), []);
+    }
+
+    #[test]
+    fn an_account_with_many_items_has_two_in_a_batch_from_which_others_are_left_out() {
+        let mut queue = FairQueue::default();
+        for number in 0..20 {
+            queue.push(of(0), 0, false, (0, number));
+        }
+        for account in 1..6 {
+            queue.push(of(account), account, false, (account, 0));
+        }
+        assert_eq!(queue.take(64), [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1)]);
+        assert_eq!(queue.take(64).len(), 2 + 18);
+        assert_eq!(queue.take(64), []);
     }
 
     #[test]
     fn single_writes_wait_for_one_import_batch_however_many_are_queued() {
         let mut queue = FairQueue::default();
         for account in 1..=24 {
-            queue.push(of(account), true, account);
+            queue.push(of(account), 0, true, account);
         }
         assert_eq!(queue.take(64), [1]);
-        queue.push(of(99), false, 99);
-        queue.push(of(98), false, 98);
+        queue.push(of(99), 0, false, 99);
+        queue.push(of(98), 0, false, 98);
         assert_eq!(queue.take(64), [99, 98]);
-        queue.push(of(99), false, 99);
+        queue.push(of(99), 0, false, 99);
         assert_eq!(queue.take(64), [2]);
         assert_eq!(queue.take(64), [99]);
         assert_eq!([queue.take(64), queue.take(64)], [[3], [4]]);
@@ -168,7 +237,7 @@ mod tests {
     fn a_standalone_item_keeps_its_order_among_the_items_of_its_account() {
         let mut queue = FairQueue::default();
         for (stands_alone, number) in [(false, 0), (true, 1), (false, 2), (false, 3)] {
-            queue.push(of(1), stands_alone, number);
+            queue.push(of(1), 0, stands_alone, number);
         }
         let batches: [Vec<i32>; 3] = std::array::from_fn(|_| queue.take(64));
         assert_eq!(batches, [vec![0], vec![1], vec![2, 3]]);
@@ -179,13 +248,13 @@ mod tests {
         let mut queue = FairQueue::default();
         for number in 0..QUEUE_MAX_COMMANDS {
             assert!(queue.has_room(of(1)));
-            queue.push(of(1), false, number);
+            queue.push(of(1), 0, false, number);
         }
         assert!(!queue.has_room(of(1)));
         // Two accounts: a half of the places each.
         for number in 0..QUEUE_MAX_COMMANDS / 2 {
             assert!(queue.has_room(of(2)), "{number}");
-            queue.push(of(2), false, number);
+            queue.push(of(2), 0, false, number);
         }
         assert!(!queue.has_room(of(2)));
         assert!(queue.has_room(of(3)));
@@ -198,7 +267,7 @@ mod tests {
             if !queue.has_room(of(account)) {
                 break;
             }
-            queue.push(of(account), false, account);
+            queue.push(of(account), 0, false, account);
         }
         assert_eq!(queue.len, QUEUE_BOUND_COMMANDS);
         // An account with an item has its share.
@@ -215,7 +284,7 @@ mod tests {
             // together.
             let account = of(i64::try_from(number / QUEUE_BOUND_COMMANDS).unwrap());
             if queue.has_room(account) {
-                queue.push(account, false, number);
+                queue.push(account, 0, false, number);
             }
         }
         assert!(
@@ -228,7 +297,7 @@ mod tests {
             if !queue.has_room(account) {
                 break;
             }
-            queue.push(account, false, 0);
+            queue.push(account, 0, false, 0);
             assert!(!queue.has_room(account), "one each");
             others += 1;
         }
@@ -260,7 +329,8 @@ mod tests {
             for (number, step) in steps.into_iter().chain(rest).enumerate() {
                 match step {
                     QueueStep::Push { account, stands_alone } => {
-                        queue.push(of(account), stands_alone, (account, stands_alone, number));
+                        let item = (account, stands_alone, number);
+                        queue.push(of(account), account, stands_alone, item);
                         expected.entry(account).or_default().push_back((stands_alone, number));
                     }
                     QueueStep::Take(most) => {

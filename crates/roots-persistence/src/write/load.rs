@@ -1,4 +1,4 @@
-//! Locks the accounts of a batch and loads the rows that its commands depend on.
+//! Loads the rows that the commands of a batch depend on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,6 @@ use roots_domain::model::sign_in::SignIn;
 use roots_domain::model::text::ActivityType;
 use roots_domain::model::time::Timestamp;
 use roots_domain::model::todo::{Priority, Todo};
-use roots_domain::port::clock::Clock;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
@@ -25,23 +24,12 @@ use super::claims;
 use super::filter::{self, ChunkedFilter, one_of};
 use super::memory::AccountMemory;
 use super::transaction::BatchTransaction;
-use crate::connect::postgres;
-use crate::connect::source::Dialect;
 use crate::errors::BatchError;
 use crate::table::shown::Shown;
 use crate::table::{
     accounts, activities, actors, api_keys, claim_deadlines, counters, directory, idempotency,
     imports, recovery_codes, session_activity, sessions, sign_ins, todos,
 };
-
-/// How long to wait for a lock that another process holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// As long as callers can wait: no other command is delayed.
-    Out,
-    /// 500 ms, since commands that do not need the lock wait too.
-    Briefly,
-}
 
 /// The working set in which a command would be decided now. It takes no lock and writes nothing.
 pub(crate) async fn look(
@@ -52,20 +40,16 @@ pub(crate) async fn look(
     read(tx, &mut AccountMemory::default(), commands, ReadSet::of(commands), None).await
 }
 
-/// Locks the accounts of a batch and loads what its commands depend on.
+/// Loads what commands depend on, once their accounts are locked.
 pub(super) async fn load(
     tx: &BatchTransaction,
     memory: &mut AccountMemory,
-    clock: &dyn Clock,
     commands: &[Command],
-    wait: Wait,
+    read_set: ReadSet,
+    shared_now: Timestamp,
 ) -> Result<WorkingSet, BatchError> {
-    let read_set = ReadSet::of(commands);
-    let locked_at = lock(tx, &read_set, wait).await?;
-    memory.check(tx).await?;
-    let now = clock.shared_now(locked_at);
-    let mut working_set = read(tx, memory, commands, read_set, Some(now)).await?;
-    working_set.set_shared_now(now);
+    let mut working_set = read(tx, memory, commands, read_set, Some(shared_now)).await?;
+    working_set.set_shared_now(shared_now);
     Ok(working_set)
 }
 
@@ -148,44 +132,6 @@ async fn read(
     let activity_types = working_set.activity_types_to_count(&read_set);
     load_activity_types(tx, memory, &mut working_set, activity_types).await?;
     Ok(working_set)
-}
-
-/// Only the holder of an account's lock writes to the account. SQLite has one writer in all, which
-/// BEGIN IMMEDIATE guarantees. PostgreSQL takes advisory locks in the order of the ids, so that no
-/// two batches wait for each other, and tells the time at which it had them all. On a cluster, an
-/// account's lock is on the node that holds the account.
-async fn lock(
-    tx: &BatchTransaction,
-    read_set: &ReadSet,
-    wait: Wait,
-) -> Result<Option<Timestamp>, BatchError> {
-    let backend = tx.get_database_backend();
-    if backend != DbBackend::Postgres {
-        return Ok(None);
-    }
-    let directory = read_set.directory.then_some(0);
-    let mut accounts: Vec<_> = read_set.accounts.iter().map(|id| id.0).collect();
-    if tx.dialect == Dialect::CitusCoordinator {
-        if wait == Wait::Briefly {
-            tx.execute_unprepared(postgres::WAIT_BRIEFLY).await?;
-        }
-        // An account that does not exist has no lock, and nobody else can write to it.
-        for id in std::mem::take(&mut accounts) {
-            let values = [id.into(), postgres::lock_key(id).into()];
-            let asked = Statement::from_sql_and_values(backend, postgres::LOCK_ON_NODE, values);
-            tx.query_all_raw(asked).await?;
-        }
-    }
-    let ids = directory.into_iter().chain(accounts);
-    let keys: Vec<i64> = ids.map(postgres::lock_key).collect();
-    let sql = match wait {
-        Wait::Out => postgres::LOCK,
-        Wait::Briefly => postgres::LOCK_BRIEFLY,
-    };
-    let locked =
-        tx.query_all_raw(Statement::from_sql_and_values(backend, sql, [keys.into()])).await?;
-    let last = locked.last().map(|row| row.try_get("", postgres::LOCKED_AT)).transpose()?;
-    Ok(last.map(Timestamp::from_micros))
 }
 
 /// Those accounts that exist.

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::fair_queue::{FairQueue, Flow};
 use super::in_flight::InFlight;
 use super::queued::{QueuedCommand, Reply};
+use crate::connect::source::Source;
 
 /// How long a write waits for space in the queue before it is refused. A burst gets space in that
 /// time. A refusal costs nearly as much as a write: the later it comes, the less clients that retry
@@ -24,6 +25,8 @@ const ROOM_WITHIN: Duration = Duration::from_millis(25);
 /// The state that both ends of a writer queue share.
 #[derive(Default)]
 pub(super) struct SharedQueue {
+    /// The node of a cluster whose shards share batches.
+    node: Option<Source>,
     state: Mutex<QueueState>,
     /// Tells the worker that something was queued.
     filled: Notify,
@@ -48,15 +51,20 @@ pub(super) enum NotQueued {
 /// A slot in the queue. The queue is locked until the slot is filled.
 pub(super) struct QueueSlot<'a> {
     state: MutexGuard<'a, QueueState>,
-    filled: &'a Notify,
+    queue: &'a SharedQueue,
 }
 
 impl QueueSlot<'_> {
     pub(super) fn fill(self, queued: QueuedCommand) {
-        let Self { mut state, filled } = self;
-        state.queue.push(flow_of(&queued.command), queued.command.action.stands_alone(), queued);
+        let Self { mut state, queue } = self;
+        let command = &queued.command;
+        let (flow, stands_alone) = (flow_of(command), command.action.stands_alone());
+        let node = queue.node.as_ref();
+        let shard = node.and_then(|node| node.shard_of(command.accounts()));
+        let lane = shard.map_or(0, |shard| shard.number());
+        state.queue.push(flow, lane, stands_alone, queued);
         drop(state);
-        filled.notify_one();
+        queue.filled.notify_one();
     }
 }
 
@@ -76,7 +84,7 @@ impl SharedQueue {
         match (state.is_closed, state.queue.has_room(flow)) {
             (true, _) => Err(NotQueued::Closed),
             (false, false) => Err(NotQueued::Full),
-            (false, true) => Ok(QueueSlot { state, filled: &self.filled }),
+            (false, true) => Ok(QueueSlot { state, queue: self }),
         }
     }
 
@@ -122,8 +130,9 @@ pub(crate) struct WriterQueue {
 }
 
 impl WriterQueue {
-    pub(super) fn new(in_flight: InFlight) -> Self {
-        Self { shared: Arc::default(), in_flight }
+    pub(super) fn new(in_flight: InFlight, node: Option<Source>) -> Self {
+        let shared = SharedQueue { node, ..SharedQueue::default() };
+        Self { shared: Arc::new(shared), in_flight }
     }
 
     /// The state that it shares with its worker.
@@ -196,7 +205,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_after_25_ms_unless_the_account_is_below_its_share() {
-        let near = WriterQueue::new(InFlight::default());
+        let near = WriterQueue::new(InFlight::default(), None);
         let of = |account| {
             QueuedCommand::without_caller(SystemAction::SweepErased(AccountId(account))).command
         };
@@ -239,7 +248,7 @@ mod tests {
     /// caller's account may not use the space.
     #[tokio::test(start_paused = true)]
     async fn a_write_whose_wakeup_went_to_another_caller_is_queued_when_its_25_ms_end() {
-        let near = WriterQueue::new(InFlight::default());
+        let near = WriterQueue::new(InFlight::default(), None);
         let ask = |account| {
             let near = near.clone();
             let account = AccountId(account);

@@ -14,7 +14,7 @@ use sea_orm::{
 };
 
 use super::filter::{ChunkedFilter, by_id};
-use super::transaction::BatchTransaction;
+use super::transaction::{BatchTransaction, Insert, expect_rows};
 use super::upsert::OnConflict::{self, Adding, InPlace, New, NewerBy};
 use super::{idempotency_record, unlink, upsert};
 use crate::connect::postgres;
@@ -82,7 +82,8 @@ pub(super) async fn store(tx: &BatchTransaction, write_set: &WriteSet) -> Result
     delete::<todos::Entity>(tx, columns, deleted).await?;
     let deleted = write_set.sessions.deleted.iter().map(|(account, id)| (account.0, id.0));
     let columns = (sessions::Column::AccountId, sessions::Column::SessionId);
-    delete::<sessions::Entity>(tx, columns, deleted).await
+    delete::<sessions::Entity>(tx, columns, deleted).await?;
+    tx.finish().await
 }
 
 async fn write_accounts(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {
@@ -159,7 +160,7 @@ async fn empty_holders(
     Ok(())
 }
 
-/// Writes rows, and checks that each was written.
+/// Writes rows. Before the transaction is finished, it checks that each was written.
 pub(super) async fn put<M: ModelTrait>(
     tx: &BatchTransaction,
     rows: impl Iterator<Item = M>,
@@ -169,19 +170,10 @@ pub(super) async fn put<M: ModelTrait>(
     let backend = tx.get_database_backend();
     for rows in rows.chunks(upsert::rows_max::<M>(backend)) {
         let statement = upsert::statement(tx.dialect, rows, on_conflict);
-        let met = tx.execute_raw(statement).await?.rows_affected();
-        expect_rows(M::Entity::default().table_name(), rows.len() as u64, met)?;
+        let table = M::Entity::default().table_name();
+        tx.insert(Insert { statement, table, rows: rows.len() as u64 }).await?;
     }
     Ok(())
-}
-
-/// Every write checks the number of its rows. A row that was loaded under the account's lock and is
-/// missing now was changed without the lock: the batch is retried from the start.
-fn expect_rows(table: &str, expected: u64, met: u64) -> Result<(), BatchError> {
-    if expected == met {
-        return Ok(());
-    }
-    Err(BatchError::Contended(format!("{table}: {met} rows written instead of {expected}")))
 }
 
 async fn write_counters(tx: &BatchTransaction, write_set: &WriteSet) -> Result<(), BatchError> {

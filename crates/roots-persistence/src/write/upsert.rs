@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 use super::sql::{self, VALUES_MAX, listed, quoted};
+use crate::connect::shard::GIVEN;
 use crate::connect::source::Dialect;
 use crate::connect::sqlite;
 
@@ -47,13 +48,13 @@ pub(super) fn rows_max<M: ModelTrait>(backend: DbBackend) -> usize {
 /// The statement that inserts these rows, at least one.
 ///
 /// Citus divides rows among shards if they are listed. It would commit rows from a query in two
-/// phases, even those of one account.
+/// phases, even those of one account. The tables of a shard each have one text.
 pub(super) fn statement<M: ModelTrait>(
     dialect: Dialect,
     rows: &[M],
     on_conflict: OnConflict<Column<M>>,
 ) -> Statement {
-    if dialect == Dialect::Postgres && rows.len() > 1 {
+    if dialect == Dialect::CitusShard || dialect == Dialect::Postgres && rows.len() > 1 {
         return of_arrays(rows, on_conflict);
     }
     let backend = dialect.backend();
@@ -111,7 +112,7 @@ fn of_arrays<M: ModelTrait>(rows: &[M], on_conflict: OnConflict<Column<M>>) -> S
                 next()
             }
         });
-        let rows = format!("SELECT {} FROM (SELECT {unnested}) AS given", listed(selected));
+        let rows = format!("SELECT {} FROM (SELECT {unnested}){GIVEN}", listed(selected));
         around::<M>("", &rows, on_conflict)
     });
     Statement::from_sql_and_values(DbBackend::Postgres, text, arrays)

@@ -16,9 +16,10 @@ use super::batch::Decisions;
 use super::blocked_queue::BlockedQueue;
 use super::connection::WriterConnection;
 use super::in_flight::InFlight;
-use super::load::Wait;
+use super::lock::Wait;
 use super::queue::{SharedQueue, WriterQueue};
 use super::queued::{QueuedBatch, QueuedCommand, Reply};
+use crate::connect::source::Source;
 use crate::errors::BatchError;
 
 /// How often a batch is tried when another process writes the same rows.
@@ -49,8 +50,9 @@ pub(crate) fn writer_queue(
     closing: watch::Receiver<bool>,
     in_flight: InFlight,
     blocked_queue: Option<&WriterQueue>,
+    node: Option<Source>,
 ) -> (WriterQueue, QueueWorker) {
-    let queue = WriterQueue::new(in_flight);
+    let queue = WriterQueue::new(in_flight, node);
     let blocked_queue = blocked_queue.map(|blocked| BlockedQueue::new(blocked.shared()));
     let worker = QueueWorker { shared: queue.shared(), closing, blocked_queue };
     (queue, worker)
@@ -125,11 +127,11 @@ async fn work_off(
     if !batch.commands.is_empty() {
         match apply(connection, &batch.commands, Wait::Briefly).await {
             Err(BatchError::Locked(_)) if accounts < 2 => locked_out.push(batch),
-            Err(BatchError::Locked(cause)) => {
+            Err(error @ (BatchError::Locked(_) | BatchError::Moved)) => {
                 tracing::warn!(
-                    cause,
+                    cause = %StoreError::from(error),
                     accounts,
-                    "a batch met a lock: trying each account by itself"
+                    "a batch met a lock or a moved shard: trying each account by itself"
                 );
                 // Each takes half a second if it is locked: after some of them, the rest is moved
                 // without a try.
@@ -234,7 +236,7 @@ mod tests {
     #[test]
     fn a_queue_without_a_worker_is_closed() {
         let (_open, closing) = watch::channel(false);
-        let (near, far) = writer_queue(closing, InFlight::default(), None);
+        let (near, far) = writer_queue(closing, InFlight::default(), None, None);
         assert!(!near.is_closed());
         drop(far);
         assert!(near.is_closed());
@@ -243,7 +245,7 @@ mod tests {
     #[tokio::test]
     async fn a_batch_that_panics_fails_only_its_own_callers() {
         let (open, closing) = watch::channel(false);
-        let (near, far) = writer_queue(closing, InFlight::default(), None);
+        let (near, far) = writer_queue(closing, InFlight::default(), None, None);
         let mut first = true;
         let working = tokio::spawn(far.each(64, move |commands| {
             let is_first = std::mem::take(&mut first);

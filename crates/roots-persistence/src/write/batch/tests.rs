@@ -39,8 +39,8 @@ async fn apply(
     commands: &[Command],
     wait: Wait,
 ) -> Result<Decisions, BatchError> {
-    let database = (db, dialect_of(db));
-    super::apply(database, memory, &TestClock::default(), &mut None, commands, wait).await
+    let (database, parts) = ((db, dialect_of(db)), [Part { commands, shard: None }]);
+    super::apply(database, memory, &TestClock::default(), &mut None, &parts, wait).await
 }
 
 /// The forms of statements of a database that is not spread.
@@ -370,7 +370,7 @@ async fn a_foreign_key_violation_is_a_data_error_at_commit_and_blocks_no_later_b
         (row.todo_id, row.log_id) = (99, id);
     }
     let dialect = dialect_of(&writer);
-    let tx = BatchTransaction { transaction: writer.begin().await.unwrap(), dialect };
+    let tx = BatchTransaction::new(writer.begin().await.unwrap(), dialect);
     put(&tx, rows.into_iter(), New).await.unwrap();
     let error = tx.transaction.commit().await.map_err(errors::of_commit).unwrap_err();
     assert!(matches!(error, BatchError::Data(_)), "{error:?}");
